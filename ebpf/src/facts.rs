@@ -1,0 +1,37 @@
+//! What user space found out about this kernel before it loaded the programs.
+#![expect(unsafe_code, reason = "globals are set from outside the program and must be read volatile")]
+
+use aya_ebpf::Global;
+use zcdiag_wire::{Config, Offsets};
+
+#[unsafe(no_mangle)]
+static OFFSETS: Global<Offsets> = Global::new(Offsets::UNKNOWN);
+
+#[unsafe(no_mangle)]
+static CONFIG: Global<Config> = Global::new(Config { own_tgid: 0, pad: 0 });
+
+/// One offset. The map behind it is frozen, so the verifier sees a constant.
+macro_rules! offset {
+    ($field:ident) => {
+        $crate::facts::load(core::mem::offset_of!(zcdiag_wire::Offsets, $field))
+    };
+}
+pub(crate) use offset;
+
+/// The member of the offsets at byte `member`; through [`offset!`].
+#[inline(always)]
+pub(crate) fn load(member: usize) -> u32 {
+    let offsets = (&raw const OFFSETS).cast::<u8>();
+    #[expect(clippy::cast_ptr_alignment, reason = "`Offsets` is aligned, and so are its members")]
+    // SAFETY: `Global<Offsets>` is a transparent wrapper of an initialised `Offsets`, all of whose members
+    // are `u32`, and `member` is the place of one of them.
+    unsafe {
+        offsets.add(member).cast::<u32>().read_volatile()
+    }
+}
+
+/// zcdiag's own thread group.
+#[inline(always)]
+pub(crate) fn own_tgid() -> u32 {
+    CONFIG.load().own_tgid
+}

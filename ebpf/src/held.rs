@@ -1,0 +1,88 @@
+//! Copies on the receive path, held back until the packet's next stop tells their cause.
+//!
+//! Several can be under way on one CPU: packets received as a list are all copied before the first of them
+//! goes on. What never goes on is settled by user space, or when the packet's memory is used again.
+#![expect(unsafe_code, reason = "a map value is reached through a raw pointer")]
+
+use aya_ebpf::{macros::map, maps::HashMap};
+use zcdiag_wire::{Held, TallyKey};
+
+use crate::{
+    cpu::{self, Window},
+    read::Addr,
+    tally, uarg,
+};
+
+#[map]
+static HELD: HashMap<Addr, Held> = HashMap::with_max_entries(4096, 0);
+
+/// A packet goes on from the copy within this time, or it was dropped and its memory is used again.
+const AT_ONCE_NS: u64 = 10_000_000;
+
+fn entry(skb: Addr) -> Option<&'static mut Held> {
+    let held = HELD.get_ptr_mut(skb)?;
+    // SAFETY: entries are preallocated, so the pointer stays valid while the program runs; a packet is on
+    // one CPU at a time.
+    Some(unsafe { &mut *held })
+}
+
+/// Holds back the copy that this CPU makes of `skb`. False without room: then its cause stays what the
+/// stack tells.
+#[inline(always)]
+pub(crate) fn hold(window: &mut Window, skb: Addr, uarg: Addr, charge: &TallyKey) -> bool {
+    if let Some(old) = entry(skb) {
+        settle(window, skb, old);
+    }
+    let held = Held { uarg, charge: *charge, at: window.copy_start, bytes: 0, ns: 0 };
+    window.copy_held = HELD.insert(skb, &held, 0).is_ok();
+    window.held += u64::from(window.copy_held);
+    window.copy_held
+}
+
+/// The copy is made.
+#[inline(always)]
+pub(crate) fn done(skb: Addr, bytes: u64, ns: u64) {
+    if let Some(held) = entry(skb) {
+        held.bytes = bytes;
+        held.ns = ns;
+    }
+}
+
+/// The packet has come to a stop that tells `kind`, one of `SiteKind`.
+#[inline(always)]
+pub(crate) fn release(skb: Addr, kind: u32) -> Option<()> {
+    let window = cpu::window()?;
+    if window.held == 0 {
+        return None;
+    }
+    let held = entry(skb)?;
+    if cpu::now() - held.at < AT_ONCE_NS {
+        if let Some(record) = uarg::record(held.uarg)
+            && record.site == held.charge.site
+        {
+            record.site.kind = kind;
+        }
+        held.charge.site.kind = kind;
+    }
+    settle(window, skb, held);
+    Some(())
+}
+
+#[inline(always)]
+fn settle(window: &mut Window, skb: Addr, held: &Held) {
+    let Held { uarg, charge, bytes, ns, .. } = *held;
+    window.held = window.held.saturating_sub(1);
+    // Nothing to do if the key has gone: then somebody else has counted it.
+    if HELD.remove(skb).is_err() {
+        return;
+    }
+    if bytes != 0 {
+        tally::add_copy(&charge, bytes, ns);
+    }
+    let Some(record) = uarg::record(uarg) else { return };
+    if record.ended == 1 {
+        uarg::finish(uarg, record);
+    } else {
+        record.ended = 0;
+    }
+}

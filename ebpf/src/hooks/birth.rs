@@ -1,0 +1,46 @@
+//! A uarg is born: `msg_zerocopy_realloc()`, before 5.12 `sock_zerocopy_realloc()`, has returned.
+
+use aya_ebpf::{
+    EbpfContext,
+    macros::{fexit, kretprobe},
+    programs::{FExitContext, RetProbeContext},
+};
+use zcdiag_wire::{SiteKey, Uarg, UargEnd};
+
+use crate::{facts, log::debug, read::Addr, sender, uarg};
+
+/// The function also returns a uarg that it has merged one more send into; a new one is known by its
+/// one send and its one reference. The merged ones are counted from the uarg when it ends.
+#[inline(always)]
+fn on_birth(ctx: &impl EbpfContext, new: Addr) -> Option<()> {
+    if new == 0 || uarg::len(new)? != 1 || uarg::refs(new)? != 1 {
+        return None;
+    }
+    let tgid = sender::current_tgid();
+    if tgid == facts::own_tgid() {
+        return None;
+    }
+    let sender = sender::current(tgid, uarg::sock(new)?);
+    sender::remember(&sender);
+    debug!(ctx, "uarg {} born by process {}", new, tgid);
+    let nothing = Uarg { sender, site: SiteKey::default(), end: UargEnd::default(), settled: 0, ended: 0 };
+    uarg::begin(new, &nothing);
+    Some(())
+}
+
+// The return value follows the arguments. A variable index would be one program less, but up to 6.12
+// the verifier refuses it.
+#[fexit]
+fn birth_fexit3(ctx: FExitContext) -> Option<()> {
+    on_birth(&ctx, ctx.arg(3))
+}
+
+#[fexit]
+fn birth_fexit4(ctx: FExitContext) -> Option<()> {
+    on_birth(&ctx, ctx.arg(4))
+}
+
+#[kretprobe]
+fn birth_kretprobe(ctx: RetProbeContext) -> Option<()> {
+    on_birth(&ctx, ctx.ret())
+}

@@ -1,0 +1,66 @@
+//! User pages of a packet are copied: `skb_copy_ubufs()`. Gives the cost of a copy and its device;
+//! that the send is now a copied one is told by the reference which goes on the way (`put`).
+
+use aya_ebpf::{
+    macros::{fentry, fexit, kprobe, kretprobe},
+    programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
+};
+
+use crate::{cpu, held, read::Addr, skb, tally, uarg};
+
+#[inline(always)]
+fn on_entry(skb: Addr) -> Option<()> {
+    let uarg = skb::uarg(skb)?;
+    let window = cpu::window()?;
+    window.copy_uarg = uarg;
+    window.copy_first = uarg::zerocopy(uarg)?;
+    window.copy_held = false;
+    window.copy_skb = skb;
+    window.copy_len = u64::from(skb::data_len(skb));
+    window.charge = cpu::NOBODY;
+    if window.copy_first && uarg::is_old() {
+        uarg::reserve(uarg);
+    }
+    window.copy_start = cpu::now();
+    Some(())
+}
+
+/// `result` is what the function returns: 0, or a negative errno when nothing was copied.
+#[inline(always)]
+fn on_exit(result: i32) -> Option<()> {
+    let window = cpu::window()?;
+    if window.copy_uarg == 0 {
+        return None;
+    }
+    window.copy_uarg = 0;
+    if result != 0 || window.charge == cpu::NOBODY {
+        return None;
+    }
+    let ns = cpu::now() - window.copy_start;
+    if window.copy_held {
+        held::done(window.copy_skb, window.copy_len, ns);
+    } else {
+        tally::add_copy(&window.charge, window.copy_len, ns);
+    }
+    Some(())
+}
+
+#[fentry]
+fn copy_fentry(ctx: FEntryContext) -> Option<()> {
+    on_entry(ctx.arg(0))
+}
+
+#[fexit]
+fn copy_fexit(ctx: FExitContext) -> Option<()> {
+    on_exit(ctx.arg(2))
+}
+
+#[kprobe]
+fn copy_kprobe(ctx: ProbeContext) -> Option<()> {
+    on_entry(ctx.arg(0)?)
+}
+
+#[kretprobe]
+fn copy_kretprobe(ctx: RetProbeContext) -> Option<()> {
+    on_exit(ctx.ret())
+}

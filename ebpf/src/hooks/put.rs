@@ -1,0 +1,196 @@
+//! A reference to a uarg goes: `msg_zerocopy_complete()` (6.10 and later), `msg_zerocopy_callback()`
+//! (5.12 to 6.9), `sock_zerocopy_put()` (before), and `msg_zerocopy_put_abort()` when a send fails.
+//!
+//! A reference that goes without success tells that its packet was copied; the first one decides the
+//! cause. The last one is the end of the uarg. It is known at entry by its count of one; but when two are
+//! under way at a time, on two CPUs or in a softirq on top of a send call, both may read two, so the exit
+//! looks again. `__msg_zerocopy_callback()`, where the kernel itself decides this, is inlined in some builds
+//! and so cannot be relied upon.
+
+use aya_ebpf::{
+    macros::{fentry, fexit, kprobe, kretprobe},
+    programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext, tracing::StackIdContext},
+};
+use zcdiag_wire::{Loss, SiteKind, TallyKey, Uarg};
+
+use crate::{cpu, held, log::debug, loss, read::Addr, site, skb, uarg};
+
+/// Notes a copy of `uarg`, and charges the copy that this CPU is in the middle of. `first`: the uarg
+/// still had its zerocopy bit before, so this copy is the one that decides.
+#[inline(always)]
+fn note_copy(
+    ctx: &impl StackIdContext,
+    window: &mut cpu::Window,
+    (uarg, skb): (Addr, Addr),
+    record: &mut Uarg,
+    first: bool,
+) {
+    let copying = window.copy_uarg == uarg;
+    // Outside of a copy there is something to note only if nothing is noted yet.
+    if !copying && record.settled != 0 {
+        return;
+    }
+    let decides = first && record.settled != 1;
+    record.settled = 1;
+    let skb = if copying { window.copy_skb } else { skb };
+    let site = site::current(ctx, window, uarg, skb);
+    debug!(ctx, "uarg {} copied, kind {} stack {} ifindex {}", uarg, site.kind, site.stack, site.ifindex);
+    if decides {
+        record.site = site;
+    }
+    if copying {
+        window.charge = TallyKey { sender: record.sender, site };
+        if site.kind == SiteKind::STACK && skb::received(skb) {
+            let charge = window.charge;
+            if held::hold(window, skb, uarg, &charge) && decides && record.ended == 0 {
+                record.ended = 2;
+            }
+        }
+    }
+}
+
+/// The last reference goes. If the cause is still to be seen, whoever sees it counts the end, on whatever
+/// CPU that is.
+#[inline(always)]
+fn on_last(uarg: Addr, record: &mut Uarg) {
+    if record.ended == 0 {
+        uarg::finish(uarg, record);
+    } else {
+        record.ended = 1;
+    }
+}
+
+/// As many references as may be on their way out at a time, each on a CPU of its own: from here on the
+/// state of the uarg is kept, so that the exit of whichever goes last knows it.
+const LAST_FEW: u32 = 4;
+
+#[inline(always)]
+fn on_put(ctx: &impl StackIdContext, skb: Addr, uarg: Addr, success: bool) -> Option<()> {
+    let refs = uarg::refs(uarg)?;
+    if success && refs > LAST_FEW {
+        return None;
+    }
+    let Some(record) = uarg::record(uarg) else {
+        if refs == 1 {
+            loss::count(Loss::BORN_BEFORE);
+        }
+        return None;
+    };
+    let window = cpu::window()?;
+    if !success {
+        note_copy(ctx, window, (uarg, skb), record, uarg::zerocopy(uarg)?);
+    }
+    if refs <= LAST_FEW {
+        record.end = uarg::end_state(uarg, &record.sender, 0);
+    }
+    if refs == 1 {
+        on_last(uarg, record);
+    }
+    Some(())
+}
+
+/// The second look: is the uarg at its end although no entry saw that?
+#[inline(always)]
+fn on_put_exit(uarg: Addr) -> Option<()> {
+    if uarg != 0 && uarg::refs(uarg)? == 0 {
+        let record = uarg::record(uarg)?;
+        on_last(uarg, record);
+    }
+    Some(())
+}
+
+#[fentry]
+fn put_fentry(ctx: FEntryContext) -> Option<()> {
+    on_put(&ctx, ctx.arg(0), ctx.arg(1), ctx.arg::<u8>(2) != 0)
+}
+
+#[fexit]
+fn put_fexit(ctx: FExitContext) -> Option<()> {
+    on_put_exit(ctx.arg(1))
+}
+
+#[kprobe]
+fn put_kprobe(ctx: ProbeContext) -> Option<()> {
+    let uarg = ctx.arg(1)?;
+    cpu::window()?.put_uarg = uarg;
+    on_put(&ctx, ctx.arg(0)?, uarg, ctx.arg::<u8>(2)? != 0)
+}
+
+#[kretprobe]
+fn put_kretprobe(_ctx: RetProbeContext) -> Option<()> {
+    on_put_exit(cpu::window()?.put_uarg)
+}
+
+/// `have_uref`: the failed send gives back a reference of its own. The function takes its id out of the
+/// uarg and then puts that reference; where that put is a call, it is seen there, else the exit counts.
+#[inline(always)]
+fn on_abort(uarg: Addr, have_uref: bool) -> Option<()> {
+    if have_uref && uarg::refs(uarg)? <= LAST_FEW {
+        let record = uarg::record(uarg)?;
+        record.end = uarg::end_state(uarg, &record.sender, 1);
+    }
+    Some(())
+}
+
+#[fentry]
+fn abort_fentry(ctx: FEntryContext) -> Option<()> {
+    on_abort(ctx.arg(0), ctx.arg::<u8>(1) != 0)
+}
+
+#[fexit]
+fn abort_fexit(ctx: FExitContext) -> Option<()> {
+    on_put_exit(ctx.arg(0))
+}
+
+#[kprobe]
+fn abort_kprobe(ctx: ProbeContext) -> Option<()> {
+    let uarg = ctx.arg(0)?;
+    cpu::window()?.put_uarg = uarg;
+    on_abort(uarg, ctx.arg::<u8>(1)? != 0)
+}
+
+/// Before 5.12 the caller has already cleared the zerocopy bit, and so has a send that was copied in
+/// the send call: within `skb_copy_ubufs` its entry has seen the bit before, elsewhere the stack tells.
+#[inline(always)]
+fn on_old_put(ctx: &impl StackIdContext, uarg: Addr) -> Option<()> {
+    // Every TCP send call puts its uarg at the end, also one that has none.
+    if uarg == 0 || uarg::zerocopy(uarg)? {
+        return None;
+    }
+    let window = cpu::window()?;
+    let first = window.copy_uarg != uarg || window.copy_first;
+    note_copy(ctx, window, (uarg, 0), uarg::record(uarg)?, first);
+    Some(())
+}
+
+#[fentry]
+fn old_put_fentry(ctx: FEntryContext) -> Option<()> {
+    on_old_put(&ctx, ctx.arg(0))
+}
+
+#[kprobe]
+fn old_put_kprobe(ctx: ProbeContext) -> Option<()> {
+    on_old_put(&ctx, ctx.arg(0)?)
+}
+
+/// Before 5.12 the end is a function of its own: `sock_zerocopy_callback()`, called once.
+#[inline(always)]
+fn on_old_end(uarg: Addr) -> Option<()> {
+    let Some(record) = uarg::record(uarg) else {
+        loss::count(Loss::BORN_BEFORE);
+        return None;
+    };
+    record.end = uarg::end_state(uarg, &record.sender, 0);
+    on_last(uarg, record);
+    Some(())
+}
+
+#[fentry]
+fn old_end_fentry(ctx: FEntryContext) -> Option<()> {
+    on_old_end(ctx.arg(0))
+}
+
+#[kprobe]
+fn old_end_kprobe(ctx: ProbeContext) -> Option<()> {
+    on_old_end(ctx.arg(0)?)
+}

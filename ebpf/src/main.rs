@@ -1,0 +1,47 @@
+//! zcdiag's BPF programs: they follow each zerocopy send from the birth of its uarg to its last
+//! reference, and count in maps what became of it.
+#![no_std]
+#![no_main]
+// Atomic additions: the target has no compare-and-swap, and without it core offers none in its stable part.
+#![feature(core_intrinsics)]
+#![expect(internal_features, reason = "see above")]
+#![expect(
+    clippy::inline_always,
+    reason = "handlers must be part of their doors: calls cost stack, which is 512 bytes"
+)]
+#![expect(
+    clippy::needless_borrows_for_generic_args,
+    reason = "by value, a key would stand on the stack twice"
+)]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "helpers return packed halves and ids"
+)]
+#![expect(clippy::needless_pass_by_value, reason = "the program macros hand the context over by value")]
+
+mod cpu;
+mod facts;
+mod held;
+mod hooks;
+mod log;
+mod loss;
+mod rare;
+mod read;
+mod sender;
+mod site;
+mod skb;
+mod tally;
+mod uarg;
+
+// The helpers used here are open to GPL-compatible programs only.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+#[expect(unsafe_code, reason = "the loader looks for this symbol in this section")]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+#[cfg(not(test))]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}

@@ -1,0 +1,16 @@
+//! Announces what is seen for the first time, while it can still be looked up in `/proc`.
+
+use aya_ebpf::{macros::map, maps::RingBuf};
+use zcdiag_wire::{Loss, Rare};
+
+use crate::loss;
+
+#[map]
+static RARE: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
+
+/// Sends `rare` to user space.
+pub(crate) fn announce(rare: &Rare) {
+    if RARE.output::<Rare>(rare, 0).is_err() {
+        loss::count(Loss::RARE_FULL);
+    }
+}

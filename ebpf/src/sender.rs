@@ -1,0 +1,63 @@
+//! Who sends: the process that called send, taken when its uarg is born.
+#![expect(unsafe_code, reason = "helpers about the current task are raw functions")]
+
+use aya_ebpf::{
+    helpers::{
+        bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_task,
+        bpf_get_current_uid_gid,
+    },
+    macros::map,
+    maps::HashMap,
+};
+use zcdiag_wire::{Loss, Rare, RareKind, SenderInfo, SenderKey, SiteKey};
+
+use crate::{
+    facts::offset,
+    loss, rare,
+    read::{Addr, field},
+};
+
+#[map]
+static SENDERS: HashMap<SenderKey, SenderInfo> = HashMap::with_max_entries(8192, 0);
+
+/// The current task as the sender on socket `sk`.
+#[inline(always)]
+pub(crate) fn current(tgid: u32, sk: Addr) -> SenderKey {
+    // SAFETY: returns the current task's address, which is only handed to checked reads.
+    let task = unsafe { bpf_get_current_task() };
+    let leader: Option<Addr> = field(task, offset!(task_leader));
+    let netns = field(sk, offset!(sock_net)).and_then(|net: Addr| field(net, offset!(net_inum)));
+    SenderKey {
+        start_ns: leader.and_then(|leader| field(leader, offset!(task_start))).unwrap_or(0),
+        tgid,
+        netns: netns.unwrap_or(0),
+        family: field(sk, offset!(sock_family)).unwrap_or(0),
+        protocol: field(sk, offset!(sock_protocol)).unwrap_or(0),
+        pad: 0,
+    }
+}
+
+/// Remembers a sender, and announces it when it is new. To be called from its own context.
+#[inline(always)]
+pub(crate) fn remember(key: &SenderKey) {
+    if SENDERS.get_ptr(key).is_some() {
+        return;
+    }
+    let info = SenderInfo {
+        // SAFETY: takes no arguments and has no preconditions.
+        cgroup: unsafe { bpf_get_current_cgroup_id() },
+        comm: bpf_get_current_comm().unwrap_or_default(),
+        uid: bpf_get_current_uid_gid() as u32,
+        tid: bpf_get_current_pid_tgid() as u32,
+    };
+    if SENDERS.insert(key, &info, 0).is_err() {
+        loss::count(Loss::SENDERS_FULL);
+    }
+    rare::announce(&Rare { kind: RareKind::SENDER, pad: 0, sender: *key, site: SiteKey::default() });
+}
+
+/// Thread group of the current task.
+#[inline(always)]
+pub(crate) fn current_tgid() -> u32 {
+    (bpf_get_current_pid_tgid() >> 32) as u32
+}

@@ -1,0 +1,59 @@
+//! The counts, per sender and site.
+#![expect(unsafe_code, reason = "a map value is reached through a raw pointer")]
+
+use core::intrinsics::{AtomicOrdering, atomic_xadd};
+
+use aya_ebpf::{bindings::BPF_NOEXIST, macros::map, maps::HashMap};
+use zcdiag_wire::{Loss, Tally, TallyKey};
+
+use crate::loss;
+
+#[map]
+static TALLIES: HashMap<TallyKey, Tally> = HashMap::with_max_entries(16384, 0);
+
+fn add_to(field: *mut u64, value: u64) {
+    // SAFETY: `field` is a member of a live map value, eight bytes aligned; other CPUs touch it with
+    // atomic additions only. The result is not used, so that this is an instruction that 5.10 knows.
+    unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(field, value) };
+}
+
+fn entry(key: &TallyKey) -> Option<*mut Tally> {
+    if let Some(tally) = TALLIES.get_ptr_mut(key) {
+        return Some(tally);
+    }
+    // Another CPU may be first; then its entry is the one to use.
+    let _ = TALLIES.insert(key, &Tally::default(), u64::from(BPF_NOEXIST));
+    let tally = TALLIES.get_ptr_mut(key);
+    if tally.is_none() {
+        loss::count(Loss::TALLIES_FULL);
+    }
+    tally
+}
+
+/// Counts finished sends.
+#[inline(always)]
+pub(crate) fn add_sends(key: &TallyKey, zerocopied: bool, sends: u64, bytes: u64) {
+    let Some(tally) = entry(key) else { return };
+    // SAFETY: `tally` points to a live map value; only addresses of its members are taken.
+    let (sends_field, bytes_field) = unsafe {
+        if zerocopied {
+            (&raw mut (*tally).zerocopied_sends, &raw mut (*tally).zerocopied_bytes)
+        } else {
+            (&raw mut (*tally).copied_sends, &raw mut (*tally).copied_bytes)
+        }
+    };
+    add_to(sends_field, sends);
+    add_to(bytes_field, bytes);
+}
+
+/// Counts one run of `skb_copy_ubufs`.
+#[inline(always)]
+pub(crate) fn add_copy(key: &TallyKey, bytes: u64, ns: u64) {
+    let Some(tally) = entry(key) else { return };
+    // SAFETY: as in `add_sends`.
+    let (copies, copy_bytes, copy_ns) =
+        unsafe { (&raw mut (*tally).copies, &raw mut (*tally).copy_bytes, &raw mut (*tally).copy_ns) };
+    add_to(copies, 1);
+    add_to(copy_bytes, bytes);
+    add_to(copy_ns, ns);
+}

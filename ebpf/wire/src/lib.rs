@@ -1,0 +1,45 @@
+//! The types that cross from the BPF programs to user space, defined once for both sides.
+//!
+//! Everything here is `repr(C)`, made of integers and byte arrays, and free of implicit padding
+//! (which deriving `Pod` checks), so that any bytes are a valid value and both sides agree on the layout.
+#![no_std]
+
+mod offsets;
+mod tally;
+
+pub use offsets::{Config, MISSING, Offsets};
+pub use tally::{
+    Held, Loss, Rare, RareKind, SenderInfo, SenderKey, Site, SiteKey, SiteKind, Tally, TallyKey, Uarg,
+    UargEnd,
+};
+
+/// Names of the maps, as user space asks the loader for them.
+pub mod maps {
+    /// `SenderKey` -> `SenderInfo`: every process that made a zerocopy send.
+    pub const SENDERS: &str = "SENDERS";
+    /// `SiteKey` -> `Site`: every place where data was copied.
+    pub const SITES: &str = "SITES";
+    /// Stack id -> return addresses.
+    pub const STACKS: &str = "STACKS";
+    /// `TallyKey` -> `Tally`: the counts.
+    pub const TALLIES: &str = "TALLIES";
+    /// uarg address -> `Uarg`: sends whose notification is still to come.
+    pub const UARGS: &str = "UARGS";
+    /// packet address -> `Held`: copies whose cause is still to be seen.
+    pub const HELD: &str = "HELD";
+    /// `Loss` as index -> count, per CPU.
+    pub const LOSSES: &str = "LOSSES";
+    /// Ring buffer of `Rare`.
+    pub const RARE: &str = "RARE";
+    /// Global of type `Offsets`.
+    pub const OFFSETS: &str = "OFFSETS";
+    /// Global of type `Config`.
+    pub const CONFIG: &str = "CONFIG";
+}
+
+/// Frames kept of a kernel stack: enough for every cause, few enough that the interrupted code below
+/// a softirq does not make every stack a new one.
+pub const STACK_DEPTH: usize = 12;
+
+/// Bytes of a task's or device's name in the kernel (`TASK_COMM_LEN`, `IFNAMSIZ`).
+pub const NAME_LEN: usize = 16;

@@ -1,0 +1,219 @@
+//! Counts, and the keys they are kept under.
+//!
+//! The kernel side counts in maps; only things that are seen for the first time travel through the
+//! ring buffer. So nothing is lost under load, and a busy sender costs no wake-ups.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::NAME_LEN;
+
+/// Who sends: one process, one kind of socket, one network namespace.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SenderKey {
+    /// Start of the process in nanoseconds since boot: tells a reused pid from its first owner.
+    pub start_ns: u64,
+    /// Process id in the initial pid namespace.
+    pub tgid: u32,
+    /// Inode number of the socket's network namespace.
+    pub netns: u32,
+    /// Address family of the socket, `AF_INET` ..
+    pub family: u16,
+    /// Protocol of the socket, `IPPROTO_TCP` ..
+    pub protocol: u16,
+    /// Explicit padding, zero.
+    pub pad: u32,
+}
+
+/// What the kernel knew of a sender when it first sent.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq)]
+pub struct SenderInfo {
+    /// Id of the sender's cgroup in the v2 hierarchy.
+    pub cgroup: u64,
+    /// Name of the sending thread.
+    pub comm: [u8; NAME_LEN],
+    /// User id.
+    pub uid: u32,
+    /// Thread that made the first send.
+    pub tid: u32,
+}
+
+/// How the place of a copy was recognised.
+pub struct SiteKind;
+
+impl SiteKind {
+    /// No copy was seen: the send was zero-copy, or was copied within the send call.
+    pub const NONE: u32 = 0;
+    /// Copied while `dev_queue_xmit_nit` handed this packet to packet sockets.
+    pub const TAP_TX: u32 = 1;
+    /// Told by the kernel stack.
+    pub const STACK: u32 = 2;
+    /// As [`SiteKind::STACK`]; right after the copy the packet went to a packet socket.
+    pub const RX_TAP: u32 = 3;
+    /// As [`SiteKind::STACK`]; right after the copy the packet went to a socket of this machine.
+    pub const RX_LOCAL: u32 = 4;
+    /// As [`SiteKind::STACK`]; right after the copy the packet was routed on.
+    pub const RX_FORWARD: u32 = 5;
+}
+
+/// Where data was copied: one kind, one stack, one device.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SiteKey {
+    /// One of [`SiteKind`].
+    pub kind: u32,
+    /// Stack id for [`SiteKind::STACK`] and what is refined from it, else 0. [`SiteKey::NO_STACK`] if it could not be kept.
+    pub stack: u32,
+    /// The device of the copied packet, 0 if there was none.
+    pub ifindex: u32,
+    /// Inode number of that device's network namespace, 0 if there was no device.
+    pub netns: u32,
+}
+
+impl SiteKey {
+    /// The stack could not be recorded.
+    pub const NO_STACK: u32 = u32::MAX;
+}
+
+/// What is shown of a site.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq)]
+pub struct Site {
+    /// Stack id of the first copy at this site.
+    pub stack: u32,
+    /// Explicit padding, zero.
+    pub pad: u32,
+    /// Name of the device.
+    pub dev_name: [u8; NAME_LEN],
+}
+
+/// Counts are kept for each sender at each site.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TallyKey {
+    /// Who sent.
+    pub sender: SenderKey,
+    /// Where it was first copied; all zero for sends without a copy event.
+    pub site: SiteKey,
+}
+
+/// Counts since the programs were attached. A send is one notification id.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq)]
+pub struct Tally {
+    /// Sends that ended with the zerocopy bit set.
+    pub zerocopied_sends: u64,
+    /// Sends that ended with it clear.
+    pub copied_sends: u64,
+    /// Bytes of the former.
+    pub zerocopied_bytes: u64,
+    /// Bytes of the latter.
+    pub copied_bytes: u64,
+    /// Calls of `skb_copy_ubufs` at this site.
+    pub copies: u64,
+    /// Bytes that those calls copied.
+    pub copy_bytes: u64,
+    /// Nanoseconds spent in them.
+    pub copy_ns: u64,
+}
+
+/// A uarg as it was when one of its last two references was about to go: should both go at the same
+/// moment on two CPUs, these are the values it ended with.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq)]
+pub struct UargEnd {
+    /// Notification ids.
+    pub len: u32,
+    /// Bytes.
+    pub bytes: u32,
+    /// 1 if the zerocopy bit was set.
+    pub zerocopy: u32,
+    /// 1 once the values above are there.
+    pub known: u32,
+}
+
+/// A send on its way: from the birth of its uarg to the last reference.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq)]
+pub struct Uarg {
+    /// Who sent.
+    pub sender: SenderKey,
+    /// First copy, or all zero.
+    pub site: SiteKey,
+    /// Last known state.
+    pub end: UargEnd,
+    /// 1 once `site` is settled: with all zeros if the send call itself had copied. 2 while the copy that
+    /// decides is being made.
+    pub settled: u32,
+    /// 2 while where the copied packet goes is still to be seen; 1 once the last reference has gone meanwhile.
+    pub ended: u32,
+}
+
+/// A copy on the receive path, held back until the packet's next stop tells its cause.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq)]
+pub struct Held {
+    /// The uarg that the packet had.
+    pub uarg: u64,
+    /// Whom to charge.
+    pub charge: TallyKey,
+    /// When the copy began, in nanoseconds since boot.
+    pub at: u64,
+    /// Bytes copied, 0 while the copy is being made.
+    pub bytes: u64,
+    /// Nanoseconds that it took.
+    pub ns: u64,
+}
+
+/// Something seen for the first time; travels through the ring buffer.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq)]
+pub struct Rare {
+    /// One of [`RareKind`].
+    pub kind: u32,
+    /// Explicit padding, zero.
+    pub pad: u32,
+    /// The new sender, or zero.
+    pub sender: SenderKey,
+    /// The new site, or zero.
+    pub site: SiteKey,
+}
+
+/// Kinds of [`Rare`].
+pub struct RareKind;
+
+impl RareKind {
+    /// A process made its first zerocopy send: its `/proc` entry can still be read now.
+    pub const SENDER: u32 = 1;
+    /// Data was copied at a new place: who taps that device can still be asked now.
+    pub const SITE: u32 = 2;
+}
+
+/// What could not be recorded, as index into the loss counters.
+pub struct Loss;
+
+impl Loss {
+    /// No room for another send on its way: that send is not counted at all.
+    pub const UARGS_FULL: u32 = 0;
+    /// No room for another tally: the sends are not counted.
+    pub const TALLIES_FULL: u32 = 1;
+    /// No room for another sender: it is counted, but nameless.
+    pub const SENDERS_FULL: u32 = 2;
+    /// No room for another site: it is counted, but without a device name.
+    pub const SITES_FULL: u32 = 3;
+    /// A stack could not be kept: the cause of that copy is unknown.
+    pub const STACKS: u32 = 4;
+    /// The ring buffer was full: a new sender or site was announced late.
+    pub const RARE_FULL: u32 = 5;
+    /// A kernel field could not be read.
+    pub const UNREADABLE: u32 = 6;
+    /// A notification for a send made before zcdiag was attached: not a loss, and not counted.
+    pub const BORN_BEFORE: u32 = 7;
+    /// A send whose end was missed, and seen only when its uarg was used again: counted, but late.
+    pub const END_SEEN_LATE: u32 = 8;
+    /// A send of which nothing was seen before its end: not counted.
+    pub const END_UNKNOWN: u32 = 9;
+    /// Number of counters.
+    pub const COUNT: u32 = 10;
+}

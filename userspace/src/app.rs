@@ -1,0 +1,9 @@
+//! One file per command; owns tasks, wiring and exit codes.
+
+pub mod command;
+pub mod mute;
+pub mod outcome;
+pub mod probe;
+pub mod session;
+pub mod taps;
+pub mod watch;

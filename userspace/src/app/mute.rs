@@ -1,0 +1,90 @@
+//! `zcdiag mute` and `zcdiag unmute`: keep outgoing packets from taps of other processes, or give them back.
+
+use std::{
+    collections::HashSet,
+    io::{self, Write},
+};
+
+use crate::{
+    app::outcome::code,
+    model::{
+        kernel::TapListScope,
+        mute::{MuteAction, MuteReport, MuteRequest, MuteTarget},
+    },
+    process::ProcRoot,
+    render::mute::{write_json, write_refusals, write_text},
+    taps::{
+        inventory::{self, InventoryError},
+        mute,
+    },
+};
+
+/// What to change, and how to tell of it.
+#[derive(Debug, Clone)]
+pub struct MuteOptions {
+    /// Mute or unmute.
+    pub action: MuteAction,
+    /// What to change.
+    pub targets: Vec<MuteTarget>,
+    /// Change nothing, only say what would be done.
+    pub dry_run: bool,
+    /// JSON instead of text.
+    pub json: bool,
+    /// Use colour in text.
+    pub color: bool,
+    /// What the kernel's BTF says; `None` to go by the kernel's release.
+    pub scope: Option<TapListScope>,
+    /// The procfs to look at.
+    pub proc: ProcRoot,
+}
+
+/// Why nothing was done, or nobody could be told.
+#[derive(Debug, thiserror::Error)]
+pub enum MuteError {
+    /// Nothing could be found out.
+    #[error(transparent)]
+    Inventory(#[from] InventoryError),
+    /// The output went away; what was to be done is done.
+    #[error("write the report")]
+    Output(#[from] io::Error),
+}
+
+/// Mutes or unmutes the targets, as far as possible, and gives the exit code.
+///
+/// # Errors
+/// See [`MuteError`]; a target that could not be dealt with is said on `err` and makes the exit code 1.
+pub fn run(opts: &MuteOptions, out: &mut dyn Write, err: &mut dyn Write) -> Result<u8, MuteError> {
+    let inventory = inventory::collect(&opts.proc)?;
+    let by_release = || inventory.kernel.as_deref().map_or(TapListScope::Unknown, TapListScope::from_release);
+    let scope = opts.scope.unwrap_or_else(by_release);
+    let request = MuteRequest { action: opts.action, dry_run: opts.dry_run, scope };
+    let mut seen = HashSet::new();
+    let targets = opts.targets.iter().filter(|target| seen.insert(**target));
+    let results: Vec<_> =
+        targets.flat_map(|target| mute::apply(*target, request, &inventory, &opts.proc)).collect();
+    let remaining = match opts.action {
+        MuteAction::Mute => mute::remaining(&results, &inventory.taps, scope),
+        MuteAction::Unmute => Vec::new(),
+    };
+    let report = MuteReport {
+        action: opts.action,
+        dry_run: opts.dry_run,
+        kernel: inventory.kernel,
+        here: inventory.here,
+        complete: inventory.complete,
+        missing: inventory.missing,
+        results,
+        remaining,
+    };
+
+    for sentence in &report.missing {
+        writeln!(err, "could not see {sentence}")?;
+    }
+    if opts.json {
+        write_json(&report, out)?;
+    } else {
+        write_text(&report, opts.color, out)?;
+    }
+    write_refusals(&report, err)?;
+    Ok(if report.succeeded() { code::OK } else { code::FAILED })
+}

@@ -1,0 +1,195 @@
+//! From the facts of the kernel to attached programs; shared by all commands that watch.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use zcdiag_wire::{SenderInfo, SenderKey, Site, SiteKey};
+
+use super::outcome::Failure;
+use crate::{
+    attach::{
+        hooks,
+        load::{self, LoadError, Loaded},
+        plan::{Offer, plan},
+    },
+    kernel::{
+        btf::Btf,
+        offsets::{self, taps_per_netns},
+        preempt::preemptible,
+        privilege::Privileges,
+        symbols::Symbols,
+    },
+    model::kernel::TapListScope,
+};
+
+const SYSTEM_BTF: &str = "/sys/kernel/btf/vmlinux";
+const KALLSYMS: &str = "/proc/kallsyms";
+
+/// What the user may decide about attaching.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionOptions {
+    /// Type information of the running kernel, where it carries none itself.
+    pub btf: Option<PathBuf>,
+    /// Use probes only, no trampolines.
+    pub probes_only: bool,
+}
+
+/// Attached programs and the kernel's facts. Dropping it detaches them.
+pub struct Session {
+    /// The programs.
+    pub loaded: Loaded,
+    /// Release of the kernel.
+    pub kernel: String,
+    /// Whom unbound taps harm here.
+    pub scope: TapListScope,
+    symbols: Symbols,
+    detached: bool,
+}
+
+impl Session {
+    /// Attaches.
+    ///
+    /// # Errors
+    /// What is missing, and what helps.
+    pub fn start(options: &SessionOptions) -> Result<Self, Failure> {
+        let kernel = release();
+        let privileges = Privileges::read(Path::new("/"));
+        if !privileges.may_trace() {
+            return Err(Failure::new(
+                "watching needs CAP_BPF and CAP_PERFMON, and zcdiag has not got them",
+                "run it as root: `sudo zcdiag ..`; `zcdiag taps` needs less",
+            ));
+        }
+        let btf = read_btf(options)?;
+        let offsets = offsets::resolve(&btf).map_err(|error| {
+            Failure::new(format!("kernel {kernel}: {error}"), "zcdiag needs Linux 5.8 or later")
+        })?;
+        let no_trampolines = no_trampolines(options);
+        let symbols = std::cell::OnceCell::new();
+        let steps = plan(&Offer {
+            parameters: &|function| btf.parameters(function),
+            has_symbol: &|function| {
+                symbols.get_or_init(|| Symbols::read(Path::new(KALLSYMS)).unwrap_or_default()).has(function)
+            },
+            no_trampolines,
+            preemptible: preemptible(Path::new("/")),
+        })
+        .map_err(|error| {
+            Failure::new(format!("kernel {kernel}: {error}"), "zcdiag needs Linux 5.8 or later")
+        })?;
+        let loader_btf = match no_trampolines {
+            None => aya::Btf::from_sys_fs().ok(),
+            Some(_) => None,
+        };
+        let mut loaded = load::load(&steps, &offsets, loader_btf.as_ref())
+            .map_err(|error| refusal(&error, &privileges))?;
+        if Symbols::hidden(Path::new(KALLSYMS)) {
+            loaded.degraded.push(
+                "the kernel hides its symbols from zcdiag (CAP_SYSLOG, kernel.kptr_restrict): causes that a stack \
+                 tells are unknown"
+                    .to_owned(),
+            );
+        }
+        let scope = scope_of(&btf);
+        Ok(Self { loaded, kernel, scope, symbols: Symbols::default(), detached: false })
+    }
+
+    /// Reads the kernel's symbols anew: a module may have been loaded since. Only while the programs are
+    /// attached, for their trampolines are on the stacks, and nameless later.
+    pub fn refresh_symbols(&mut self) {
+        if !self.detached {
+            self.symbols = Symbols::read(Path::new(KALLSYMS)).unwrap_or_default();
+        }
+    }
+
+    /// Detaches everything, so that what is read from now on is of one moment.
+    pub fn detach(&mut self) {
+        self.loaded.detach();
+        self.detached = true;
+    }
+
+    /// Names of the functions on a stack, innermost first; none if the kernel hides them.
+    pub fn stack(&self, id: u32) -> Vec<String> {
+        if self.symbols.is_empty() {
+            return Vec::new();
+        }
+        self.loaded.stack(id).into_iter().map(|address| self.symbols.name(address)).collect()
+    }
+
+    /// Senders known to the kernel side; empty if the map cannot be read.
+    pub fn senders(&self) -> BTreeMap<SenderKey, SenderInfo> {
+        self.loaded.senders().unwrap_or_default()
+    }
+
+    /// Sites known to the kernel side; empty if the map cannot be read.
+    pub fn sites(&self) -> BTreeMap<SiteKey, Site> {
+        self.loaded.sites().unwrap_or_default()
+    }
+}
+
+/// Release of the running kernel.
+pub fn release() -> String {
+    rustix::system::uname().release().to_string_lossy().into_owned()
+}
+
+/// Whom unbound taps harm on the running kernel, also where there is no BTF.
+pub fn tap_list_scope() -> TapListScope {
+    let btf = fs::read(SYSTEM_BTF).ok().and_then(|data| Btf::parse(data, offsets::STRUCTS).ok());
+    match btf {
+        Some(btf) => scope_of(&btf),
+        None => TapListScope::from_release(&release()),
+    }
+}
+
+fn scope_of(btf: &Btf) -> TapListScope {
+    if taps_per_netns(btf) { TapListScope::PerNetns } else { TapListScope::Global }
+}
+
+fn no_trampolines(options: &SessionOptions) -> Option<&'static str> {
+    if options.probes_only {
+        Some("probes were asked for")
+    } else if options.btf.is_some() {
+        Some("the kernel carries no BTF of its own")
+    } else {
+        None
+    }
+}
+
+fn read_btf(options: &SessionOptions) -> Result<Btf, Failure> {
+    let path = options.btf.as_deref().unwrap_or(Path::new(SYSTEM_BTF));
+    let data = fs::read(path).map_err(|error| {
+        Failure::new(
+            format!("no type information (BTF) of this kernel: {}: {error}", path.display()),
+            "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, or give its BTF with --btf FILE",
+        )
+    })?;
+    let wanted: Vec<&str> = offsets::STRUCTS.iter().copied().chain(hooks::functions()).collect();
+    Btf::parse(data, &wanted).map_err(|error| {
+        Failure::new(format!("{}: {error}", path.display()), "give the BTF of the running kernel")
+    })
+}
+
+/// Why the kernel said no, as far as it can be known.
+fn refusal(error: &LoadError, privileges: &Privileges) -> Failure {
+    if !error.not_permitted() {
+        return Failure::new(error, "please report this with the kernel's version");
+    }
+    let cure = match privileges.lockdown.as_deref() {
+        Some("confidentiality") => {
+            "kernel lockdown is at 'confidentiality', which forbids reading kernel memory: boot with \
+             lockdown=integrity, or without Secure Boot"
+                .to_owned()
+        }
+        lockdown => {
+            let also = lockdown.map_or(String::new(), |mode| format!(" (kernel lockdown is at '{mode}')"));
+            format!(
+                "zcdiag has the capabilities, so a policy forbids BPF tracing{also}: look at the container's seccomp \
+                 profile, the security module, and the hypervisor; `zcdiag taps` needs no BPF"
+            )
+        }
+    };
+    Failure::new(error, cure)
+}

@@ -1,0 +1,327 @@
+//! `zcdiag taps`: which packet sockets make zero-copy sends copy.
+
+use std::{
+    io::{self, Write},
+    os::unix::fs::MetadataExt,
+    path::PathBuf,
+};
+
+use crate::{
+    model::{
+        kernel::TapListScope,
+        netns::Namespace,
+        tap::{Binding, JudgedTap, TapReport, TapVerdict},
+    },
+    process::ProcRoot,
+    render::taps::{TextOptions, json::write_json, write_text},
+    taps::{
+        inventory::{self, Inventory, InventoryError},
+        verdict::verdict_for_device,
+    },
+};
+
+/// What to show, and how.
+#[derive(Debug, Clone)]
+pub struct TapsOptions {
+    /// Show the harmless ones too.
+    pub all: bool,
+    /// JSON instead of text.
+    pub json: bool,
+    /// Only taps that matter in these network namespaces; all if empty.
+    pub netns: Vec<NetnsFilter>,
+    /// Only taps that matter to packets leaving this device of the selected namespaces, or else of this one.
+    pub dev: Option<String>,
+    /// Let the outcome tell of offending taps.
+    pub fail_on_offending: bool,
+    /// Use colour in text.
+    pub color: bool,
+    /// What the kernel's BTF says; `None` to go by the kernel's release.
+    pub scope: Option<TapListScope>,
+    /// The procfs to look at.
+    pub proc: ProcRoot,
+}
+
+/// A way to name a network namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NetnsFilter {
+    /// Its name under `/run/netns`, or its number in decimal.
+    NameOrInum(String),
+    /// The one this process is in.
+    Pid(u32),
+    /// A file that refers to it, such as `/proc/1/ns/net`.
+    Path(PathBuf),
+}
+
+impl From<&str> for NetnsFilter {
+    fn from(text: &str) -> Self {
+        match text.strip_prefix("pid:").map(str::parse) {
+            Some(Ok(pid)) => Self::Pid(pid),
+            _ if text.contains('/') => Self::Path(text.into()),
+            _ => Self::NameOrInum(text.to_owned()),
+        }
+    }
+}
+
+impl std::fmt::Display for NetnsFilter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NameOrInum(name) => f.write_str(name),
+            Self::Pid(pid) => write!(f, "pid:{pid}"),
+            Self::Path(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TapsOutcome {
+    /// It ran to its end, and nobody asked for more.
+    Done,
+    /// A tap makes sends copy.
+    Offending,
+    /// No tap surely does, but not everything could be seen or told.
+    Undecided,
+}
+
+impl TapsOutcome {
+    /// The exit code of the command.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Offending => 3,
+            Self::Undecided => 4,
+        }
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum TapsError {
+    /// Nothing could be found out.
+    #[error(transparent)]
+    Inventory(#[from] InventoryError),
+    /// A filter that no namespace fits.
+    #[error(
+        "no network namespace {filter}: give a name of `ip netns list`, a number, pid:PID, or a path such as \
+         /proc/PID/ns/net (other namespaces than your own take sudo)"
+    )]
+    NoSuchNetns {
+        /// The filter as given.
+        filter: NetnsFilter,
+    },
+    /// No selected namespace has the device.
+    #[error(
+        "no device {dev} in network namespace {netns}: `ip -br link` lists those of this namespace, --netns chooses \
+         another"
+    )]
+    NoSuchDevice {
+        /// The device as given.
+        dev: String,
+        /// Where it was looked for.
+        netns: String,
+    },
+    /// The output went away.
+    #[error("write the report")]
+    Output(#[from] io::Error),
+}
+
+/// Finds, judges and shows the taps of this machine; opens no packet socket and changes nothing.
+///
+/// # Errors
+/// See [`TapsError`]; what could merely not be seen is said on `err` and in the report.
+pub fn run(opts: &TapsOptions, out: &mut dyn Write, err: &mut dyn Write) -> Result<TapsOutcome, TapsError> {
+    let inventory = inventory::collect(&opts.proc)?;
+    let by_release = || inventory.kernel.as_deref().map_or(TapListScope::Unknown, TapListScope::from_release);
+    let scope = opts.scope.unwrap_or_else(by_release);
+    let selected = opts
+        .netns
+        .iter()
+        .map(|filter| {
+            let inum = resolve(filter, &inventory.namespaces, &opts.proc);
+            inum.ok_or_else(|| TapsError::NoSuchNetns { filter: filter.clone() })
+        })
+        .collect::<Result<Vec<u32>, _>>()?;
+    let devices = match &opts.dev {
+        Some(dev) => Some(devices(dev, &selected, &inventory)?),
+        None => None,
+    };
+    let mut report = inventory.judge(scope);
+    if let Some(devices) = &devices {
+        select_devices(&mut report, devices, scope);
+    } else if !selected.is_empty() {
+        select(&mut report, &selected, scope);
+    }
+
+    for sentence in &report.missing {
+        writeln!(err, "could not see {sentence}")?;
+    }
+    if opts.json {
+        write_json(&report, opts.all, out)?;
+    } else {
+        write_text(&report, TextOptions { all: opts.all, color: opts.color, dev: opts.dev.as_deref() }, out)?;
+    }
+    Ok(if opts.fail_on_offending { outcome(&report) } else { TapsOutcome::Done })
+}
+
+/// The number of the namespace a filter means, if there is such a namespace.
+fn resolve(filter: &NetnsFilter, namespaces: &[Namespace], proc: &ProcRoot) -> Option<u32> {
+    let known = |inum: u32| namespaces.iter().any(|namespace| namespace.netns.inum == inum).then_some(inum);
+    match filter {
+        NetnsFilter::NameOrInum(text) => {
+            let named = namespaces.iter().find(|namespace| namespace.netns.name.as_ref() == Some(text));
+            named.map(|namespace| namespace.netns.inum).or_else(|| known(text.parse().ok()?))
+        }
+        NetnsFilter::Pid(pid) => known(proc.process(*pid).ok()?.namespace_inum(c"ns/net", "net").ok()??),
+        NetnsFilter::Path(path) => known(std::fs::metadata(path).ok()?.ino().try_into().ok()?),
+    }
+}
+
+/// Namespace and index of every device that is meant.
+fn devices(dev: &str, selected: &[u32], inventory: &Inventory) -> Result<Vec<(u32, u32)>, TapsError> {
+    let inums = if selected.is_empty() { inventory.here.as_slice() } else { selected };
+    let namespaces = inventory.namespaces.iter().filter(|namespace| inums.contains(&namespace.netns.inum));
+    let found = namespaces.filter_map(|namespace| {
+        let device = namespace.devices.as_deref()?.iter().find(|device| device.name == dev)?;
+        Some((namespace.netns.inum, device.ifindex))
+    });
+    let found: Vec<_> = found.collect();
+    if found.is_empty() {
+        let netns = inums.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+        return Err(TapsError::NoSuchDevice { dev: dev.to_owned(), netns });
+    }
+    Ok(found)
+}
+
+/// Keeps what has, or may have, packets copied that leave one of the devices, and the harmless ones there.
+fn select_devices(report: &mut TapReport, devices: &[(u32, u32)], scope: TapListScope) {
+    report.taps.retain_mut(|JudgedTap { tap, judgement }| {
+        let verdicts =
+            devices.iter().map(|(netns, ifindex)| verdict_for_device(tap, *netns, *ifindex, scope));
+        let worst = verdicts.min().unwrap_or(TapVerdict::Harmless);
+        let is_there = devices.iter().any(|(netns, device)| {
+            tap.netns.inum == *netns
+                && match tap.binding {
+                    Binding::Device { ifindex, .. } => ifindex == *device,
+                    Binding::Any => true,
+                    Binding::Gone => false,
+                }
+        });
+        if judgement.verdict == TapVerdict::Harmless {
+            return is_there;
+        }
+        judgement.verdict = worst;
+        worst != TapVerdict::Harmless
+    });
+    report.taps.sort_by_key(|judged| judged.judgement.verdict);
+}
+
+/// Keeps what matters in the selected namespaces: their own taps, and those of others that reach into them.
+fn select(report: &mut TapReport, selected: &[u32], scope: TapListScope) {
+    report.taps.retain(|judged| {
+        let reaches = judged.tap.binding == Binding::Any
+            && scope != TapListScope::PerNetns
+            && judged.judgement.verdict != TapVerdict::Harmless;
+        reaches || selected.contains(&judged.tap.netns.inum)
+    });
+}
+
+fn outcome(report: &TapReport) -> TapsOutcome {
+    let any = |verdict| report.taps.iter().any(|judged| judged.judgement.verdict == verdict);
+    if any(TapVerdict::Offending) {
+        TapsOutcome::Offending
+    } else if any(TapVerdict::Unknown) || !report.complete {
+        TapsOutcome::Undecided
+    } else {
+        TapsOutcome::Done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NetnsFilter, TapsOutcome, outcome, resolve, select, select_devices};
+    use crate::{
+        model::{
+            kernel::TapListScope,
+            netns::{Namespace, Netns},
+            tap::{Binding, TapVerdict},
+        },
+        process::ProcRoot,
+        render::taps::tests::report,
+    };
+
+    #[test]
+    fn filters() {
+        let namespace = |inum, name: Option<&str>| {
+            let netns = Netns { inum, name: name.map(str::to_owned) };
+            Namespace { netns, devices: None }
+        };
+        let namespaces = [namespace(10, None), namespace(11, Some("blue")), namespace(12, Some("10"))];
+        let proc = ProcRoot::new("/nonexistent");
+        let cases = [
+            ("blue", Some(11)),
+            ("11", Some(11)),
+            ("10", Some(12)), // the name goes before the number
+            ("13", None),
+            ("green", None),
+            ("pid:1", None),
+            ("/nonexistent/ns", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(resolve(&text.into(), &namespaces, &proc), expected, "{text}");
+        }
+        assert_eq!(NetnsFilter::from("pid:x"), NetnsFilter::NameOrInum("pid:x".to_owned()));
+    }
+
+    #[test]
+    fn outcomes() {
+        let mut report = report();
+        assert_eq!(outcome(&report), TapsOutcome::Offending);
+        report.taps.retain(|tap| tap.judgement.verdict != TapVerdict::Offending);
+        report.complete = true;
+        assert_eq!(outcome(&report), TapsOutcome::Undecided, "one is unknown");
+        report.taps.retain(|tap| tap.judgement.verdict == TapVerdict::Harmless);
+        assert_eq!(outcome(&report), TapsOutcome::Done);
+        report.complete = false;
+        assert_eq!(outcome(&report), TapsOutcome::Undecided, "something was not seen");
+    }
+
+    #[test]
+    fn only_what_matters_to_the_devices_stays() {
+        let mut everything = report();
+        everything.taps[1].tap.ignore_outgoing = None;
+        let home = everything.taps[0].tap.netns.inum;
+        let blue = everything.taps[1].tap.netns.inum;
+        // Devices, then the verdicts that are left: one tap offends at home, one is unknown in the other
+        // namespace, and one for all devices at home is harmless.
+        let cases = [
+            (vec![(home, 5)], vec![TapVerdict::Offending, TapVerdict::Harmless]),
+            (vec![(home, 6)], vec![TapVerdict::Harmless]),
+            (vec![(blue, 5)], vec![TapVerdict::Unknown]),
+            (
+                vec![(blue, 5), (home, 5)],
+                vec![TapVerdict::Offending, TapVerdict::Unknown, TapVerdict::Harmless],
+            ),
+        ];
+        for (devices, expected) in cases {
+            let mut report = everything.clone();
+            select_devices(&mut report, &devices, TapListScope::PerNetns);
+            let left: Vec<_> = report.taps.iter().map(|judged| judged.judgement.verdict).collect();
+            assert_eq!(left, expected, "{devices:?}");
+        }
+        everything.taps[0].tap.binding = Binding::Any;
+        select_devices(&mut everything, &[(1, 5)], TapListScope::Unknown);
+        assert_eq!(everything.taps.len(), 1, "whom it harms elsewhere depends on the kernel");
+        assert_eq!(everything.taps[0].judgement.verdict, TapVerdict::Unknown);
+    }
+
+    #[test]
+    fn taps_of_other_namespaces_stay_where_they_reach_in() {
+        let mut everything = report();
+        everything.taps[0].tap.binding = Binding::Any;
+        for (scope, left) in [(TapListScope::Global, 1), (TapListScope::PerNetns, 0)] {
+            let mut report = everything.clone();
+            select(&mut report, &[1], scope);
+            assert_eq!(report.taps.len(), left, "{scope:?}");
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! `zcdiag watch`: attach, wait, report.
+
+mod known;
+
+use std::{
+    io,
+    time::{Duration, Instant},
+};
+
+use known::Gatherer;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::MissedTickBehavior,
+};
+
+use zcdiag_wire::Uarg;
+
+use super::{
+    command::{self, Watched},
+    outcome::{Failure, code},
+    session::{Session, SessionOptions},
+};
+use crate::{
+    attach::load::decode_rare,
+    diagnose::{self, Filter},
+    model::{
+        counts::Counts,
+        report::{CommandOutcome, Report, Verdict},
+    },
+    render::watch::{Face, Start},
+    sys::ring::awaitable,
+};
+
+/// How long sends of a command that has ended may take to be acknowledged.
+const SETTLE: Duration = Duration::from_secs(2);
+/// How long a command may take to end once it was asked to.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a command may take to end by itself after Ctrl-C, which a terminal sends to it as well.
+const OWN_END: Duration = Duration::from_secs(1);
+
+/// Signals that come this soon after the first one are the same request: `timeout` and others signal a
+/// process and its group.
+const ECHO: Duration = Duration::from_millis(250);
+
+/// What to watch, and how to show it.
+#[derive(Debug)]
+pub struct WatchOptions {
+    /// What is reported.
+    pub filter: Filter,
+    /// Stop after this time.
+    pub duration: Option<Duration>,
+    /// Report what happened so often.
+    pub interval: Duration,
+    /// Run this, and stop when it ends.
+    pub command: Vec<String>,
+    /// Exit with [`code::BAD_ANSWER`] if anything was copied.
+    pub fail_on_copy: bool,
+    /// How to attach.
+    pub session: SessionOptions,
+}
+
+/// Why the watch stopped.
+enum End {
+    Time,
+    Signal(SignalKind),
+    Command(Option<std::process::ExitStatus>),
+    OutputClosed,
+    Failed(Failure),
+}
+
+/// Watches, and shows it on `face`.
+///
+/// # Errors
+/// If the programs cannot be attached, or the command cannot be run.
+pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failure> {
+    if !options.command.is_empty() {
+        command::find(&options.command)?;
+    }
+    // Before anything is attached: a signal from now on ends the watch in order.
+    let mut signals = Signals::new()?;
+    tokio::spawn(exit_when_urged(Signals::new()?, |code| std::process::exit(code)));
+    let mut session = Session::start(&options.session)?;
+    let rare =
+        session.loaded.take_rare().ok_or_else(|| Failure::new("the BPF object has no ring buffer", ""))?;
+    let mut rare = awaitable(rare).map_err(|error| Failure::new(error, ""))?;
+    let mut gatherer = Gatherer::new(&session);
+    let started = Instant::now();
+    let mut face_open = keep_open(face.start(&attached(&session)))?;
+    let mut child = match options.command.as_slice() {
+        [] => None,
+        argv => Some(Watched::start(argv.to_vec(), face.owns_stdout())?),
+    };
+
+    let mut last = (Counts::default(), Duration::ZERO);
+    let mut ticks = tokio::time::interval(options.interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.reset();
+    let deadline = options.duration.map(|duration| tokio::time::Instant::now() + duration);
+    // Whatever goes wrong in here, a command that runs is ended in order before it is reported.
+    let watching = async {
+        loop {
+            if !face_open {
+                break Ok(End::OutputClosed);
+            }
+            tokio::select! {
+                ready = rare.readable_mut() => {
+                    let mut ready = ready.map_err(|error| Failure::new(error, ""))?;
+                    while let Some(item) = ready.get_inner_mut().next() {
+                        if let Some(rare) = decode_rare(&item) {
+                            gatherer.announce(&rare);
+                        }
+                    }
+                    ready.clear_ready();
+                    gatherer.look(session.scope).await;
+                }
+                _ = ticks.tick() => {
+                    #[cfg(feature = "kernel-log")]
+                    session.loaded.flush_log();
+                    let now = (counts_of(&session)?, started.elapsed());
+                    gatherer.follow(&now.0);
+                    gatherer.look(session.scope).await;
+                    let window = diagnose::since(&last.0, &now.0);
+                    let interval = gatherer.report_interval(&mut session, &window, &options.filter, now.1.saturating_sub(last.1));
+                    let total = gatherer.report(&mut session, &now.0, &options.filter, now.1);
+                    face_open = keep_open(face.interval(&interval, &total))?;
+                    last = now;
+                }
+                () = until(deadline) => break Ok(End::Time),
+                signal = signals.which() => break Ok(End::Signal(signal)),
+                status = ended(child.as_mut()) => break Ok(End::Command(status)),
+            }
+        }
+    };
+    let end = watching.await.unwrap_or_else(End::Failed);
+    let (end, outcome) = finish_command(child, end, &mut signals).await?;
+    if outcome.is_some() {
+        settle(&session, &mut signals).await;
+    }
+    let duration = started.elapsed();
+    #[cfg(feature = "kernel-log")]
+    session.loaded.flush_log();
+    let counts = counts_of(&session)?;
+    gatherer.name(&mut session, &counts);
+    session.detach();
+    let mut counts = counts_of(&session)?;
+    gatherer.settle(&session, &mut counts);
+    gatherer.follow(&counts);
+    gatherer.look(session.scope).await;
+    let mut report = gatherer.report(&mut session, &counts, &options.filter, duration);
+    report.command = outcome;
+    drop(session);
+    if face_open {
+        keep_open(face.summary(&report))?;
+    }
+    Ok(exit_code(&options, &end, &report))
+}
+
+fn attached(session: &Session) -> Start {
+    Start {
+        kernel: session.kernel.clone(),
+        steps: session.loaded.steps.clone(),
+        degraded: session.loaded.degraded.clone(),
+    }
+}
+
+fn exit_code(options: &WatchOptions, end: &End, report: &Report) -> u8 {
+    if let End::Command(_) = end
+        && let Some(status) = report.command.as_ref().and_then(|command| command.status)
+        && status != 0
+    {
+        return u8::try_from(status).unwrap_or(code::FAILED);
+    }
+    if !options.fail_on_copy {
+        return code::OK;
+    }
+    match report.verdict() {
+        Verdict::Copied | Verdict::Mixed => code::BAD_ANSWER,
+        Verdict::Idle => code::NO_ANSWER,
+        Verdict::Zerocopied if !report.exact() => code::NO_ANSWER,
+        Verdict::Zerocopied => code::OK,
+    }
+}
+
+/// Ends a command that is still running, and tells how it ended; a failed watch fails once it has.
+async fn finish_command(
+    child: Option<Watched>,
+    end: End,
+    signals: &mut Signals,
+) -> Result<(End, Option<CommandOutcome>), Failure> {
+    let outcome = match (child, &end) {
+        (None, _) => None,
+        (Some(child), End::Command(status)) => Some(child.outcome(*status)),
+        (Some(mut child), _) => {
+            let status = end_command(&mut child, &end, signals).await;
+            Some(child.outcome(status))
+        }
+    };
+    match end {
+        End::Failed(failure) => Err(failure),
+        end => Ok((end, outcome)),
+    }
+}
+
+/// Has a command end that is still running; `None` if it does not.
+async fn end_command(
+    child: &mut Watched,
+    end: &End,
+    signals: &mut Signals,
+) -> Option<std::process::ExitStatus> {
+    if matches!(end, End::Signal(signal) if *signal == SignalKind::interrupt())
+        && let Ok(status) = tokio::time::timeout(OWN_END, child.wait()).await
+    {
+        return status;
+    }
+    child.terminate();
+    tokio::select! {
+        status = child.wait() => status,
+        () = tokio::time::sleep(PATIENCE) => None,
+        () = signals.next() => None,
+    }
+}
+
+/// Waits until the last sends have got their notification. TCP data may be on its way after the sender
+/// has ended; what is not back by then is reported as in flight.
+async fn settle(session: &Session, signals: &mut Signals) {
+    let waited = async {
+        let mut pause = tokio::time::interval(Duration::from_millis(20));
+        let under_way = |uarg: &Uarg| uarg.ended != 1;
+        while session.loaded.uargs().unwrap_or_default().values().any(under_way) {
+            pause.tick().await;
+        }
+    };
+    tokio::select! {
+        () = waited => (),
+        () = tokio::time::sleep(SETTLE) => (),
+        () = signals.next() => (),
+    }
+}
+
+async fn until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn ended(child: Option<&mut Watched>) -> Option<std::process::ExitStatus> {
+    match child {
+        Some(child) => child.wait().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn counts_of(session: &Session) -> Result<Counts, Failure> {
+    session.loaded.counts().map_err(|error| Failure::new(format!("cannot read the counts: {error}"), ""))
+}
+
+/// Whether there is still somebody to write to. A reader that has gone is no error: the watch ends.
+fn keep_open(written: io::Result<()>) -> Result<bool, Failure> {
+    match written {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::new(format!("cannot write to standard output: {error}"), "")),
+    }
+}
+
+/// Ends the process on the second signal, as if it had not been handled. The first one ends the watch in
+/// order, but cannot while a reader that has stalled blocks the output. Nothing stays behind in the kernel:
+/// the programs are attached by file descriptors of this process.
+async fn exit_when_urged(mut signals: Signals, exit: impl FnOnce(i32)) {
+    signals.which().await;
+    let first = Instant::now();
+    loop {
+        let signal = signals.which().await;
+        if first.elapsed() > ECHO {
+            return exit(128 + signal.as_raw_value());
+        }
+    }
+}
+
+/// SIGINT and SIGTERM.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| Failure::new(format!("cannot wait for signals: {error}"), ""))
+        };
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        self.which().await;
+    }
+
+    async fn which(&mut self) -> SignalKind {
+        tokio::select! {
+            _ = self.interrupt.recv() => SignalKind::interrupt(),
+            _ = self.terminate.recv() => SignalKind::terminate(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Like those of a watch, but for signals that nobody sends.
+    fn no_signals() -> Signals {
+        let never = || signal(SignalKind::user_defined2()).expect("listen for a signal");
+        Signals { interrupt: never(), terminate: never() }
+    }
+
+    /// The result of ending `script` because of `end`, and whether its process is gone afterwards.
+    async fn finish(script: &str, end: End) -> (Result<Option<i32>, String>, bool) {
+        let argv = ["sh", "-c", script].map(str::to_owned).to_vec();
+        let child = Watched::start(argv, false).expect("start a shell");
+        let proc = format!("/proc/{}", child.id().expect("it runs"));
+        // Lets the shell set its traps.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let finished = finish_command(Some(child), end, &mut no_signals()).await;
+        let gone = !std::path::Path::new(&proc).exists();
+        let result = finished.map(|(_, outcome)| outcome.and_then(|outcome| outcome.status));
+        (result.map_err(|failure| failure.to_string()), gone)
+    }
+
+    #[tokio::test]
+    async fn a_command_is_ended_in_order() {
+        let ends_itself = "trap 'exit 9' TERM; sleep 0.5; exit 7";
+        let goes_on = "trap 'exit 9' TERM; while :; do sleep 0.1; done";
+        let interrupt = || End::Signal(SignalKind::interrupt());
+        assert_eq!(finish(ends_itself, interrupt()).await, (Ok(Some(7)), true), "it got the signal, too");
+        assert_eq!(finish(goes_on, interrupt()).await, (Ok(Some(9)), true), "it had its time");
+        for end in [End::Signal(SignalKind::terminate()), End::Time, End::OutputClosed] {
+            assert_eq!(finish(ends_itself, end).await, (Ok(Some(9)), true), "it is asked at once");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_second_signal_ends_the_process() {
+        let listen = |kind: SignalKind| signal(kind).expect("listen for a signal");
+        let own = || listen(SignalKind::user_defined1());
+        let signals = Signals { interrupt: listen(SignalKind::user_defined2()), terminate: own() };
+        let mut arrived = own();
+        let mut send = async || {
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::USR1)
+                .expect("signal this process");
+            arrived.recv().await;
+        };
+        let (told, mut code) = tokio::sync::oneshot::channel();
+        let urged = tokio::spawn(exit_when_urged(signals, |code| told.send(code).expect("it is awaited")));
+        tokio::task::yield_now().await;
+        send().await;
+        send().await;
+        tokio::time::sleep(ECHO + Duration::from_millis(50)).await;
+        assert!(code.try_recv().is_err(), "an echo of the first");
+        send().await;
+        urged.await.expect("it ends");
+        assert_eq!(code.try_recv(), Ok(128 + SignalKind::terminate().as_raw_value()));
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_told_once_the_command_has_ended() {
+        let goes_on = "trap 'sleep 0.2; exit 9' TERM; while :; do sleep 0.1; done";
+        let (result, gone) = finish(goes_on, End::Failed(Failure::new("no counts", ""))).await;
+        assert_eq!((result, gone), (Err("no counts".to_owned()), true));
+    }
+}

@@ -1,0 +1,245 @@
+//! Gathers what the counts do not say, while it can still be seen: who the senders are, what the stacks
+//! are called, which packet sockets were open when data was copied.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use zcdiag_wire::{Rare, RareKind, SenderKey, SiteKey};
+
+use super::super::{outcome::with_sources, session::Session};
+use crate::{
+    diagnose::{self, Culprits, Filter, Known, SiteFacts},
+    model::{counts::Counts, kernel::TapListScope, process::ProcessIdentity, report::Report, tap::JudgedTap},
+    process::{ProcRoot, identify, remembered},
+    taps::{
+        inventory,
+        verdict::{hears_device, offends_device},
+    },
+};
+
+/// Collects [`Known`].
+pub(super) struct Gatherer {
+    /// With every culprit since the start.
+    known: Known,
+    /// Those that the last look at each device found.
+    latest: Culprits,
+    proc: ProcRoot,
+    /// Copies on each tapped device when its taps were last looked at.
+    looked_at: BTreeMap<(u32, u32), u64>,
+    /// Devices whose taps are to be looked at.
+    to_look: BTreeSet<(u32, u32)>,
+}
+
+impl Gatherer {
+    pub(super) fn new(session: &Session) -> Self {
+        Self::of(session.kernel.clone(), ProcRoot::system())
+    }
+
+    fn of(kernel: String, proc: ProcRoot) -> Self {
+        let known = Known { kernel, ..Known::default() };
+        Self {
+            known,
+            latest: Culprits::default(),
+            proc,
+            looked_at: BTreeMap::new(),
+            to_look: BTreeSet::new(),
+        }
+    }
+
+    /// Takes an announcement of the kernel side.
+    pub(super) fn announce(&mut self, rare: &Rare) {
+        match rare.kind {
+            RareKind::SENDER => {
+                if let Some(process) =
+                    identify(&self.proc, rare.sender.tgid).filter(|found| same(found, &rare.sender))
+                {
+                    self.known.senders.insert(rare.sender, process);
+                }
+            }
+            RareKind::SITE => {
+                self.to_look.insert((rare.site.netns, rare.site.ifindex));
+            }
+            _ => (),
+        }
+    }
+
+    /// Notes on which devices taps have made copies since they were last looked at.
+    pub(super) fn follow(&mut self, counts: &Counts) {
+        let mut copies: BTreeMap<(u32, u32), u64> = BTreeMap::new();
+        for (key, tally) in counts.tallies.iter().filter(|(key, _)| key.site != SiteKey::default()) {
+            *copies.entry((key.site.netns, key.site.ifindex)).or_default() +=
+                tally.copied_sends + tally.copies;
+        }
+        for (device, copies) in copies {
+            if self.looked_at.insert(device, copies) != Some(copies) {
+                self.to_look.insert(device);
+            }
+        }
+    }
+
+    /// Looks who taps the devices noted. What is found stays known when the tap closes; without privileges
+    /// or under a vanishing `/proc` fewer are found, which is told at the end. Devices that could not be looked at
+    /// stay noted.
+    pub(super) async fn look(&mut self, scope: TapListScope) {
+        if self.to_look.is_empty() {
+            return;
+        }
+        let devices = std::mem::take(&mut self.to_look);
+        let proc = self.proc.clone();
+        let taken = tokio::task::spawn_blocking(move || inventory::collect(&proc)).await;
+        let taken = match taken {
+            Ok(taken) => taken.map_err(|error| with_sources(&error)),
+            Err(error) => Err(error.to_string()),
+        };
+        let report = match taken {
+            Ok(inventory) => inventory.judge(scope),
+            Err(error) => {
+                self.known.missing = vec![format!("any packet socket: {error}")];
+                self.to_look.extend(devices);
+                return;
+            }
+        };
+        self.known.missing = report.missing;
+        self.accuse(&devices, report.taps, scope);
+    }
+
+    /// Takes in what a look at devices has found.
+    fn accuse(&mut self, devices: &BTreeSet<(u32, u32)>, taps: Vec<JudgedTap>, scope: TapListScope) {
+        for device in devices {
+            self.latest.outgoing.remove(device);
+            self.latest.incoming.remove(device);
+        }
+        for judged in taps {
+            let inode = judged.tap.inode;
+            let mut named = false;
+            for &(netns, ifindex) in devices {
+                if offends_device(&judged.tap, netns, ifindex, scope) {
+                    self.latest.outgoing.entry((netns, ifindex)).or_default().insert(inode);
+                    named |= self.known.culprits.outgoing.entry((netns, ifindex)).or_default().insert(inode);
+                }
+                if hears_device(&judged.tap, netns, ifindex, scope) {
+                    self.latest.incoming.entry((netns, ifindex)).or_default().insert(inode);
+                    named |= self.known.culprits.incoming.entry((netns, ifindex)).or_default().insert(inode);
+                }
+            }
+            if named {
+                self.known.taps.insert(inode, judged);
+            }
+        }
+    }
+
+    /// Takes in what the kernel side still holds at the end.
+    pub(super) fn settle(&mut self, session: &Session, counts: &mut Counts) {
+        let held = session.loaded.held().unwrap_or_default();
+        let uargs = session.loaded.uargs().unwrap_or_default();
+        self.known.in_flight = Some(counts.settle(held.values(), uargs.values()));
+    }
+
+    /// Fills in what is new in `counts`.
+    pub(super) fn name(&mut self, session: &mut Session, counts: &Counts) {
+        self.name_senders(session, counts);
+        self.name_sites(session, counts);
+    }
+
+    /// As [`Gatherer::report`], but blames only what was still there at the last look.
+    pub(super) fn report_interval(
+        &mut self,
+        session: &mut Session,
+        counts: &Counts,
+        filter: &Filter,
+        duration: Duration,
+    ) -> Report {
+        std::mem::swap(&mut self.known.culprits, &mut self.latest);
+        let report = self.report(session, counts, filter, duration);
+        std::mem::swap(&mut self.known.culprits, &mut self.latest);
+        report
+    }
+
+    /// Reports on `counts`, after filling in what is new in them; blames everything seen since the start.
+    pub(super) fn report(
+        &mut self,
+        session: &mut Session,
+        counts: &Counts,
+        filter: &Filter,
+        duration: Duration,
+    ) -> Report {
+        self.name(session, counts);
+        diagnose::report(counts, &self.known, filter, duration)
+    }
+
+    /// Senders that were not there any more when their announcement came: the kernel side kept a name.
+    fn name_senders(&mut self, session: &Session, counts: &Counts) {
+        let missing = |key: &SenderKey| !self.known.senders.contains_key(key);
+        if !counts.tallies.keys().any(|key| missing(&key.sender)) {
+            return;
+        }
+        for (key, info) in session.senders() {
+            let proc = &self.proc;
+            self.known.senders.entry(key).or_insert_with(|| {
+                identify(proc, key.tgid)
+                    .filter(|found| same(found, &key))
+                    .unwrap_or_else(|| remembered(key.tgid, text(&info.comm), info.uid, info.cgroup))
+            });
+        }
+    }
+
+    fn name_sites(&mut self, session: &mut Session, counts: &Counts) {
+        let missing = |key: &SiteKey| {
+            *key != SiteKey::default() && !self.known.sites.contains_key(&diagnose::place(*key))
+        };
+        if !counts.tallies.keys().any(|key| missing(&key.site)) {
+            return;
+        }
+        session.refresh_symbols();
+        for (key, site) in session.sites() {
+            let facts = || SiteFacts { device: text(&site.dev_name), stack: session.stack(site.stack) };
+            self.known.sites.entry(key).or_insert_with(facts);
+        }
+    }
+}
+
+/// Whether a process is the one that sent, and not a later one of the same id. `/proc` counts in clock ticks.
+fn same(found: &ProcessIdentity, key: &SenderKey) -> bool {
+    let tick = 1_000_000_000 / rustix::param::clock_ticks_per_second();
+    found.start_time == key.start_ns / tick
+}
+
+/// A name out of a fixed-size kernel field.
+fn text(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::taps::tests::dhclient;
+
+    #[test]
+    fn a_tap_that_has_closed_is_to_blame_for_the_whole_but_not_for_what_comes() {
+        let (scope, tap) = (TapListScope::Global, dhclient());
+        let (netns, inode) = (tap.tap.netns.inum, tap.tap.inode);
+        let devices = BTreeSet::from([(netns, 5)]);
+        let blamed = |culprits: &Culprits| culprits.outgoing.values().flatten().copied().collect::<Vec<_>>();
+        let mut gatherer = Gatherer::of("6.1.0".to_owned(), ProcRoot::system());
+        gatherer.accuse(&devices, vec![tap], scope);
+        assert_eq!((blamed(&gatherer.latest), blamed(&gatherer.known.culprits)), (vec![inode], vec![inode]));
+        gatherer.accuse(&BTreeSet::from([(netns, 6)]), Vec::new(), scope);
+        assert_eq!(blamed(&gatherer.latest), [inode], "nobody looked at its device");
+        gatherer.accuse(&devices, Vec::new(), scope);
+        assert_eq!((blamed(&gatherer.latest), blamed(&gatherer.known.culprits)), (vec![], vec![inode]));
+    }
+
+    #[tokio::test]
+    async fn a_look_that_failed_is_told_and_taken_again() {
+        let mut gatherer = Gatherer::of("6.1.0".to_owned(), ProcRoot::new("/nonexistent"));
+        let devices = BTreeSet::from([(1, 5)]);
+        gatherer.to_look.clone_from(&devices);
+        gatherer.look(TapListScope::Global).await;
+        assert_eq!(gatherer.to_look, devices);
+        let [missing] = gatherer.known.missing.as_slice() else { panic!("{:?}", gatherer.known.missing) };
+        assert!(missing.starts_with("any packet socket: read the processes in /nonexistent: "), "{missing}");
+    }
+}

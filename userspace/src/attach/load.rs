@@ -1,0 +1,332 @@
+//! Carries an attach plan out with aya. Dropping [`Loaded`] detaches everything: the links are file
+//! descriptors of this process and are pinned nowhere.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs, io,
+    os::fd::{AsFd as _, AsRawFd as _},
+};
+
+use aya::{
+    Ebpf, EbpfLoader, GlobalData,
+    maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf, StackTraceMap},
+    programs::{Program, ProgramError},
+};
+use bytemuck::pod_read_unaligned;
+use zcdiag_wire::{
+    Config, Held, Loss, Offsets, Rare, SenderInfo, SenderKey, Site, SiteKey, Tally, TallyKey, Uarg, maps,
+};
+
+use super::plan::{Kind, Plan, Step};
+use crate::model::counts::Counts;
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/zcdiag-ebpf"));
+
+/// Why the programs are not in the kernel.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The kernel said no to a map or a program.
+    #[error("the kernel refuses {what}: {source}")]
+    Refused {
+        /// What was to be created.
+        what: String,
+        /// Its answer.
+        source: io::Error,
+    },
+    /// The verifier or the loader found fault with the object.
+    #[error("loading {what} failed: {reason}")]
+    Failed {
+        /// What was to be loaded.
+        what: String,
+        /// The first lines of the reason.
+        reason: String,
+    },
+}
+
+impl LoadError {
+    /// Whether the kernel lacks permission to give, rather than something else.
+    pub fn not_permitted(&self) -> bool {
+        matches!(self, Self::Refused { source, .. }
+            if matches!(source.kind(), io::ErrorKind::PermissionDenied))
+    }
+}
+
+/// The programs in the kernel, and the way to their maps.
+pub struct Loaded {
+    ebpf: Ebpf,
+    #[cfg(feature = "kernel-log")]
+    log: Option<aya_log::EbpfLogger<&'static dyn log::Log>>,
+    /// Misses of programs that are detached.
+    missed: u64,
+    /// What was attached, as carried out.
+    pub steps: Vec<Step>,
+    /// What is lost, in sentences.
+    pub degraded: Vec<String>,
+}
+
+/// Loads and attaches what `plan` says. `btf` is the running kernel's, needed for trampolines.
+///
+/// # Errors
+/// If a program that nothing works without cannot be loaded; all others are then detached again.
+pub fn load(plan: &Plan, offsets: &Offsets, btf: Option<&aya::Btf>) -> Result<Loaded, LoadError> {
+    let config = Config { own_tgid: std::process::id(), pad: 0 };
+    let mut object = EbpfLoader::new();
+    object.btf(btf);
+    object.override_global(maps::OFFSETS, GlobalData::from(bytemuck::bytes_of(offsets)), true);
+    object.override_global(maps::CONFIG, GlobalData::from(bytemuck::bytes_of(&config)), true);
+    #[cfg_attr(not(feature = "kernel-log"), expect(unused_mut, reason = "the log takes its map out"))]
+    let mut ebpf = object.load(OBJECT).map_err(|error| explain("the BPF maps", &error))?;
+    let mut loaded = Loaded {
+        #[cfg(feature = "kernel-log")]
+        log: aya_log::EbpfLogger::init(&mut ebpf).ok(),
+        ebpf,
+        missed: 0,
+        steps: Vec::new(),
+        degraded: plan.degraded.clone(),
+    };
+    for step in &plan.steps {
+        loaded.attach(step, btf)?;
+    }
+    Ok(loaded)
+}
+
+impl Loaded {
+    fn attach(&mut self, step: &Step, btf: Option<&aya::Btf>) -> Result<(), LoadError> {
+        let Err(refused) = self.try_attach(step, btf) else {
+            self.steps.push(step.clone());
+            return Ok(());
+        };
+        let probe = step.as_probe(format!("{} was refused: {refused}", step.kind.name()));
+        let refused = match probe {
+            Some(probe) if !refused.not_permitted() => match self.try_attach(&probe, None) {
+                Ok(()) => {
+                    self.steps.push(probe);
+                    return Ok(());
+                }
+                Err(_) => refused,
+            },
+            _ => refused,
+        };
+        match step.lost {
+            Some(lost) if !refused.not_permitted() => {
+                self.degraded.push(format!("{refused}; lost: {lost}"));
+                Ok(())
+            }
+            _ => Err(refused),
+        }
+    }
+
+    fn try_attach(&mut self, step: &Step, btf: Option<&aya::Btf>) -> Result<(), LoadError> {
+        let what = || format!("{} on {}", step.kind.name(), step.function);
+        let program = self.ebpf.program_mut(&step.program).ok_or_else(|| LoadError::Failed {
+            what: what(),
+            reason: format!("the object has no program {}", step.program),
+        })?;
+        let no_btf = || LoadError::Failed { what: what(), reason: "no BTF for it".to_owned() };
+        let result = match (program, step.kind) {
+            (Program::FEntry(program), Kind::Fentry) => {
+                program.load(step.function, btf.ok_or_else(no_btf)?).and_then(|()| program.attach().map(drop))
+            }
+            (Program::FExit(program), Kind::Fexit) => {
+                program.load(step.function, btf.ok_or_else(no_btf)?).and_then(|()| program.attach().map(drop))
+            }
+            (Program::KProbe(program), Kind::Kprobe | Kind::Kretprobe) => {
+                // Two functions may share one probe program.
+                let loaded = if program.fd().is_ok() { Ok(()) } else { program.load() };
+                loaded.and_then(|()| program.attach(step.function, 0).map(drop))
+            }
+            _ => Err(ProgramError::UnexpectedProgramType),
+        };
+        result.map_err(|error| explain(&what(), &error))
+    }
+
+    /// Writes the programs' debug messages to the logger.
+    #[cfg(feature = "kernel-log")]
+    pub fn flush_log(&mut self) {
+        if let Some(log) = &mut self.log {
+            log.flush();
+        }
+    }
+
+    /// The ring buffer of [`Rare`] announcements; can be taken once.
+    pub fn take_rare(&mut self) -> Option<RingBuf<MapData>> {
+        self.ebpf.take_map(maps::RARE).and_then(|map| RingBuf::try_from(map).ok())
+    }
+
+    /// Reads the counts.
+    ///
+    /// # Errors
+    /// If a map cannot be read.
+    pub fn counts(&self) -> Result<Counts, MapError> {
+        let mut losses = [0; Loss::COUNT as usize];
+        let map: PerCpuArray<_, u64> = PerCpuArray::try_from(self.map(maps::LOSSES)?)?;
+        for (index, loss) in (0..).zip(losses.iter_mut()) {
+            *loss = map.get(&index, 0)?.iter().sum();
+        }
+        Ok(Counts { tallies: self.table(maps::TALLIES)?, losses, misses: self.missed + self.misses() })
+    }
+
+    /// Every sender seen so far.
+    ///
+    /// # Errors
+    /// If the map cannot be read.
+    pub fn senders(&self) -> Result<BTreeMap<SenderKey, SenderInfo>, MapError> {
+        self.table(maps::SENDERS)
+    }
+
+    /// Every site seen so far.
+    ///
+    /// # Errors
+    /// If the map cannot be read.
+    pub fn sites(&self) -> Result<BTreeMap<SiteKey, Site>, MapError> {
+        self.table(maps::SITES)
+    }
+
+    /// Return addresses of a stack, innermost first; empty if it was not kept.
+    pub fn stack(&self, id: u32) -> Vec<u64> {
+        let stack =
+            self.map(maps::STACKS).and_then(StackTraceMap::try_from).and_then(|stacks| stacks.get(&id, 0));
+        stack.map_or_else(|_| Vec::new(), |stack| stack.frames().iter().map(|frame| frame.ip).collect())
+    }
+
+    /// The uargs that still have a record, by address.
+    ///
+    /// # Errors
+    /// If the map cannot be read.
+    pub fn uargs(&self) -> Result<BTreeMap<u64, Uarg>, MapError> {
+        self.table(maps::UARGS)
+    }
+
+    /// The copies that are still held back, by address of the packet.
+    ///
+    /// # Errors
+    /// If the map cannot be read.
+    pub fn held(&self) -> Result<BTreeMap<u64, Held>, MapError> {
+        self.table(maps::HELD)
+    }
+
+    /// Detaches everything, so that what is read from now on is of one moment.
+    pub fn detach(&mut self) {
+        self.missed = self.misses();
+        for (_, program) in self.ebpf.programs_mut() {
+            // Not loaded at all, or already gone: both is what is wanted.
+            let _ = match program {
+                Program::FEntry(program) => program.unload(),
+                Program::FExit(program) => program.unload(),
+                Program::KProbe(program) => program.unload(),
+                _ => Ok(()),
+            };
+        }
+    }
+
+    /// Events missed by programs that count. The second look at a function's exit is not among them: what it
+    /// misses shows as a send in flight, or as an end seen late.
+    fn misses(&self) -> u64 {
+        let second_look = |name: &str| matches!(name, "put_fexit" | "abort_fexit");
+        let counting = self.ebpf.programs().filter(|(name, _)| !second_look(name));
+        let fds = counting.filter_map(|(_, program)| match program {
+            Program::FEntry(program) => program.fd().ok().map(|fd| fd.as_fd().as_raw_fd()),
+            Program::FExit(program) => program.fd().ok().map(|fd| fd.as_fd().as_raw_fd()),
+            Program::KProbe(program) => program.fd().ok().map(|fd| fd.as_fd().as_raw_fd()),
+            _ => None,
+        });
+        fds.filter_map(|fd| recursion_misses(&fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?))
+            .sum()
+    }
+
+    fn map(&self, name: &str) -> Result<&aya::maps::Map, MapError> {
+        self.ebpf.map(name).ok_or(MapError::InvalidName { name: name.to_owned() })
+    }
+
+    fn table<K, V>(&self, name: &str) -> Result<BTreeMap<K, V>, MapError>
+    where
+        K: Table + Ord,
+        V: Table,
+        K::Bytes: aya::Pod,
+        V::Bytes: aya::Pod,
+    {
+        let map: HashMap<_, K::Bytes, V::Bytes> = HashMap::try_from(self.map(name)?)?;
+        // Where entries go while they are read, the walk starts over: the limit keeps it finite.
+        let rows = map.iter().take(MOST_ROWS);
+        rows.map(|row| row.map(|(key, value)| (K::decode(&key), V::decode(&value)))).collect()
+    }
+}
+
+/// Twice what the largest map holds.
+const MOST_ROWS: usize = 1 << 17;
+
+/// A wire type as the bytes that the map holds.
+trait Table: Sized {
+    type Bytes;
+    fn decode(bytes: &Self::Bytes) -> Self;
+}
+
+macro_rules! table {
+    ($($type:ty),+) => {
+        $(impl Table for $type {
+            type Bytes = [u8; size_of::<$type>()];
+            fn decode(bytes: &Self::Bytes) -> Self {
+                pod_read_unaligned(bytes)
+            }
+        })+
+    };
+}
+
+table!(u64, TallyKey, Tally, SenderKey, SenderInfo, SiteKey, Site, Uarg, Held);
+
+/// An announcement as it came out of the ring buffer; `None` if it is none of this version.
+pub fn decode_rare(bytes: &[u8]) -> Option<Rare> {
+    (bytes.len() == size_of::<Rare>()).then(|| pod_read_unaligned(bytes))
+}
+
+/// `recursion_misses` of a program's fdinfo (5.12 and later, `bpf_prog_show_fdinfo()`).
+fn recursion_misses(fdinfo: &str) -> Option<u64> {
+    fdinfo.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?.trim().parse().ok()
+}
+
+/// The errno at the root of an error, or its first words: a verifier log has thousands of lines.
+fn explain(what: &str, error: &(dyn std::error::Error + 'static)) -> LoadError {
+    let mut source = Some(error);
+    let mut text = String::new();
+    while let Some(error) = source {
+        if let Some(io) = error.downcast_ref::<io::Error>()
+            && matches!(io.raw_os_error(), Some(libc::EPERM))
+        {
+            return LoadError::Refused {
+                what: what.to_owned(),
+                source: io::Error::from_raw_os_error(libc::EPERM),
+            };
+        }
+        let _ = write!(text, "{}{error}", if text.is_empty() { "" } else { ": " });
+        source = error.source();
+    }
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let short = if lines.len() > 6 {
+        format!("{} .. {}", lines[0], lines[lines.len() - 4..].join(" | "))
+    } else {
+        lines.join(" | ")
+    };
+    LoadError::Failed { what: what.to_owned(), reason: short }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn misses_are_read_from_the_program_s_fdinfo() {
+        let fdinfo = "pos:\t0\nprog_type:\t26\nrun_cnt:\t9\nrecursion_misses:\t17\nverified_insns:\t120\n";
+        assert_eq!(recursion_misses(fdinfo), Some(17));
+        assert_eq!(recursion_misses("prog_type:\t26\n"), None);
+    }
+
+    #[test]
+    fn an_announcement_of_another_size_is_refused() {
+        let rare = Rare { kind: 1, ..Rare::default() };
+        let bytes = bytemuck::bytes_of(&rare);
+        assert_eq!(decode_rare(bytes), Some(rare));
+        assert_eq!(decode_rare(&bytes[1..]), None);
+        assert_eq!(decode_rare(&[]), None);
+    }
+}

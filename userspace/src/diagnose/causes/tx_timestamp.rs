@@ -1,0 +1,22 @@
+//! `tx_timestamp`: the socket asks for transmit timestamps together with the packet.
+
+use super::{Blame, Cause, Evidence, Explanation, Remedies};
+
+/// The cause.
+pub(super) const CAUSE: Cause = Cause {
+    name: "tx_timestamp",
+    summary: "a transmit timestamp returns the packet's data",
+    blames: Blame::Nobody,
+    recognises,
+    explanation: Explanation::Fixed(
+        "The socket has transmit timestamps on (SO_TIMESTAMPING), and the kernel returns each with a clone of \
+         the packet, whose data it copies. {device} itself still sent the application's pages: the copy is extra work.",
+    ),
+    remedies: Remedies::Fixed(&[
+        "set SOF_TIMESTAMPING_OPT_TSONLY with SO_TIMESTAMPING: the timestamp then comes without the packet",
+    ]),
+};
+
+fn recognises(evidence: &Evidence<'_>) -> bool {
+    evidence.copied_in("__skb_tstamp_tx")
+}

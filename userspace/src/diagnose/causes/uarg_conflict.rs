@@ -1,0 +1,19 @@
+//! `uarg_conflict`: data of two different zerocopy sends was to share one packet, which can carry one uarg only.
+
+use super::{Blame, Cause, Evidence, Explanation, Remedies};
+
+/// The cause.
+pub(super) const CAUSE: Cause = Cause {
+    name: "uarg_conflict",
+    summary: "two zerocopy sends met in one packet",
+    blames: Blame::Nobody,
+    recognises,
+    explanation: Explanation::Fixed(
+        "Data of two different zerocopy sends was to share one packet, which the kernel resolves by a copy.",
+    ),
+    remedies: Remedies::Fixed(&["please report this with the kernel's version: it has never been seen"]),
+};
+
+fn recognises(evidence: &Evidence<'_>) -> bool {
+    evidence.copied_in("skb_zerocopy_clone")
+}

@@ -1,0 +1,8 @@
+//! Facts of the running kernel: what its BTF, its symbols and its files say. Nothing here decides by a
+//! version number.
+
+pub mod btf;
+pub mod offsets;
+pub mod preempt;
+pub mod privilege;
+pub mod symbols;

@@ -1,0 +1,211 @@
+//! A reader of the kernel's type information (BTF): where a struct member lies, which functions there
+//! are and how many parameters they take.
+//!
+//! Reads only what is asked for, in one pass. The loader's own parser keeps struct members to itself, the
+//! other crates either take ten times as long (a second of start-up on a slow machine) or carry a licence
+//! that a static binary under ours cannot.
+
+use std::collections::HashMap;
+
+/// What is wrong with the type information.
+#[derive(Debug, thiserror::Error)]
+pub enum BtfError {
+    /// Not BTF, or of the other byte order.
+    #[error("not BTF: the magic number is {0:#06x}")]
+    Magic(u16),
+    /// Ends in the middle of something.
+    #[error("BTF is cut off at byte {0}")]
+    Truncated(usize),
+    /// A kind that this reader does not know; what follows it cannot be found.
+    #[error("BTF holds an unknown kind {kind} as type {id}")]
+    Kind {
+        /// The kind's number.
+        kind: u32,
+        /// Number of the type.
+        id: u32,
+    },
+}
+
+const PTR: u32 = 2;
+const ARRAY: u32 = 3;
+const STRUCT: u32 = 4;
+const UNION: u32 = 5;
+const TYPEDEF: u32 = 8;
+const VOLATILE: u32 = 9;
+const CONST: u32 = 10;
+const RESTRICT: u32 = 11;
+const FUNC: u32 = 12;
+const FUNC_PROTO: u32 = 13;
+const TYPE_TAG: u32 = 18;
+
+/// Bytes that follow the common part of a type, `include/uapi/linux/btf.h`.
+fn extra_bytes(kind: u32, vlen: usize) -> Option<usize> {
+    Some(match kind {
+        PTR | 7 | TYPEDEF | VOLATILE | CONST | RESTRICT | FUNC | 16 | TYPE_TAG => 0,
+        1 | 14 | 17 => 4,
+        ARRAY => 12,
+        STRUCT | UNION | 15 | 19 => vlen * 12,
+        6 | FUNC_PROTO => vlen * 8,
+        _ => return None,
+    })
+}
+
+/// Where a member lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Bits from the start of the outermost struct.
+    pub bit_offset: u32,
+    /// Width of a bit field, 0 for any other member.
+    pub bits: u32,
+}
+
+impl Member {
+    /// Byte offset of a plain member.
+    pub fn byte(self) -> u32 {
+        self.bit_offset / 8
+    }
+
+    /// Mask of a one-bit field within its byte.
+    pub fn bit_mask(self) -> u32 {
+        1 << (self.bit_offset % 8)
+    }
+}
+
+/// Type information, indexed for the names that were asked for.
+#[derive(Debug)]
+pub struct Btf {
+    data: Vec<u8>,
+    /// Byte position of each type; 0 is void.
+    types: Vec<usize>,
+    structs: HashMap<String, u32>,
+    functions: HashMap<String, u32>,
+}
+
+impl Btf {
+    /// Reads the BTF of a kernel, keeping the structs and functions in `wanted`.
+    ///
+    /// # Errors
+    /// If the data is not complete BTF of this machine's byte order.
+    pub fn parse(data: Vec<u8>, wanted: &[&str]) -> Result<Self, BtfError> {
+        let magic = u16::from_ne_bytes(bytes(&data, 0)?);
+        if magic != 0xeb9f {
+            return Err(BtfError::Magic(magic));
+        }
+        let header = u32_at(&data, 4)? as usize;
+        let type_start = header + u32_at(&data, 8)? as usize;
+        let type_end = type_start + u32_at(&data, 12)? as usize;
+        let strings = header + u32_at(&data, 16)? as usize;
+        let mut btf = Self { data, types: vec![0], structs: HashMap::new(), functions: HashMap::new() };
+        let mut at = type_start;
+        while at < type_end {
+            let id = u32::try_from(btf.types.len()).unwrap_or(u32::MAX);
+            let info = u32_at(&btf.data, at + 4)?;
+            let kind = info >> 24 & 0x1f;
+            if kind == STRUCT || kind == FUNC {
+                let name = c_str(&btf.data, strings + u32_at(&btf.data, at)? as usize)?;
+                if let Some(name) = wanted.iter().find(|wanted| wanted.as_bytes() == name) {
+                    let index = if kind == STRUCT { &mut btf.structs } else { &mut btf.functions };
+                    index.entry((*name).to_owned()).or_insert(id);
+                }
+            }
+            btf.types.push(at);
+            let extra = extra_bytes(kind, (info & 0xffff) as usize).ok_or(BtfError::Kind { kind, id })?;
+            at += 12 + extra;
+        }
+        let end = strings + u32_at(&btf.data, 20)? as usize;
+        if at != type_end || type_end.max(end) > btf.data.len() {
+            return Err(BtfError::Truncated(btf.data.len()));
+        }
+        // Positions of names are relative to the string section: keep it at hand in the last entry.
+        btf.types.push(strings);
+        Ok(btf)
+    }
+
+    fn strings(&self) -> usize {
+        self.types[self.types.len() - 1]
+    }
+
+    fn word(&self, at: usize) -> Option<u32> {
+        u32_at(&self.data, at).ok()
+    }
+
+    fn name(&self, at: usize) -> Option<&[u8]> {
+        c_str(&self.data, self.strings() + self.word(at)? as usize).ok()
+    }
+
+    /// Position, kind, member count and kind flag of a type, behind typedefs and qualifiers.
+    fn resolve(&self, mut id: u32) -> Option<(usize, u32, usize, bool)> {
+        loop {
+            let at = *self.types.get(id as usize).filter(|at| **at != 0)?;
+            let info = self.word(at + 4)?;
+            match info >> 24 & 0x1f {
+                TYPEDEF | VOLATILE | CONST | RESTRICT | TYPE_TAG => id = self.word(at + 8)?,
+                kind => return Some((at, kind, (info & 0xffff) as usize, info >> 31 == 1)),
+            }
+        }
+    }
+
+    /// Whether the kernel has this struct. Answers only for names that were asked for.
+    pub fn has_struct(&self, name: &str) -> bool {
+        self.structs.contains_key(name)
+    }
+
+    /// The member `path` (`"nd_net.net"`) of struct `name`; members of anonymous structs and unions count
+    /// as the outer one's own, as in C.
+    pub fn member(&self, name: &str, path: &str) -> Option<Member> {
+        let mut id = *self.structs.get(name)?;
+        let mut bit_offset = 0;
+        let mut bits = 0;
+        for part in path.split('.') {
+            let (found, member) = self.member_of(id, part)?;
+            bit_offset += member.bit_offset;
+            bits = member.bits;
+            id = found;
+        }
+        Some(Member { bit_offset, bits })
+    }
+
+    fn member_of(&self, id: u32, name: &str) -> Option<(u32, Member)> {
+        let (at, kind, vlen, bitfields) = self.resolve(id)?;
+        if kind != STRUCT && kind != UNION {
+            return None;
+        }
+        for entry in (0..vlen).map(|index| at + 12 + index * 12) {
+            let member_type = self.word(entry + 4)?;
+            let offset = self.word(entry + 8)?;
+            let (bit_offset, bits) =
+                if bitfields { (offset & 0x00ff_ffff, offset >> 24) } else { (offset, 0) };
+            let member_name = self.name(entry)?;
+            if member_name == name.as_bytes() {
+                return Some((member_type, Member { bit_offset, bits }));
+            }
+            if member_name.is_empty()
+                && let Some((found, inner)) = self.member_of(member_type, name)
+            {
+                return Some((found, Member { bit_offset: bit_offset + inner.bit_offset, bits: inner.bits }));
+            }
+        }
+        None
+    }
+
+    /// Number of parameters of a function, if the kernel has it. Answers only for names that were asked for.
+    pub fn parameters(&self, function: &str) -> Option<usize> {
+        let at = self.types[*self.functions.get(function)? as usize];
+        let (_, kind, vlen, _) = self.resolve(self.word(at + 8)?)?;
+        (kind == FUNC_PROTO).then_some(vlen)
+    }
+}
+
+fn bytes<const N: usize>(data: &[u8], at: usize) -> Result<[u8; N], BtfError> {
+    data.get(at..at + N).and_then(|slice| slice.try_into().ok()).ok_or(BtfError::Truncated(at))
+}
+
+fn u32_at(data: &[u8], at: usize) -> Result<u32, BtfError> {
+    Ok(u32::from_ne_bytes(bytes(data, at)?))
+}
+
+fn c_str(data: &[u8], at: usize) -> Result<&[u8], BtfError> {
+    let rest = data.get(at..).ok_or(BtfError::Truncated(at))?;
+    let end = rest.iter().position(|byte| *byte == 0).ok_or(BtfError::Truncated(at))?;
+    Ok(&rest[..end])
+}

@@ -1,0 +1,77 @@
+//! What this process may do, and what forbids the rest.
+
+use std::{fs, path::Path};
+
+/// `CAP_SYS_ADMIN`, `CAP_PERFMON`, `CAP_BPF` as bits of a capability set.
+const SYS_ADMIN: u64 = 1 << 21;
+const PERFMON: u64 = 1 << 38;
+const BPF: u64 = 1 << 39;
+
+/// Rights that tracing with BPF needs, as found below a root directory (`/`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Privileges {
+    /// Effective capabilities, as in `/proc/self/status`.
+    pub effective: u64,
+    /// Mode of the kernel lockdown, `None` where there is none to read.
+    pub lockdown: Option<String>,
+}
+
+impl Privileges {
+    /// Reads them.
+    pub fn read(root: &Path) -> Self {
+        let status = fs::read_to_string(root.join("proc/self/status")).unwrap_or_default();
+        let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+        let lockdown = fs::read_to_string(root.join("sys/kernel/security/lockdown")).ok();
+        Self {
+            effective: effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0),
+            lockdown: lockdown
+                .as_deref()
+                .and_then(selected)
+                .filter(|mode| *mode != "none")
+                .map(str::to_owned),
+        }
+    }
+
+    /// Whether the capabilities for BPF tracing are there (5.8 split them off `CAP_SYS_ADMIN`).
+    pub fn may_trace(&self) -> bool {
+        self.effective & SYS_ADMIN != 0 || self.effective & (BPF | PERFMON) == BPF | PERFMON
+    }
+}
+
+/// The word in brackets.
+fn selected(modes: &str) -> Option<&str> {
+    modes.split_once('[')?.1.split_once(']').map(|(mode, _)| mode)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(status: &str, lockdown: Option<&str>) -> Privileges {
+        let root = tempfile::tempdir().expect("temporary directory");
+        fs::create_dir_all(root.path().join("proc/self")).expect("create proc");
+        fs::write(root.path().join("proc/self/status"), status).expect("write status");
+        if let Some(lockdown) = lockdown {
+            fs::create_dir_all(root.path().join("sys/kernel/security")).expect("create securityfs");
+            fs::write(root.path().join("sys/kernel/security/lockdown"), lockdown).expect("write lockdown");
+        }
+        Privileges::read(root.path())
+    }
+
+    #[test]
+    fn root_may_trace_and_a_plain_user_may_not() {
+        assert!(read("CapEff:\t000001ffffffffff\n", None).may_trace());
+        assert!(read("CapEff:\t000000c000000000\n", None).may_trace(), "CAP_BPF and CAP_PERFMON");
+        assert!(!read("CapEff:\t0000008000000000\n", None).may_trace(), "CAP_BPF alone");
+        assert!(!read("CapEff:\t0000000000000000\n", None).may_trace());
+        assert!(!read("", None).may_trace());
+    }
+
+    #[test]
+    fn lockdown_is_the_word_in_brackets() {
+        let lockdown = |text| read("", Some(text)).lockdown;
+        assert_eq!(lockdown("none [integrity] confidentiality\n").as_deref(), Some("integrity"));
+        assert_eq!(lockdown("[none] integrity confidentiality\n"), None);
+        assert_eq!(read("", None).lockdown, None);
+    }
+}

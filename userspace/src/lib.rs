@@ -1,0 +1,16 @@
+//! Says why a MSG_ZEROCOPY send was copied, and whose fault it is.
+//!
+//! One direction: kernel event ([`attach`]) -> counts -> [`diagnose`] -> [`model::report::Report`] ->
+//! [`render`]. See ARCHITECTURE.md.
+
+pub mod app;
+pub mod attach;
+pub mod cli;
+pub mod diagnose;
+pub mod kernel;
+pub mod model;
+pub mod probe;
+pub mod process;
+pub mod render;
+mod sys;
+pub mod taps;

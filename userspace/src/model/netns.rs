@@ -1,0 +1,38 @@
+//! Network namespaces and the devices in them.
+
+/// A network namespace, by the number that `readlink /proc/PID/ns/net` shows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Netns {
+    /// `ns.inum` of `struct net`; unique while the namespace lives.
+    pub inum: u32,
+    /// The name under `/run/netns`, if `ip netns` knows it by one.
+    pub name: Option<String>,
+}
+
+/// A namespace with the devices it had when it was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namespace {
+    /// Which namespace.
+    pub netns: Netns,
+    /// Its devices, or `None` if they could not be listed.
+    pub devices: Option<Vec<Device>>,
+}
+
+impl Namespace {
+    /// The name of the device with this index.
+    pub fn device_name(&self, ifindex: u32) -> Option<&str> {
+        let devices = self.devices.as_deref()?;
+        devices.iter().find(|device| device.ifindex == ifindex).map(|device| device.name.as_str())
+    }
+}
+
+/// A network device of one namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Interface index, unique within the namespace only.
+    pub ifindex: u32,
+    /// Interface name.
+    pub name: String,
+    /// Whether it is administratively up (`IFF_UP`).
+    pub up: bool,
+}

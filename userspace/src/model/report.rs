@@ -1,0 +1,178 @@
+//! What zcdiag has found out: the only thing a renderer of `watch` takes.
+
+use std::time::Duration;
+
+use super::{process::ProcessIdentity, tap::JudgedTap};
+
+/// A number of something, by how the send ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Split {
+    /// Of sends whose pages went out as they were.
+    pub zerocopied: u64,
+    /// Of sends that were copied after all.
+    pub copied: u64,
+}
+
+impl Split {
+    /// Both together.
+    pub fn total(self) -> u64 {
+        self.zerocopied + self.copied
+    }
+
+    /// Adds another split to this one.
+    pub fn add(&mut self, other: Self) {
+        self.zerocopied += other.zerocopied;
+        self.copied += other.copied;
+    }
+}
+
+/// The short answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every send was copied.
+    Copied,
+    /// No send was copied.
+    Zerocopied,
+    /// Some were.
+    Mixed,
+    /// There was no zerocopy send.
+    Idle,
+}
+
+impl Verdict {
+    /// The verdict on a number of sends.
+    pub fn on(sends: Split) -> Self {
+        match (sends.zerocopied, sends.copied) {
+            (0, 0) => Self::Idle,
+            (0, _) => Self::Copied,
+            (_, 0) => Self::Zerocopied,
+            _ => Self::Mixed,
+        }
+    }
+}
+
+/// A process, and one kind of socket that it sends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// Who it is; parts may be unknown if it ended at once.
+    pub process: ProcessIdentity,
+    /// Network namespace of the socket.
+    pub netns: u32,
+    /// `AF_INET` ..
+    pub family: u16,
+    /// `IPPROTO_TCP` ..
+    pub protocol: u16,
+}
+
+/// What one sender sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SenderReport {
+    /// Who.
+    pub sender: Sender,
+    /// Sends; one is one notification id.
+    pub sends: Split,
+    /// Bytes that the send calls were asked to send.
+    pub bytes: Split,
+    /// Time the kernel spent copying for it.
+    pub copy_time: Duration,
+}
+
+/// A network device.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DeviceId {
+    /// Inode number of its network namespace.
+    pub netns: u32,
+    /// Index there.
+    pub ifindex: u32,
+    /// Its name, empty if unknown.
+    pub name: String,
+}
+
+/// One cause of copies, for one sender on one device.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CauseReport {
+    /// Name of the cause.
+    pub cause: &'static str,
+    /// The same in a few words.
+    pub summary: &'static str,
+    /// Whose sends.
+    pub sender: Sender,
+    /// Device on which they were copied; `None` if they never came so far.
+    pub device: Option<DeviceId>,
+    /// Sends that this cause was the first to copy.
+    pub sends: u64,
+    /// Bytes of these.
+    pub bytes: u64,
+    /// Runs of `skb_copy_ubufs` here, for these and for sends copied before.
+    pub copies: u64,
+    /// Bytes that these runs copied.
+    pub copy_bytes: u64,
+    /// Time that they took.
+    pub copy_time: Duration,
+    /// Inodes of the packet sockets to blame.
+    pub taps: Vec<u64>,
+    /// Kernel stack of the first copy, innermost function first.
+    pub stack: Vec<String>,
+    /// What happened, in sentences.
+    pub explanation: String,
+    /// What to do about it, best first.
+    pub remedies: Vec<String>,
+}
+
+/// How the watched command ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandOutcome {
+    /// The command.
+    pub argv: Vec<String>,
+    /// Its exit code; 128 + signal number if a signal ended it; `None` if it did not end when asked to.
+    pub status: Option<i32>,
+}
+
+/// Everything that was seen in a stretch of time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Report {
+    /// Release of the kernel.
+    pub kernel: String,
+    /// Length of the stretch.
+    pub duration: Duration,
+    /// Sends of all reported senders.
+    pub sends: Split,
+    /// Their bytes.
+    pub bytes: Split,
+    /// Time spent copying.
+    pub copy_time: Duration,
+    /// By sender, most copied first.
+    pub senders: Vec<SenderReport>,
+    /// By cause, most sends first; their sends add up to the copied ones.
+    pub causes: Vec<CauseReport>,
+    /// The packet sockets that a cause names.
+    pub taps: Vec<JudgedTap>,
+    /// What could not be seen of packet sockets, each with the cure.
+    pub missing: Vec<String>,
+    /// What could not be recorded, by name; only what happened.
+    pub losses: Vec<(&'static str, u64)>,
+    /// Notifications that were still to come at the end, each for one send or for several on one socket;
+    /// `None` before the end.
+    pub in_flight: Option<u64>,
+    /// Notifications for sends made before the watch began; not among the sends.
+    pub born_before: u64,
+    /// The command that was run.
+    pub command: Option<CommandOutcome>,
+}
+
+impl Report {
+    /// The short answer.
+    pub fn verdict(&self) -> Verdict {
+        Verdict::on(self.sends)
+    }
+
+    /// Whether the counts are complete; else they are lower bounds.
+    pub fn exact(&self) -> bool {
+        self.losses.is_empty()
+    }
+
+    /// Number of events that could not be recorded.
+    pub fn lost_events(&self) -> u64 {
+        self.losses.iter().map(|(_, count)| count).sum()
+    }
+}

@@ -1,0 +1,8 @@
+//! Reports as text or JSON, into any writer. Never asks the system anything.
+
+pub(crate) mod lines;
+pub mod mute;
+pub mod probe;
+pub mod taps;
+pub mod watch;
+pub mod words;

@@ -1,0 +1,109 @@
+//! Lines of text: wrapped, coloured, and free of what could move a terminal.
+
+use std::borrow::Cow;
+
+/// Columns of a line.
+const WIDTH: usize = 80;
+
+/// Makes a string that somebody else chose safe to print: control characters and those that change the
+/// direction of writing come out as `\u{1b}`.
+pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_dangerous) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = text.chars().fold(String::with_capacity(text.len() + 8), |mut escaped, character| {
+        if is_dangerous(character) {
+            escaped.extend(character.escape_unicode());
+        } else {
+            escaped.push(character);
+        }
+        escaped
+    });
+    Cow::Owned(escaped)
+}
+
+/// Whether a character does something to a terminal besides appearing.
+pub(crate) fn is_dangerous(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Wraps text between words; the first line begins with `head`, the others are indented as far.
+pub(crate) fn wrap(head: &str, text: &str) -> String {
+    let indent = head.chars().count();
+    let mut wrapped = head.to_owned();
+    let mut column = indent;
+    for word in text.split_ascii_whitespace() {
+        let length = word.chars().count();
+        if column > indent && column + 1 + length > WIDTH {
+            wrapped.push('\n');
+            wrapped.extend(std::iter::repeat_n(' ', indent));
+            column = indent;
+        } else if column > indent {
+            wrapped.push(' ');
+            column += 1;
+        }
+        wrapped.push_str(word);
+        column += length;
+    }
+    wrapped.push('\n');
+    wrapped
+}
+
+/// How a piece of text stands out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Emphasis {
+    /// Something is wrong.
+    Bad,
+    /// Something is undecided.
+    Doubtful,
+    /// All is well.
+    Good,
+    /// A heading.
+    Heading,
+}
+
+/// Sets text off with colour, if there is to be any.
+pub(crate) fn emphasize(text: &str, emphasis: Emphasis, color: bool) -> Cow<'_, str> {
+    if !color {
+        return Cow::Borrowed(text);
+    }
+    let code = match emphasis {
+        Emphasis::Bad => "1;31",
+        Emphasis::Doubtful => "1;33",
+        Emphasis::Good => "32",
+        Emphasis::Heading => "1",
+    };
+    Cow::Owned(format!("\x1b[{code}m{text}\x1b[0m"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{harmless, wrap};
+
+    #[test]
+    fn names_cannot_move_the_terminal() {
+        let cases = [
+            ("dhclient", "dhclient"),
+            ("Ünïcode 日本", "Ünïcode 日本"),
+            ("a\x1b[2Jb", "a\\u{1b}[2Jb"),
+            ("a\nb", "a\\u{a}b"),
+            ("\u{9b}2J", "\\u{9b}2J"),
+            ("\u{202e}txt", "\\u{202e}txt"),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(harmless(name), expected);
+        }
+    }
+
+    #[test]
+    fn lines_are_wrapped_and_indented() {
+        let text = "word ".repeat(30);
+        let wrapped = wrap("  why  ", &text);
+        assert!(wrapped.lines().all(|line| line.chars().count() <= 80), "{wrapped}");
+        assert!(wrapped.lines().skip(1).all(|line| line.starts_with("       word")), "{wrapped}");
+        assert_eq!(wrap("a ", "b"), "a b\n");
+        let long = "x".repeat(100);
+        assert_eq!(wrap("a ", &long), format!("a {long}\n"), "a long word is not broken");
+    }
+}

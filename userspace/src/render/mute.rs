@@ -1,0 +1,7 @@
+//! The report of `zcdiag mute` and `zcdiag unmute`.
+
+mod json;
+mod text;
+
+pub use json::write_json;
+pub use text::{write_refusals, write_text};

@@ -1,0 +1,107 @@
+//! What was done for people: a paragraph for each tap, then what else makes sends copy there.
+
+use std::io::{self, Write};
+
+use crate::{
+    model::{
+        mute::{MuteAction, MuteOutcome, MuteReport, MuteResult},
+        tap::{Fanout, Tap},
+    },
+    render::{
+        lines::{Emphasis, emphasize, harmless, wrap},
+        taps::title,
+    },
+};
+
+/// Writes what was done, would be done or was left alone; refusals are for [`write_refusals`].
+///
+/// # Errors
+/// The output cannot be written to.
+pub fn write_text(report: &MuteReport, color: bool, out: &mut dyn Write) -> io::Result<()> {
+    let mut first = true;
+    for result in &report.results {
+        let Some((head, emphasis)) = head(result, report.action) else { continue };
+        if !std::mem::take(&mut first) {
+            writeln!(out)?;
+        }
+        let line = wrap("", &format!("{head}: {}", name(result, report.here)));
+        writeln!(out, "{}", emphasize(line.trim_end(), emphasis, color))?;
+        write_fields(result, out)?;
+    }
+    if report.remaining.is_empty() {
+        return Ok(());
+    }
+    if !first {
+        writeln!(out)?;
+    }
+    let others: Vec<_> = report.remaining.iter().map(|judged| title(&judged.tap, report.here)).collect();
+    let verb = if report.dry_run { "would still be" } else { "are still" };
+    let line =
+        format!("Sends there {verb} copied because of {}; `zcdiag taps` says what to do.", others.join(", "));
+    writeln!(out, "{}", emphasize(wrap("", &line).trim_end(), Emphasis::Doubtful, color))
+}
+
+/// Writes what could not be done, why, and what to do instead.
+///
+/// # Errors
+/// The output cannot be written to.
+pub fn write_refusals(report: &MuteReport, err: &mut dyn Write) -> io::Result<()> {
+    for result in &report.results {
+        let MuteOutcome::Refused(refusal) = &result.outcome else { continue };
+        writeln!(err, "zcdiag: not {}d: {}", report.action.name(), name(result, report.here))?;
+        write!(err, "{}", wrap("  why   ", &harmless(&refusal.why)))?;
+        write!(err, "{}", wrap("  cure  ", &harmless(&refusal.instead)))?;
+    }
+    Ok(())
+}
+
+/// "dhclient (pid 812) on v0, inode 12354", or the target if there is no such tap.
+fn name(result: &MuteResult, here: Option<u32>) -> String {
+    match &result.tap {
+        Some(judged) => format!("{}, inode {}", title(&judged.tap, here), judged.tap.inode),
+        None => result.target.to_string(),
+    }
+}
+
+fn head(result: &MuteResult, action: MuteAction) -> Option<(&'static str, Emphasis)> {
+    let mute = action == MuteAction::Mute;
+    Some(match result.outcome {
+        MuteOutcome::Done { .. } => (if mute { "muted" } else { "unmuted" }, Emphasis::Good),
+        MuteOutcome::WouldDo => (if mute { "would mute" } else { "would unmute" }, Emphasis::Doubtful),
+        MuteOutcome::Already => (if mute { "already muted" } else { "not muted anyway" }, Emphasis::Good),
+        MuteOutcome::LeftAlone { .. } => ("left alone", Emphasis::Heading),
+        MuteOutcome::Refused(_) => return None,
+    })
+}
+
+fn write_fields(result: &MuteResult, out: &mut dyn Write) -> io::Result<()> {
+    let mut field =
+        |name: &str, text: &str| write!(out, "{}", wrap(&format!("  {name:<6}"), &harmless(text)));
+    match (&result.outcome, &result.tap) {
+        (MuteOutcome::LeftAlone { why }, _) => field("why", &format!("it {why}"))?,
+        (_, Some(judged)) => {
+            field("now", &format!("{}: it {}", option(&judged.tap), judged.judgement.reason))?;
+        }
+        (_, None) => {}
+    }
+    for note in &result.notes {
+        field("note", note)?;
+    }
+    if let MuteOutcome::Done { undo } = result.outcome {
+        field("undo", &undo.to_string())?;
+    }
+    Ok(())
+}
+
+/// What was read from the socket.
+fn option(tap: &Tap) -> String {
+    let name =
+        if matches!(tap.fanout, Fanout::Member(_)) { "its own option" } else { "PACKET_IGNORE_OUTGOING" };
+    match tap.ignore_outgoing {
+        Some(value) => format!("{name} reads {}", u8::from(value)),
+        None => format!("{name} could not be read"),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

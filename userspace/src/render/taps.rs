@@ -1,0 +1,9 @@
+//! The report of `zcdiag taps`.
+
+pub mod json;
+mod text;
+
+#[cfg(test)]
+pub(crate) use text::tests;
+pub(crate) use text::title;
+pub use text::{TextOptions, write_text};

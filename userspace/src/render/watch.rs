@@ -1,0 +1,156 @@
+//! What `zcdiag watch` shows: as text, or as one JSON object a line.
+
+mod json;
+mod live;
+mod text;
+
+use std::io::{self, Write};
+
+use crate::{attach::plan::Step, model::report::Report, render::lines::harmless};
+
+/// How the programs were attached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Start {
+    /// Release of the kernel.
+    pub kernel: String,
+    /// Every attached program.
+    pub steps: Vec<Step>,
+    /// What is lost, in sentences.
+    pub degraded: Vec<String>,
+}
+
+/// The form of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// One object a line.
+    Json,
+    /// Lines of text.
+    Plain,
+    /// A view that is drawn again in place; needs a terminal.
+    Live,
+    /// Text at the end only: a command of the user's owns the terminal until then.
+    SummaryOnly,
+}
+
+/// How text looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// With colours.
+    pub color: bool,
+    /// Columns.
+    pub width: usize,
+    /// With stacks and attach plan.
+    pub verbose: bool,
+}
+
+/// Shows a watch.
+pub struct Face<'a> {
+    form: Form,
+    look: Look,
+    out: &'a mut dyn Write,
+    notices: &'a mut dyn Write,
+    drawn: live::Drawn,
+}
+
+impl<'a> Face<'a> {
+    /// Writes the report to `out`, notices to `notices`.
+    pub fn new(form: Form, look: Look, out: &'a mut dyn Write, notices: &'a mut dyn Write) -> Self {
+        Self { form, look, out, notices, drawn: live::Drawn::default() }
+    }
+
+    /// Whether a command must keep its output out of ours.
+    pub fn owns_stdout(&self) -> bool {
+        self.form == Form::Json
+    }
+
+    /// The programs are attached. Notices that nobody can be given are no error.
+    ///
+    /// # Errors
+    /// If the output cannot be written.
+    pub fn start(&mut self, start: &Start) -> io::Result<()> {
+        if self.form == Form::Json {
+            json::start(self.out, start)?;
+        } else {
+            let _ = text::start(self.notices, start, self.look);
+        }
+        self.out.flush()
+    }
+
+    /// What happened in the last interval, and since the start.
+    ///
+    /// # Errors
+    /// If the output cannot be written.
+    pub fn interval(&mut self, interval: &Report, total: &Report) -> io::Result<()> {
+        match self.form {
+            Form::Json => json::report(self.out, "interval", interval)?,
+            Form::Plain => text::interval(self.out, interval, total)?,
+            Form::Live => self.drawn.draw(self.out, interval, total, self.look)?,
+            Form::SummaryOnly => {}
+        }
+        self.out.flush()
+    }
+
+    /// The end, with what could not be seen as notices.
+    ///
+    /// # Errors
+    /// If the output cannot be written.
+    pub fn summary(&mut self, report: &Report) -> io::Result<()> {
+        self.drawn.clear(self.out)?;
+        for sentence in &report.missing {
+            let _ = writeln!(self.notices, "could not see {}", harmless(sentence));
+        }
+        if self.form == Form::Json {
+            json::report(self.out, "summary", report)?;
+        } else {
+            if self.form == Form::SummaryOnly {
+                // Sets the verdict off from what the command wrote.
+                writeln!(self.out)?;
+            }
+            text::summary(self.out, report, self.look)?;
+        }
+        self.out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pipe that nobody reads.
+    struct Closed;
+
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_seen_is_told_once_and_beside_the_output() {
+        let look = Look { color: false, width: 80, verbose: false };
+        let report = Report { missing: vec!["a namespace; run it as root".to_owned()], ..Report::default() };
+        for form in [Form::Plain, Form::Json] {
+            let (mut out, mut notices) = (Vec::new(), Vec::new());
+            let mut face = Face::new(form, look, &mut out, &mut notices);
+            face.interval(&report, &report).and_then(|()| face.summary(&report)).expect("write to memory");
+            assert_eq!(String::from_utf8_lossy(&notices), "could not see a namespace; run it as root\n");
+            assert!(!String::from_utf8_lossy(&out).contains("could not see"), "{form:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_output_counts_as_closed() {
+        let look = Look { color: false, width: 80, verbose: true };
+        for (form, ok) in [(Form::Plain, true), (Form::Json, false)] {
+            let start = Start { degraded: vec!["less".to_owned()], ..Start::default() };
+            let mut out = Vec::new();
+            let (mut closed, mut notices) = (Closed, Closed);
+            let out: &mut dyn Write = if ok { &mut out } else { &mut closed };
+            assert_eq!(Face::new(form, look, out, &mut notices).start(&start).is_ok(), ok, "{form:?}");
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! A watch as JSON: the serialisable mirror of the report. Keys are fixed; new ones may be added.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::{Start, text::protocol};
+use crate::{
+    model::report::{CauseReport, Report, Sender, SenderReport, Split, Verdict},
+    render::taps::json::TapJson,
+};
+
+/// Rises when a key changes its meaning or goes.
+const SCHEMA: u32 = 1;
+
+#[derive(Serialize)]
+struct StartJson<'a> {
+    r#type: &'static str,
+    schema: u32,
+    version: &'static str,
+    kernel: &'a str,
+    attach: Vec<AttachJson<'a>>,
+    degraded: &'a [String],
+}
+
+#[derive(Serialize)]
+struct AttachJson<'a> {
+    function: &'a str,
+    kind: &'static str,
+    because: &'a str,
+}
+
+#[derive(Serialize)]
+struct ReportJson<'a> {
+    r#type: &'static str,
+    schema: u32,
+    kernel: &'a str,
+    duration_seconds: f64,
+    verdict: &'static str,
+    exact: bool,
+    lost_events: u64,
+    losses: std::collections::BTreeMap<&'static str, u64>,
+    sends: SplitJson,
+    bytes: SplitJson,
+    copy_seconds: f64,
+    /// Notifications still to come; `null` before the end.
+    in_flight: Option<u64>,
+    born_before: u64,
+    /// Not known yet: sends whose code in the error queue is wrong because notifications were merged.
+    misreported: Option<u64>,
+    /// Not known yet: sends reported zerocopied whose bytes were copied all the same.
+    hidden_copies: Option<Vec<CauseJson<'a>>>,
+    senders: Vec<SenderJson<'a>>,
+    causes: Vec<CauseJson<'a>>,
+    taps: Vec<TapJson<'a>>,
+    command: Option<CommandJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct SplitJson {
+    zerocopied: u64,
+    copied: u64,
+}
+
+#[derive(Serialize)]
+struct SenderJson<'a> {
+    pid: u32,
+    comm: Option<&'a str>,
+    exe: Option<&'a str>,
+    unit: Option<&'a str>,
+    container: Option<&'a str>,
+    pod: Option<&'a str>,
+    uid: Option<u32>,
+    netns: u32,
+    family: u16,
+    protocol: String,
+    sends: SplitJson,
+    bytes: SplitJson,
+    copy_seconds: f64,
+    /// Not known yet: failed sends by the name of their errno.
+    failed: Option<std::collections::BTreeMap<&'static str, u64>>,
+}
+
+#[derive(Serialize)]
+struct CauseJson<'a> {
+    cause: &'static str,
+    sends: u64,
+    bytes: u64,
+    copies: u64,
+    copied_bytes: u64,
+    copy_seconds: f64,
+    sender_pid: u32,
+    sender_comm: Option<&'a str>,
+    protocol: String,
+    device: Option<DeviceJson<'a>>,
+    taps: &'a [u64],
+    stack: &'a [String],
+    explanation: &'a str,
+    remedies: &'a [String],
+}
+
+#[derive(Serialize)]
+struct DeviceJson<'a> {
+    ifindex: u32,
+    name: Option<&'a str>,
+    netns: u32,
+}
+
+#[derive(Serialize)]
+struct CommandJson<'a> {
+    argv: &'a [String],
+    status: Option<i32>,
+}
+
+fn line(out: &mut dyn Write, object: &impl Serialize) -> io::Result<()> {
+    let mut text = serde_json::to_vec(object)?;
+    text.push(b'\n');
+    out.write_all(&text)
+}
+
+/// The first line.
+pub(super) fn start(out: &mut dyn Write, start: &Start) -> io::Result<()> {
+    let attach = start
+        .steps
+        .iter()
+        .map(|step| AttachJson { function: step.function, kind: step.kind.name(), because: &step.because })
+        .collect();
+    line(
+        out,
+        &StartJson {
+            r#type: "start",
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION"),
+            kernel: &start.kernel,
+            attach,
+            degraded: &start.degraded,
+        },
+    )
+}
+
+/// An interval, or the summary.
+pub(super) fn report(out: &mut dyn Write, kind: &'static str, report: &Report) -> io::Result<()> {
+    line(
+        out,
+        &ReportJson {
+            r#type: kind,
+            schema: SCHEMA,
+            kernel: &report.kernel,
+            duration_seconds: report.duration.as_secs_f64(),
+            verdict: match report.verdict() {
+                Verdict::Copied => "copied",
+                Verdict::Zerocopied => "zerocopied",
+                Verdict::Mixed => "mixed",
+                Verdict::Idle => "idle",
+            },
+            exact: report.exact(),
+            lost_events: report.lost_events(),
+            losses: report.losses.iter().copied().collect(),
+            sends: split(report.sends),
+            bytes: split(report.bytes),
+            copy_seconds: report.copy_time.as_secs_f64(),
+            in_flight: report.in_flight,
+            born_before: report.born_before,
+            misreported: None,
+            hidden_copies: None,
+            senders: report.senders.iter().map(sender).collect(),
+            causes: report.causes.iter().map(cause).collect(),
+            taps: report.taps.iter().map(TapJson::from).collect(),
+            command: report
+                .command
+                .as_ref()
+                .map(|command| CommandJson { argv: &command.argv, status: command.status }),
+        },
+    )
+}
+
+fn split(split: Split) -> SplitJson {
+    SplitJson { zerocopied: split.zerocopied, copied: split.copied }
+}
+
+fn known(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}
+
+fn sender(row: &SenderReport) -> SenderJson<'_> {
+    let Sender { process, netns, family, .. } = &row.sender;
+    SenderJson {
+        pid: process.pid,
+        comm: known(&process.comm),
+        exe: process.exe.as_deref(),
+        unit: process.unit.as_deref(),
+        container: process.container.as_deref(),
+        pod: process.pod.as_deref(),
+        uid: process.uid,
+        netns: *netns,
+        family: *family,
+        protocol: protocol(&row.sender),
+        sends: split(row.sends),
+        bytes: split(row.bytes),
+        copy_seconds: row.copy_time.as_secs_f64(),
+        failed: None,
+    }
+}
+
+fn cause(cause: &CauseReport) -> CauseJson<'_> {
+    CauseJson {
+        cause: cause.cause,
+        sends: cause.sends,
+        bytes: cause.bytes,
+        copies: cause.copies,
+        copied_bytes: cause.copy_bytes,
+        copy_seconds: cause.copy_time.as_secs_f64(),
+        sender_pid: cause.sender.process.pid,
+        sender_comm: known(&cause.sender.process.comm),
+        protocol: protocol(&cause.sender),
+        device: cause.device.as_ref().map(|device| DeviceJson {
+            ifindex: device.ifindex,
+            name: known(&device.name),
+            netns: device.netns,
+        }),
+        taps: &cause.taps,
+        stack: &cause.stack,
+        explanation: &cause.explanation,
+        remedies: &cause.remedies,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn written(report: &Report) -> Value {
+        let mut out = Vec::new();
+        super::report(&mut out, "interval", report).expect("write to memory");
+        serde_json::from_slice(&out).expect("it is JSON")
+    }
+
+    #[test]
+    fn what_is_in_flight_is_known_at_the_end() {
+        assert_eq!(written(&Report::default()).get("in_flight"), Some(&Value::Null));
+        let ended = Report { in_flight: Some(0), ..Report::default() };
+        assert_eq!(written(&ended)["in_flight"], json!(0));
+    }
+}

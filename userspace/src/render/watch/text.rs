@@ -1,0 +1,296 @@
+//! A watch in words.
+
+use std::io::{self, Write};
+
+use super::{Look, Start};
+use crate::{
+    model::report::{CauseReport, Report, Sender, Split, Verdict},
+    render::{
+        lines::{Emphasis, emphasize, harmless, wrap},
+        words::{bytes, plural, time},
+    },
+};
+
+/// How the programs were attached: in full when asked, else only what is lost.
+pub(super) fn start(out: &mut dyn Write, start: &Start, look: Look) -> io::Result<()> {
+    if look.verbose {
+        writeln!(out, "zcdiag {} on Linux {}", env!("CARGO_PKG_VERSION"), start.kernel)?;
+        for step in &start.steps {
+            writeln!(out, "  {:<9} {:<24} {}", step.kind.name(), step.function, step.because)?;
+        }
+    }
+    for lost in &start.degraded {
+        writeln!(out, "zcdiag: {lost}")?;
+    }
+    Ok(())
+}
+
+/// `python3 (pid 4711)`
+pub(super) fn who(sender: &Sender) -> String {
+    let comm = if sender.process.comm.is_empty() { "?" } else { &sender.process.comm };
+    format!("{} (pid {})", harmless(comm), sender.process.pid)
+}
+
+/// The short name of a protocol.
+pub(super) fn protocol(sender: &Sender) -> String {
+    /// `AF_VSOCK`
+    const VSOCK: u16 = 40;
+    match (sender.family, sender.protocol) {
+        (VSOCK, _) => "vsock".to_owned(),
+        (_, 6) => "tcp".to_owned(),
+        (_, 17) => "udp".to_owned(),
+        (family, protocol) => format!("{family}/{protocol}"),
+    }
+}
+
+fn on_device(cause: &CauseReport) -> String {
+    cause.device.as_ref().map_or(String::new(), |device| format!(" on {}", harmless(&device.name)))
+}
+
+/// One line for what happened in an interval; none if nothing did.
+pub(super) fn interval(out: &mut dyn Write, interval: &Report, total: &Report) -> io::Result<()> {
+    for row in &interval.senders {
+        let causes: Vec<String> = interval
+            .causes
+            .iter()
+            .filter(|cause| cause.sender == row.sender && cause.sends > 0)
+            .map(|cause| format!("{}{} {}", cause.cause, on_device(cause), cause.sends))
+            .collect();
+        let why = if causes.is_empty() { String::new() } else { format!("  [{}]", causes.join(", ")) };
+        writeln!(
+            out,
+            "{:>8}  {}  {}  zc=y {}  zc=n {}{why}",
+            time(total.duration),
+            who(&row.sender),
+            protocol(&row.sender),
+            row.sends.zerocopied,
+            row.sends.copied,
+        )?;
+    }
+    Ok(())
+}
+
+/// The live view, a line each; the first is the verdict.
+pub(super) fn live(interval: &Report, total: &Report) -> Vec<String> {
+    let mut lines = vec![
+        format!("{}  {}", time(total.duration), headline(total)),
+        format!("{:<28} {:>8} {:>9} {:>9} {:>11}", "SENDER", "PROTOCOL", "ZC=Y/s", "ZC=N/s", "COPIED"),
+    ];
+    for row in total.senders.iter().take(10) {
+        let now = interval.senders.iter().find(|now| now.sender == row.sender);
+        let now = now.map_or(Split::default(), |now| now.sends);
+        lines.push(format!(
+            "{:<28} {:>8} {:>9} {:>9} {:>11}",
+            who(&row.sender),
+            protocol(&row.sender),
+            per_second(now.zerocopied, interval),
+            per_second(now.copied, interval),
+            bytes(row.bytes.copied),
+        ));
+    }
+    for cause in total.causes.iter().filter(|cause| cause.sends > 0).take(5) {
+        let title = format!("{}{}", cause.cause, on_device(cause));
+        lines.push(format!("{title}: {}, {}", plural(cause.sends, "send"), why(cause, total)));
+    }
+    lines
+}
+
+fn per_second(count: u64, interval: &Report) -> String {
+    let seconds = interval.duration.as_secs_f64().max(0.001);
+    #[expect(clippy::cast_precision_loss, reason = "a rate is shown without decimals")]
+    let rate = count as f64 / seconds;
+    format!("{rate:.0}")
+}
+
+/// The answer in one sentence.
+fn headline(report: &Report) -> String {
+    let Split { zerocopied, copied } = report.sends;
+    let of_whom = match report.senders.as_slice() {
+        [only] => format!(" of {}", who(&only.sender)),
+        _ => String::new(),
+    };
+    let deciding: Vec<&CauseReport> = report.causes.iter().filter(|cause| cause.sends > 0).collect();
+    let because = match deciding.as_slice() {
+        [only] => reason(only, report),
+        _ => String::new(),
+    };
+    let at_least = if report.exact() { "" } else { "at least " };
+    match report.verdict() {
+        Verdict::Idle => "no zerocopy send was seen".to_owned(),
+        Verdict::Zerocopied => {
+            let seen = if report.exact() { "" } else { "seen to be " };
+            format!("zc=y: {at_least}{}{of_whom}, none was {seen}copied", plural(zerocopied, "send"))
+        }
+        Verdict::Copied => {
+            let all = if report.exact() { "all " } else { at_least };
+            format!("zc=n: {all}{}{of_whom} were copied{because}", plural(copied, "send"))
+        }
+        Verdict::Mixed => {
+            format!(
+                "mixed: {at_least}{copied} of {}{of_whom} were copied{because}",
+                plural(zerocopied + copied, "send")
+            )
+        }
+    }
+}
+
+/// Why, to follow "were copied": the device is named once.
+fn reason(cause: &CauseReport, report: &Report) -> String {
+    let why = why(cause, report);
+    if why == cause.summary { format!("{}: {why}", on_device(cause)) } else { format!(": {why}") }
+}
+
+/// `dhclient (pid 812) taps v0`, or the cause in a few words where no tap is to blame.
+fn why(cause: &CauseReport, report: &Report) -> String {
+    let taps = report.taps.iter().filter(|tap| cause.taps.contains(&tap.tap.inode));
+    let names: Vec<String> = taps.map(|tap| harmless(&tap.tap.holder_or_inode()).into_owned()).collect();
+    match (names.as_slice(), cause.device.as_ref()) {
+        ([], _) | (_, None) => cause.summary.to_owned(),
+        ([name], Some(device)) => format!("{name} taps {}", harmless(&device.name)),
+        (names, Some(device)) => format!("{} tap {}", names.join(", "), harmless(&device.name)),
+    }
+}
+
+/// The verdict.
+pub(super) fn summary(out: &mut dyn Write, report: &Report, look: Look) -> io::Result<()> {
+    let emphasis = match report.verdict() {
+        Verdict::Copied | Verdict::Mixed => Emphasis::Bad,
+        Verdict::Zerocopied => Emphasis::Good,
+        Verdict::Idle => Emphasis::Heading,
+    };
+    for line in wrap("", &headline(report)).lines() {
+        writeln!(out, "{}", emphasize(line, emphasis, look.color))?;
+    }
+    if report.verdict() == Verdict::Idle {
+        writeln!(
+            out,
+            "  in {}; a send counts when it carries MSG_ZEROCOPY on a socket with SO_ZEROCOPY",
+            time(report.duration)
+        )?;
+    } else {
+        senders(out, report)?;
+        for cause in &report.causes {
+            describe(out, cause, look)?;
+        }
+    }
+    footnotes(out, report)
+}
+
+fn senders(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+    writeln!(
+        out,
+        "\n{:<27} {:>8} {:>9} {:>9} {:>11} {:>11}",
+        "SENDER", "PROTOCOL", "ZC=Y", "ZC=N", "COPIED", "COPY TIME"
+    )?;
+    for row in &report.senders {
+        let or_dash = |none: bool, amount: String| if none { "-".to_owned() } else { amount };
+        writeln!(
+            out,
+            "{:<27} {:>8} {:>9} {:>9} {:>11} {:>11}",
+            who(&row.sender),
+            protocol(&row.sender),
+            row.sends.zerocopied,
+            row.sends.copied,
+            or_dash(row.bytes.copied == 0, bytes(row.bytes.copied)),
+            or_dash(row.copy_time.is_zero(), time(row.copy_time)),
+        )?;
+        let process = &row.sender.process;
+        let place: Vec<String> =
+            [("unit", &process.unit), ("container", &process.container), ("exe", &process.exe)]
+                .iter()
+                .filter_map(|(label, value)| {
+                    value.as_ref().map(|value| format!("{label} {}", harmless(value)))
+                })
+                .collect();
+        if !place.is_empty() {
+            writeln!(out, "  {}", place.join(", "))?;
+        }
+    }
+    Ok(())
+}
+
+fn describe(out: &mut dyn Write, cause: &CauseReport, look: Look) -> io::Result<()> {
+    let title = format!("{}{}", cause.cause, on_device(cause));
+    let count = if cause.sends > 0 {
+        format!("{} of {}, {}", plural(cause.sends, "send"), who(&cause.sender), bytes(cause.bytes))
+    } else {
+        format!(
+            "copied again what another cause had copied before, {} of {}",
+            plural(cause.copies, "packet"),
+            who(&cause.sender)
+        )
+    };
+    writeln!(
+        out,
+        "\n{}: {count}, {} copying",
+        emphasize(&title, Emphasis::Heading, look.color),
+        time(cause.copy_time)
+    )?;
+    write!(out, "{}", wrap("  ", &harmless(&cause.explanation)))?;
+    for (index, remedy) in cause.remedies.iter().enumerate() {
+        let lead = if index == 0 { "  cure: " } else { "    or: " };
+        write!(out, "{}", wrap(lead, &harmless(remedy)))?;
+    }
+    if look.verbose && !cause.stack.is_empty() {
+        writeln!(out, "  stack: {}", cause.stack.join("\n       < "))?;
+    }
+    Ok(())
+}
+
+fn footnotes(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+    if let Some(in_flight @ 1..) = report.in_flight {
+        let (verb, whose) = if in_flight == 1 { ("was", "its") } else { ("were", "their") };
+        let notifications = plural(in_flight, "notification");
+        writeln!(out, "\n{notifications} {verb} still to come: {whose} sends are not counted")?;
+    }
+    if report.born_before > 0 {
+        writeln!(
+            out,
+            "\n{} for sends made before the watch began are not counted",
+            plural(report.born_before, "notification")
+        )?;
+    }
+    if !report.exact() {
+        let losses: Vec<String> =
+            report.losses.iter().map(|(name, count)| format!("{name}: {count}")).collect();
+        writeln!(
+            out,
+            "\nnot everything could be recorded, so counts say \"at least\" ({})",
+            losses.join(", ")
+        )?;
+    }
+    if let Some(status) =
+        report.command.as_ref().and_then(|command| command.status).filter(|status| *status != 0)
+    {
+        writeln!(out, "\nthe command ended with code {status}")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lower_bound_is_no_proof_that_nothing_was_copied() {
+        let sends = Split { zerocopied: 2, copied: 0 };
+        let exact = Report { sends, ..Report::default() };
+        assert_eq!(headline(&exact), "zc=y: 2 sends, none was copied");
+        let lossy = Report { losses: vec![("site", 1)], ..exact };
+        assert_eq!(headline(&lossy), "zc=y: at least 2 sends, none was seen to be copied");
+    }
+
+    #[test]
+    fn notifications_still_to_come() {
+        for (in_flight, expected) in [
+            (None, ""),
+            (Some(0), ""),
+            (Some(1), "\n1 notification was still to come: its sends are not counted\n"),
+            (Some(2), "\n2 notifications were still to come: their sends are not counted\n"),
+        ] {
+            let mut out = Vec::new();
+            footnotes(&mut out, &Report { in_flight, ..Report::default() }).expect("write to memory");
+            assert_eq!(String::from_utf8_lossy(&out), expected);
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Numbers as people read them.
+
+use std::time::Duration;
+
+/// `1 send`, `2 sends`.
+pub fn plural(count: u64, one: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
+}
+
+/// A number of bytes with a binary unit.
+#[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+pub fn bytes(count: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if count < 1024 {
+        return format!("{count} B");
+    }
+    let mut value = count as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+/// A duration with three digits or so.
+pub fn time(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    if seconds >= 100.0 {
+        format!("{seconds:.0} s")
+    } else if seconds >= 1.0 {
+        format!("{seconds:.1} s")
+    } else if seconds >= 0.001 {
+        format!("{:.1} ms", seconds * 1e3)
+    } else {
+        format!("{:.0} µs", seconds * 1e6)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(plural(1, "send"), "1 send");
+        assert_eq!(plural(0, "send"), "0 sends");
+        assert_eq!(bytes(1023), "1023 B");
+        assert_eq!(bytes(1_638_400), "1.6 MiB");
+        assert_eq!(time(Duration::from_micros(12_300)), "12.3 ms");
+        assert_eq!(time(Duration::from_secs(5)), "5.0 s");
+        assert_eq!(time(Duration::from_nanos(4_200)), "4 µs");
+    }
+}

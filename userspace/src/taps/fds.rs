@@ -1,0 +1,122 @@
+//! Who has which socket open: one pass over the descriptors of every process.
+
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+};
+
+use rustix::fs::{CWD, getxattr, readlinkat};
+
+use crate::process::{ProcRoot, link_number};
+
+/// A descriptor on a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SocketFd {
+    /// Inode of the socket.
+    pub(crate) inode: u64,
+    /// The process.
+    pub(crate) pid: u32,
+    /// Its lowest descriptor on this socket.
+    pub(crate) fd: u32,
+}
+
+impl SocketFd {
+    /// Whether the descriptor still refers to the socket.
+    pub(crate) fn is_open(&self, proc: &ProcRoot) -> bool {
+        let path = proc.path().join(format!("{}/fd/{}", self.pid, self.fd));
+        let link = readlinkat(CWD, path, Vec::new());
+        link.is_ok_and(|link| link_number(link.as_bytes(), "socket") == Some(self.inode))
+    }
+}
+
+/// What the descriptors of the machine told.
+#[derive(Debug, Default)]
+pub(crate) struct Descriptors {
+    /// One entry for each pair of socket and process, in order of inode.
+    pub(crate) sockets: Vec<SocketFd>,
+    /// A process and a descriptor for each network namespace that is held open.
+    pub(crate) namespaces: HashMap<u32, (u32, u32)>,
+    /// Processes whose descriptors may not be read.
+    pub(crate) hidden: usize,
+}
+
+impl Descriptors {
+    /// Reads `/proc/*/fd`. Of threads with a descriptor table of their own only the leader is seen.
+    pub(crate) fn read(proc: &ProcRoot) -> io::Result<Self> {
+        let mut descriptors = Self::default();
+        for pid in proc.pids()? {
+            let Ok(process) = proc.process(pid) else { continue };
+            let read = process.for_each_fd(|fd, link| {
+                if let Some(inode) = link_number(link, "socket") {
+                    descriptors.sockets.push(SocketFd { inode, pid, fd });
+                } else if let Some(inum) = link_number(link, "net").and_then(|inum| inum.try_into().ok()) {
+                    descriptors.namespaces.insert(inum, (pid, fd));
+                }
+            });
+            if read.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
+                descriptors.hidden += 1;
+            }
+        }
+        descriptors.sockets.sort_unstable();
+        descriptors.sockets.dedup_by_key(|socket| (socket.inode, socket.pid));
+        Ok(descriptors)
+    }
+
+    /// The processes that have a socket open.
+    pub(crate) fn holders(&self, inode: u64) -> &[SocketFd] {
+        let start = self.sockets.partition_point(|socket| socket.inode < inode);
+        let end = self.sockets.partition_point(|socket| socket.inode <= inode);
+        &self.sockets[start..end]
+    }
+
+    /// One descriptor of each packet socket that is not among `known`.
+    ///
+    /// The socket file system tells the protocol of any socket as `system.sockprotoname`
+    /// (`sockfs_xattr_get()`): packet sockets of namespaces that nothing but a socket keeps alive are
+    /// found by it.
+    pub(crate) fn strangers(&self, proc: &ProcRoot, known: &HashSet<u64>) -> Vec<SocketFd> {
+        let mut firsts = self.sockets.clone();
+        firsts.dedup_by_key(|socket| socket.inode);
+        firsts.retain(|socket| !known.contains(&socket.inode) && is_packet_socket(proc, *socket));
+        firsts
+    }
+}
+
+fn is_packet_socket(proc: &ProcRoot, socket: SocketFd) -> bool {
+    let path = proc.path().join(format!("{}/fd/{}", socket.pid, socket.fd));
+    let mut name = [0; 32];
+    getxattr(path, c"system.sockprotoname", &mut name)
+        .is_ok_and(|length| name[..length].starts_with(b"PACKET"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use super::{Descriptors, SocketFd};
+    use crate::process::ProcRoot;
+
+    #[test]
+    fn sockets_and_namespaces_of_a_fake_proc() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let links = [
+            (812, 9, "socket:[12354]"),
+            (812, 7, "socket:[12354]"),
+            (812, 1, "/dev/null"),
+            (900, 3, "socket:[12354]"),
+            (900, 4, "net:[4026532180]"),
+            (900, 5, "socket:[5]"),
+        ];
+        for (pid, fd, link) in links {
+            let fds = dir.path().join(format!("{pid}/fd"));
+            fs::create_dir_all(&fds).expect("create the process");
+            symlink(link, fds.join(fd.to_string())).expect("link a descriptor");
+        }
+        let descriptors = Descriptors::read(&ProcRoot::new(dir.path())).expect("read the fake");
+        let holder = |pid, fd| SocketFd { inode: 12354, pid, fd };
+        assert_eq!(descriptors.holders(12354), [holder(812, 7), holder(900, 3)]);
+        assert_eq!(descriptors.holders(6), []);
+        assert_eq!(descriptors.namespaces.get(&4_026_532_180), Some(&(900, 4)));
+        assert_eq!(descriptors.hidden, 0);
+    }
+}

@@ -1,0 +1,137 @@
+//! All taps of the machine, joined from what namespaces, descriptors and sockets tell.
+
+mod join;
+mod missing;
+mod survey;
+
+use std::{io, panic, thread};
+
+use crate::{
+    model::{
+        netns::Namespace,
+        tap::{Tap, TapReport},
+    },
+    process::ProcRoot,
+    taps::verdict,
+};
+
+/// Everything that could be found out about the packet sockets of the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inventory {
+    /// Release of the running kernel; `None` if not readable.
+    pub kernel: Option<String>,
+    /// Number of the network namespace that `collect` was called in; `None` if not readable.
+    pub here: Option<u32>,
+    /// Every packet socket, in order of namespace and inode.
+    pub taps: Vec<Tap>,
+    /// Every network namespace that could be found, with its devices.
+    pub namespaces: Vec<Namespace>,
+    /// Whether nothing is known to be missing.
+    pub complete: bool,
+    /// What is missing, each with the cure.
+    pub missing: Vec<String>,
+}
+
+impl Inventory {
+    /// Judges the taps.
+    pub fn judge(self, scope: crate::model::kernel::TapListScope) -> TapReport {
+        TapReport {
+            kernel: self.kernel,
+            here: self.here,
+            complete: self.complete,
+            missing: self.missing,
+            taps: verdict::judge_all(self.taps, scope),
+        }
+    }
+}
+
+/// Why there is no inventory at all.
+#[derive(Debug, thiserror::Error)]
+pub enum InventoryError {
+    /// procfs cannot be read.
+    #[error("read the processes in {path}")]
+    Processes {
+        /// Where procfs was expected.
+        path: std::path::PathBuf,
+        /// Why it could not be read.
+        source: io::Error,
+    },
+    /// No thread could be started to enter namespaces on.
+    #[error("start a thread to enter network namespaces on")]
+    Thread(#[source] io::Error),
+}
+
+/// Takes stock of every packet socket in every network namespace.
+///
+/// Works without BPF and never opens a packet socket. Namespaces are entered on a thread that lives only for
+/// this call: `setns(2)` moves the calling thread, and threads of an async runtime must stay where they are.
+/// Blocks for as long as a pass over `/proc/*/fd` takes.
+///
+/// What privileges or the kernel withhold is listed in [`Inventory::missing`].
+///
+/// # Errors
+/// Only if procfs cannot be read or no thread be started.
+pub fn collect(proc: &ProcRoot) -> Result<Inventory, InventoryError> {
+    let taken = thread::scope(|scope| {
+        let worker =
+            thread::Builder::new().name("taps".to_owned()).spawn_scoped(scope, || survey::take(proc));
+        worker.map(|worker| worker.join().unwrap_or_else(|panic| panic::resume_unwind(panic)))
+    });
+    let survey = taken
+        .map_err(InventoryError::Thread)?
+        .map_err(|source| InventoryError::Processes { path: proc.path().to_owned(), source })?;
+    Ok(join::join(proc, survey))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use super::collect;
+    use crate::{
+        model::{
+            kernel::TapListScope,
+            tap::{Binding, TapVerdict},
+        },
+        process::ProcRoot,
+    };
+
+    /// Above the largest pid there can be, so that no process of the machine is meant.
+    const PID: u32 = 5_000_001;
+
+    #[test]
+    fn a_fake_proc_without_namespaces_to_enter() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let process = dir.path().join(PID.to_string());
+        for directory in ["ns", "fd", "net"] {
+            fs::create_dir_all(process.join(directory)).expect("create the process");
+        }
+        symlink("net:[77]", process.join("ns/net")).expect("link the namespace");
+        symlink("socket:[12354]", process.join("fd/7")).expect("link a descriptor");
+        let lines = "sk RefCnt Type Proto Iface R Rmem User Inode\n\
+                     0 3 3 0003 5 1 0 0 12354\n\
+                     0 3 3 0800 0 1 0 0 12355\n";
+        fs::write(process.join("net/packet"), lines).expect("write the sockets");
+        let zeros = "0 ".repeat(30);
+        fs::write(process.join("stat"), format!("{PID} (dhclient) S {zeros}{zeros}\n")).expect("write stat");
+
+        let inventory = collect(&ProcRoot::new(dir.path())).expect("procfs can be read");
+        assert!(!inventory.complete);
+        assert_eq!(inventory.kernel, None);
+        assert_eq!(inventory.namespaces.len(), 1);
+        let report = inventory.judge(TapListScope::PerNetns);
+        let [tap, harmless] = &report.taps[..] else { panic!("two taps: {report:?}") };
+        assert_eq!(tap.tap.binding, Binding::Device { ifindex: 5, name: None });
+        assert_eq!(tap.judgement.verdict, TapVerdict::Unknown, "nothing can be read from the socket");
+        assert_eq!(tap.tap.holders[0].process.comm, "dhclient");
+        assert_eq!(tap.tap.holders[0].fd, 7);
+        assert_eq!(harmless.judgement.verdict, TapVerdict::Harmless);
+        assert!(harmless.tap.holders.is_empty());
+    }
+
+    #[test]
+    fn no_proc_is_an_error() {
+        let error = collect(&ProcRoot::new("/nonexistent")).expect_err("there is no procfs");
+        assert_eq!(error.to_string(), "read the processes in /nonexistent");
+    }
+}

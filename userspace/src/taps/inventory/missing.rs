@@ -1,0 +1,126 @@
+//! What could not be seen, in sentences with the cure.
+
+use std::collections::BTreeSet;
+
+/// Gaps met on the way.
+#[derive(Debug, Default)]
+pub(crate) struct Gaps {
+    /// Processes whose namespaces or descriptors may not be read.
+    pub(crate) hidden_processes: usize,
+    /// Whether there were more namespaces than may be kept open.
+    pub(crate) too_many_namespaces: bool,
+    /// Namespaces that could not be listed at all.
+    pub(crate) closed_namespaces: BTreeSet<u32>,
+    /// Namespaces that were read from outside, by a process in them.
+    pub(crate) peeked_namespaces: BTreeSet<u32>,
+    /// Namespaces that changed too fast, or whose answer was not understood.
+    pub(crate) shaky_namespaces: BTreeSet<u32>,
+    /// Namespaces whose devices could not be listed.
+    pub(crate) nameless_namespaces: BTreeSet<u32>,
+    /// Whether PACKET_DIAG was missing where a namespace could be entered.
+    pub(crate) no_packet_diag: bool,
+    /// Packet sockets whose namespace could not be found.
+    pub(crate) homeless_sockets: BTreeSet<u64>,
+    /// Taps that nobody seems to hold.
+    pub(crate) unheld_taps: usize,
+    /// Taps whose options could not be read, with the last reason.
+    pub(crate) unread_taps: Option<(usize, String)>,
+}
+
+impl Gaps {
+    /// One sentence a gap; none if all could be seen.
+    pub(crate) fn sentences(&self, root: bool) -> Vec<String> {
+        let cure = if root {
+            "run it on the host, outside containers, with CAP_SYS_ADMIN and CAP_SYS_PTRACE"
+        } else {
+            "run it as root (sudo)"
+        };
+        let mut sentences = Vec::new();
+        if self.hidden_processes > 0 {
+            let count = counted(self.hidden_processes, "process", "processes");
+            sentences.push(format!("open files and network namespaces of {count}: not permitted; {cure}"));
+        }
+        if self.too_many_namespaces {
+            sentences.push(
+                "some network namespaces: more than the limit on open files allows; ulimit -n 65536"
+                    .to_owned(),
+            );
+        }
+        if !self.closed_namespaces.is_empty() {
+            let list = list(&self.closed_namespaces);
+            sentences.push(format!("packet sockets of {list}: it could not be entered; {cure}"));
+        }
+        if !self.peeked_namespaces.is_empty() {
+            let list = list(&self.peeked_namespaces);
+            sentences.push(format!(
+                "device names, fanout groups, rings and filters in {list}: it could not be entered; {cure}"
+            ));
+        }
+        if !self.shaky_namespaces.is_empty() {
+            let list = list(&self.shaky_namespaces);
+            sentences.push(format!("some packet sockets of {list}: they kept changing; run it again"));
+        }
+        if !self.nameless_namespaces.is_empty() {
+            let list = list(&self.nameless_namespaces);
+            sentences.push(format!("device names in {list}: the kernel did not list them; run it again"));
+        }
+        if self.no_packet_diag {
+            sentences.push(
+                "rings, and fanout groups and filters where the socket could not be read: the kernel has no \
+                 PACKET_DIAG; modprobe af_packet_diag"
+                    .to_owned(),
+            );
+        }
+        if !self.homeless_sockets.is_empty() {
+            let count = counted(self.homeless_sockets.len(), "packet socket", "packet sockets");
+            sentences.push(format!("{count} in network namespaces that could not be reached; {cure}"));
+        }
+        if self.unheld_taps > 0 {
+            let count = counted(self.unheld_taps, "tap", "taps");
+            sentences.push(format!(
+                "who holds {count}: no process in sight has it open (hidden, in another PID namespace, or passed \
+                 between processes right now); {cure}"
+            ));
+        }
+        if let Some((unread, why)) = &self.unread_taps {
+            let count = counted(*unread, "tap", "taps");
+            sentences.push(format!("whether {count} ignore outgoing packets: {why}; {cure}"));
+        }
+        sentences
+    }
+}
+
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// The first few of a set of namespaces.
+fn list(namespaces: &BTreeSet<u32>) -> String {
+    let shown: Vec<_> = namespaces.iter().take(3).map(u32::to_string).collect();
+    let more = namespaces.len() - shown.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let noun = if namespaces.len() == 1 { "network namespace" } else { "network namespaces" };
+    format!("{noun} {}{more}", shown.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Gaps;
+
+    #[test]
+    fn nothing_missing_nothing_said() {
+        assert!(Gaps::default().sentences(true).is_empty());
+    }
+
+    #[test]
+    fn sentences_carry_the_cure() {
+        let gaps = Gaps { hidden_processes: 1, closed_namespaces: (1..=5).collect(), ..Gaps::default() };
+        assert_eq!(
+            gaps.sentences(false),
+            [
+                "open files and network namespaces of 1 process: not permitted; run it as root (sudo)",
+                "packet sockets of network namespaces 1, 2, 3 and 2 more: it could not be entered; run it as root (sudo)",
+            ]
+        );
+    }
+}

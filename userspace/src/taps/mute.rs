@@ -1,0 +1,167 @@
+//! Keeps outgoing packets from a tap of another process, without restarting it.
+//!
+//! `packet_setsockopt()` (net/packet/af_packet.c) writes the value of `PACKET_IGNORE_OUTGOING` to
+//! `po->prot_hook.ignore_outgoing`, at any time and without locks or capabilities: whoever has a descriptor
+//! may. `dev_queue_xmit_nit()` tests that field before it clones and copies, so the option works from the next
+//! packet on, for every process that shares the socket, until the socket is closed. Received packets are given
+//! to the tap as before, and one that crosses lo or veth is copied for it there.
+//!
+//! A member of a fanout group has no hook of its own: the group's, `packet_fanout.prot_hook`, was given its flag
+//! when the first member made the group, and nothing writes it afterwards.
+//!
+//! This is the only module that changes a socket of another process, and this option is the only thing it
+//! changes. The descriptor comes from `pidfd_getfd(2)` and is used only if it has the inode that was looked up:
+//! the number may have been given to another file meanwhile.
+
+mod effects;
+mod refusals;
+mod select;
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use crate::{
+    model::{
+        kernel::TapListScope,
+        mute::{MuteAction, MuteChange, MuteOutcome, MuteRequest, MuteResult, MuteStep, MuteTarget},
+        tap::{Binding, Fanout, FanoutGroup, Holder, JudgedTap, Tap, TapVerdict},
+    },
+    process::ProcRoot,
+    sys::{
+        SysError,
+        sockopt::{packet_fanout, packet_ignore_outgoing, set_packet_ignore_outgoing},
+    },
+    taps::{
+        fds::SocketFd,
+        inventory::Inventory,
+        options::{self, OptionsError},
+        verdict::{judge, offends_device},
+    },
+};
+
+/// What has to be done about a tap. Pure: facts in, step out.
+pub fn plan(tap: &Tap, action: MuteAction) -> MuteStep {
+    if tap.ignores_outgoing() == Some(action.ignore()) {
+        return MuteStep::Already;
+    }
+    if let Fanout::Member(group) = tap.fanout {
+        return MuteStep::Refuse(refusals::fanout(group, action));
+    }
+    match (action, blind_because(tap)) {
+        (MuteAction::Mute, Some(why)) => MuteStep::Refuse(refusals::harmless(tap, &why)),
+        _ => MuteStep::Set,
+    }
+}
+
+/// Why a tap sees no outgoing packets, the option aside.
+fn blind_because(tap: &Tap) -> Option<String> {
+    let hearing = Tap { ignore_outgoing: Some(false), fanout: Fanout::None, ..tap.clone() };
+    // Whom it harms does not matter to whether it harms anyone.
+    let judgement = judge(&hearing, TapListScope::Unknown);
+    (judgement.verdict == TapVerdict::Harmless).then_some(judgement.reason)
+}
+
+/// Mutes or unmutes what a target means; every tap that was found gets its own result.
+pub fn apply(
+    target: MuteTarget,
+    request: MuteRequest,
+    inventory: &Inventory,
+    proc: &ProcRoot,
+) -> Vec<MuteResult> {
+    let taps = match select::select(target, request.action, inventory, proc) {
+        Ok(taps) => taps,
+        Err(refusal) => {
+            let outcome = MuteOutcome::Refused(refusal);
+            return vec![MuteResult { target, tap: None, before: None, outcome, notes: Vec::new() }];
+        }
+    };
+    // A process may have sockets that see nothing leave beside those that are meant.
+    let left_alone = |tap: &Tap| if tap.ignores_outgoing() == Some(true) { None } else { blind_because(tap) };
+    let any_meant = taps.iter().any(|tap| left_alone(tap).is_none());
+    let results = taps.into_iter().map(|tap| {
+        let mut after = tap.clone();
+        let outcome = match left_alone(tap) {
+            Some(why) if any_meant => MuteOutcome::LeftAlone { why },
+            _ => carry_out(&mut after, request),
+        };
+        let before = match outcome {
+            MuteOutcome::Done { undo } => Some(undo.action.ignore()),
+            _ => after.ignore_outgoing,
+        };
+        let notes = effects::notes(&after, request.action, &outcome);
+        let tap = Some(JudgedTap { judgement: judge(&after, request.scope), tap: after });
+        MuteResult { target, tap, before, outcome, notes }
+    });
+    results.collect()
+}
+
+/// Does what has to be done about one tap, and notes in it what is read from the socket.
+fn carry_out(tap: &mut Tap, request: MuteRequest) -> MuteOutcome {
+    match plan(tap, request.action) {
+        MuteStep::Already => MuteOutcome::Already,
+        MuteStep::Refuse(refusal) => MuteOutcome::Refused(refusal),
+        MuteStep::Set => duplicate(tap)
+            .and_then(|socket| Ok(set(&socket, tap, request)?))
+            .unwrap_or_else(|error| MuteOutcome::Refused(refusals::failed(&error, tap))),
+    }
+}
+
+fn duplicate(tap: &Tap) -> Result<OwnedFd, OptionsError> {
+    let fd = |holder: &Holder| SocketFd { inode: tap.inode, pid: holder.process.pid, fd: holder.fd };
+    options::duplicate(&tap.holders.iter().map(fd).collect::<Vec<_>>())
+}
+
+/// Sets the option if that still makes sense now.
+fn set(socket: impl AsFd, tap: &mut Tap, request: MuteRequest) -> Result<MuteOutcome, SysError> {
+    let MuteRequest { action, dry_run, .. } = request;
+    tap.ignore_outgoing = Some(packet_ignore_outgoing(&socket)?);
+    if let Some(group) = packet_fanout(&socket)? {
+        tap.fanout = Fanout::Member(FanoutGroup {
+            id: group.id,
+            mode: group.mode,
+            flag: Some(group.ignore_outgoing),
+            ignores_outgoing: None,
+        });
+    } else if tap.fanout == Fanout::Unknown {
+        tap.fanout = Fanout::None;
+    }
+    match plan(tap, action) {
+        MuteStep::Already => return Ok(MuteOutcome::Already),
+        MuteStep::Refuse(refusal) => return Ok(MuteOutcome::Refused(refusal)),
+        MuteStep::Set if dry_run => return Ok(MuteOutcome::WouldDo),
+        MuteStep::Set => {}
+    }
+    set_packet_ignore_outgoing(&socket, action.ignore())?;
+    let now = packet_ignore_outgoing(&socket)?;
+    tap.ignore_outgoing = Some(now);
+    if now != action.ignore() {
+        return Ok(MuteOutcome::Refused(refusals::not_kept(action)));
+    }
+    Ok(MuteOutcome::Done { undo: MuteChange { action, inode: tap.inode }.undo() })
+}
+
+/// The taps that make sends copy on the devices of those that were muted: one is enough for the copy.
+pub fn remaining(results: &[MuteResult], taps: &[Tap], scope: TapListScope) -> Vec<JudgedTap> {
+    let done = |result: &&MuteResult| {
+        matches!(result.outcome, MuteOutcome::Done { .. } | MuteOutcome::WouldDo | MuteOutcome::Already)
+    };
+    let muted = results.iter().filter(done).filter_map(|result| result.tap.as_ref());
+    let muted: Vec<&Tap> = muted.map(|judged| &judged.tap).collect();
+    let others = taps.iter().filter(|tap| muted.iter().all(|muted| muted.inode != tap.inode));
+    let judged = others.map(|tap| JudgedTap { judgement: judge(tap, scope), tap: tap.clone() });
+    judged
+        .filter(|other| other.judgement.verdict == TapVerdict::Offending)
+        .filter(|other| muted.iter().any(|muted| meets(&other.tap, muted, scope)))
+        .collect()
+}
+
+/// Whether an offending tap is on a list with another.
+fn meets(offending: &Tap, other: &Tap, scope: TapListScope) -> bool {
+    match other.binding {
+        Binding::Device { ifindex, .. } => offends_device(offending, other.netns.inum, ifindex, scope),
+        Binding::Any => offending.netns.inum == other.netns.inum || scope == TapListScope::Global,
+        Binding::Gone => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! The command line, as far as it goes without BPF and without root.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Output, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+const ZCDIAG: &str = env!("CARGO_BIN_EXE_zcdiag");
+
+fn zcdiag(arguments: &str) -> Output {
+    let mut command = Command::new(ZCDIAG);
+    command.args(arguments.split(' ')).stdin(Stdio::null());
+    command.output().expect("run zcdiag")
+}
+
+/// Asserts that a command fails with this code, says all of `parts` on standard error, and nothing else.
+#[track_caller]
+fn fails(arguments: &str, code: i32, parts: &[&str]) {
+    let output = zcdiag(arguments);
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(code), "{arguments}: {said}");
+    for part in parts {
+        assert!(said.contains(part), "{arguments} says nothing of {part:?}: {said}");
+    }
+    assert!(output.stdout.is_empty(), "{arguments}: {}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// `zcdiag probe --listen` on a free port of the loopback address.
+struct Sink {
+    child: Child,
+    address: String,
+}
+
+impl Sink {
+    fn start() -> Self {
+        let mut command = Command::new(ZCDIAG);
+        command.args(["probe", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("run zcdiag");
+        let mut line = String::new();
+        let mut output = BufReader::new(child.stdout.take().expect("piped"));
+        output.read_line(&mut line).expect("a line");
+        let address = line.trim_end().strip_prefix("listening on ").expect("the address").to_owned();
+        Self { child, address }
+    }
+
+    fn stop(&mut self, signal: Signal) -> Option<i32> {
+        kill_process(Pid::from_child(&self.child), signal).expect("signal the sink");
+        self.child.wait().expect("wait for the sink").code()
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        // It may have been stopped already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn misuse_has_a_code_of_its_own() {
+    let misuses = [
+        ("watch --duration never", "number with a unit"),
+        ("watch --duration 0", "longer than nothing"),
+        ("watch --cause gremlins", "tap_tx"),
+        ("watch --no-such-option", "--no-such-option"),
+        ("no-such-command", "no-such-command"),
+        ("probe", "DEST:PORT"),
+        ("probe 127.0.0.1:9 -n 0", "1.."),
+        ("probe 127.0.0.1:9 --size 0", "1.."),
+        ("probe 127.0.0.1:9 --size 2000000", "1.."),
+        ("probe 127.0.0.1:9 --timeout soon", "number with a unit"),
+        ("probe --listen 9 127.0.0.1:9", "cannot be used with"),
+    ];
+    for (arguments, part) in misuses {
+        fails(arguments, 2, &[part]);
+    }
+}
+
+#[test]
+fn what_cannot_be_done_is_said_with_its_cure() {
+    let failures: [(&str, &[&str]); 5] = [
+        ("probe nowhere", &["'nowhere' is no destination", "HOST:PORT"]),
+        ("probe host.invalid:9", &["cannot find 'host.invalid'", "cure:"]),
+        ("probe --listen nowhere", &["'nowhere' is no address to listen on", "cure:"]),
+        ("probe --listen 192.0.2.1:0", &["cannot listen on 192.0.2.1:0", "an address of this machine"]),
+        ("watch -- /nonexistent/program", &["/nonexistent/program", "there is no such program", "cure:"]),
+    ];
+    for (arguments, parts) in failures {
+        fails(arguments, 1, parts);
+    }
+}
+
+#[test]
+fn without_the_capabilities_a_watch_names_the_cure() {
+    let root = rustix::process::geteuid().is_root();
+    // Root without capabilities still owns its files, so the program can be run wherever it lies.
+    let mut command = if root {
+        let mut setpriv = Command::new("setpriv");
+        setpriv.args(["--bounding-set", "-all", "--inh-caps", "-all", ZCDIAG]);
+        setpriv
+    } else {
+        Command::new(ZCDIAG)
+    };
+    let output = command.arg("watch").output().expect("run zcdiag");
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("CAP_BPF") && said.contains("sudo zcdiag"), "{said}");
+}
+
+#[test]
+fn a_probe_finds_no_listener() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+    let closed = closed.expect("bind to loopback");
+    let cure = format!("zcdiag probe --listen {}", closed.port());
+    fails(&format!("probe {closed}"), 1, &["cannot connect", "Connection refused", &cure]);
+}
+
+#[test]
+fn a_probe_to_this_machine_is_copied() {
+    let sink = Sink::start();
+    for (option, protocol, bytes) in [("", "tcp", 16384), (" --udp", "udp", 1000)] {
+        let output = zcdiag(&format!("probe {} --json -n 3{option}", sink.address));
+        assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+        let json: Value = serde_json::from_slice(&output.stdout).expect("nothing but JSON");
+        let expected = serde_json::json!({
+            "schema": 1, "destination": sink.address, "protocol": protocol,
+            "sends": {"zerocopied": 0, "copied": 3}, "bytes": {"zerocopied": 0, "copied": 3 * bytes},
+            "unanswered": 0, "verdict": "copied", "errors": {},
+        });
+        assert_eq!(json, expected);
+    }
+    let output = zcdiag(&format!("probe {} -n 2 --interval 1ms --size 100", sink.address));
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    assert!(
+        text.starts_with(&format!("probe: 2 sends to {} (tcp): zc=y 0, zc=n 2\n", sink.address)),
+        "{text}"
+    );
+    assert!(text.contains("sudo zcdiag watch -- zcdiag probe"), "{text}");
+}
+
+#[test]
+fn signals_end_a_sink_in_order_and_its_port_is_free_again() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut sink = Sink::start();
+        fails(&format!("probe --listen {}", sink.address), 1, &["another program has that port"]);
+        assert_eq!(sink.stop(signal), Some(0));
+        let again = std::net::UdpSocket::bind(&sink.address);
+        assert!(again.is_ok(), "{again:?}");
+    }
+}

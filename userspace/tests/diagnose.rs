@@ -1,0 +1,258 @@
+//! From counts to a verdict, without a kernel: what is joined, what is kept apart, what adds up.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use proptest::prelude::*;
+use zcdiag::{
+    diagnose::{Filter, Known, SiteFacts, report, since},
+    model::{
+        counts::Counts,
+        process::ProcessIdentity,
+        report::{Report, Split, Verdict},
+    },
+};
+use zcdiag_wire::{Loss, SenderKey, SiteKey, SiteKind, Tally, TallyKey, Uarg, UargEnd};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HERE: u32 = 4_026_531_840;
+
+fn sender(tgid: u32) -> SenderKey {
+    SenderKey { start_ns: 5, tgid, netns: HERE, family: 2, protocol: 17, pad: 0 }
+}
+
+fn tapped(ifindex: u32) -> SiteKey {
+    SiteKey { kind: SiteKind::TAP_TX, stack: 0, ifindex, netns: HERE }
+}
+
+fn stack(id: u32, ifindex: u32) -> SiteKey {
+    SiteKey { kind: SiteKind::STACK, stack: id, ifindex, netns: HERE }
+}
+
+fn copied(sends: u64) -> Tally {
+    Tally { copied_sends: sends, copied_bytes: sends * 1000, ..Tally::default() }
+}
+
+fn zerocopied(sends: u64) -> Tally {
+    Tally { zerocopied_sends: sends, zerocopied_bytes: sends * 1000, ..Tally::default() }
+}
+
+fn counts(rows: &[(SenderKey, SiteKey, Tally)]) -> Counts {
+    let tallies =
+        rows.iter().map(|(sender, site, tally)| (TallyKey { sender: *sender, site: *site }, *tally));
+    Counts { tallies: tallies.collect(), ..Counts::default() }
+}
+
+fn process(pid: u32, comm: &str) -> ProcessIdentity {
+    ProcessIdentity { pid, comm: comm.to_owned(), ..ProcessIdentity::default() }
+}
+
+fn facts(device: &str, frames: &[&str]) -> SiteFacts {
+    SiteFacts { device: device.to_owned(), stack: frames.iter().map(|frame| (*frame).to_owned()).collect() }
+}
+
+fn verdict(counts: &Counts, known: &Known) -> Report {
+    report(counts, known, &Filter::default(), SECOND)
+}
+
+fn causes(report: &Report) -> Vec<(&'static str, u64)> {
+    report.causes.iter().map(|cause| (cause.cause, cause.sends)).collect()
+}
+
+#[test]
+fn no_sends_is_idle_and_exact() {
+    let report = verdict(&Counts::default(), &Known::default());
+    assert_eq!((report.verdict(), report.exact(), report.sends), (Verdict::Idle, true, Split::default()));
+}
+
+#[test]
+fn senders_are_kept_apart_and_their_sends_add_up() {
+    let report = verdict(
+        &counts(&[
+            (sender(1), tapped(2), copied(7)),
+            (sender(2), tapped(2), copied(3)),
+            (sender(2), SiteKey::default(), zerocopied(40)),
+        ]),
+        &Known::default(),
+    );
+    assert_eq!(report.verdict(), Verdict::Mixed);
+    assert_eq!(report.sends, Split { zerocopied: 40, copied: 10 });
+    assert_eq!(report.bytes, Split { zerocopied: 40_000, copied: 10_000 });
+    let rows: Vec<_> = report.senders.iter().map(|row| (row.sender.process.pid, row.sends)).collect();
+    assert_eq!(rows, [(1, Split { zerocopied: 0, copied: 7 }), (2, Split { zerocopied: 40, copied: 3 })]);
+}
+
+#[test]
+fn a_reused_pid_is_another_sender() {
+    let later = SenderKey { start_ns: 9, ..sender(1) };
+    let report = verdict(
+        &counts(&[(sender(1), tapped(2), copied(1)), (later, tapped(2), copied(2))]),
+        &Known::default(),
+    );
+    assert_eq!(report.senders.len(), 2);
+}
+
+#[test]
+fn one_cause_on_one_device_is_one_row_whatever_the_stacks() {
+    let local = |id| SiteKey { kind: SiteKind::RX_LOCAL, ..stack(id, 1) };
+    let frames = |last| {
+        facts(
+            "lo",
+            &["msg_zerocopy_callback", "skb_copy_ubufs", "__netif_receive_skb_core.constprop.0", last],
+        )
+    };
+    let known = Known {
+        sites: BTreeMap::from([
+            (stack(1, 1), frames("process_backlog")),
+            (stack(2, 1), frames("gro_normal_list")),
+        ]),
+        ..Known::default()
+    };
+    let report =
+        verdict(&counts(&[(sender(1), local(1), copied(4)), (sender(1), local(2), copied(5))]), &known);
+    assert_eq!(causes(&report), [("local_delivery", 9)]);
+    assert_eq!(report.causes[0].device.as_ref().map(|device| device.name.as_str()), Some("lo"));
+}
+
+#[test]
+fn unknown_copies_keep_their_stacks_apart() {
+    let known = Known {
+        sites: BTreeMap::from([
+            (stack(1, 1), facts("x0", &["skb_copy_ubufs", "first_driver_xmit"])),
+            (stack(2, 1), facts("x0", &["skb_copy_ubufs", "second_driver_xmit"])),
+        ]),
+        ..Known::default()
+    };
+    let report =
+        verdict(&counts(&[(sender(1), stack(1, 1), copied(1)), (sender(1), stack(2, 1), copied(2))]), &known);
+    assert_eq!(causes(&report), [("unknown", 2), ("unknown", 1)]);
+    assert!(report.causes[0].explanation.contains("skb_copy_ubufs < second_driver_xmit"));
+}
+
+#[test]
+fn a_second_copy_of_the_same_send_costs_but_does_not_count() {
+    let again = Tally { copies: 5, copy_bytes: 5000, copy_ns: 70, ..Tally::default() };
+    let report = verdict(
+        &counts(&[(sender(1), SiteKey::default(), copied(5)), (sender(1), tapped(2), again)]),
+        &Known::default(),
+    );
+    assert_eq!(causes(&report), [("upfront", 5), ("tap_tx", 0)]);
+    assert_eq!((report.sends.copied, report.copy_time), (5, Duration::from_nanos(70)));
+}
+
+#[test]
+fn filters_select_senders_and_causes() {
+    let known = Known {
+        senders: BTreeMap::from([(sender(1), process(1, "one")), (sender(2), process(2, "two"))]),
+        sites: BTreeMap::from([(tapped(2), facts("d0", &[])), (tapped(3), facts("d1", &[]))]),
+        ..Known::default()
+    };
+    let all = counts(&[
+        (sender(1), tapped(2), copied(1)),
+        (sender(1), tapped(3), copied(2)),
+        (sender(2), tapped(2), copied(4)),
+        (sender(2), SiteKey::default(), zerocopied(8)),
+    ]);
+    let sends = |filter| report(&all, &known, &filter, SECOND).sends;
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    assert_eq!(sends(Filter { pid: vec![1], ..Filter::default() }), Split { zerocopied: 0, copied: 3 });
+    assert_eq!(
+        sends(Filter { comm: words(&["two"]), ..Filter::default() }),
+        Split { zerocopied: 8, copied: 4 }
+    );
+    assert_eq!(
+        sends(Filter { dev: words(&["d1"]), ..Filter::default() }),
+        Split { zerocopied: 8, copied: 2 }
+    );
+    assert_eq!(sends(Filter { pid: vec![1, 2], ..Filter::default() }), Split { zerocopied: 8, copied: 7 });
+    assert_eq!(sends(Filter { unit: words(&["x.service"]), ..Filter::default() }), Split::default());
+    assert_eq!(
+        sends(Filter { cause: words(&["upfront"]), ..Filter::default() }),
+        Split { zerocopied: 8, copied: 0 }
+    );
+}
+
+#[test]
+fn whatever_was_lost_makes_the_counts_lower_bounds() {
+    for loss in [Loss::UARGS_FULL, Loss::TALLIES_FULL, Loss::STACKS, Loss::RARE_FULL, Loss::UNREADABLE] {
+        let mut counts = Counts::default();
+        counts.losses[loss as usize] = 3;
+        let report = verdict(&counts, &Known::default());
+        assert_eq!((report.exact(), report.lost_events()), (false, 3), "loss {loss}");
+    }
+    let missed = Counts { misses: 2, ..Counts::default() };
+    assert!(!verdict(&missed, &Known::default()).exact());
+}
+
+#[test]
+fn notifications_from_before_the_watch_are_no_loss() {
+    let mut counts = Counts::default();
+    counts.losses[Loss::BORN_BEFORE as usize] = 4;
+    let report = verdict(&counts, &Known::default());
+    assert_eq!((report.exact(), report.born_before), (true, 4));
+}
+
+#[test]
+fn an_interval_is_what_came_in_between() {
+    let earlier = counts(&[(sender(1), tapped(2), copied(5))]);
+    let later = counts(&[(sender(1), tapped(2), copied(8)), (sender(2), SiteKey::default(), zerocopied(1))]);
+    let interval = verdict(&since(&earlier, &later), &Known::default());
+    assert_eq!(interval.sends, Split { zerocopied: 1, copied: 3 });
+    assert_eq!(verdict(&since(&later, &later), &Known::default()).verdict(), Verdict::Idle);
+}
+
+prop_compose! {
+    fn any_site()(kind in 0..7_u32, id in 0..4_u32, ifindex in 0..3_u32, netns in 0..2_u32) -> SiteKey {
+        SiteKey { kind, stack: id, ifindex, netns }
+    }
+}
+
+prop_compose! {
+    fn any_row()(
+        tgid in 1..5_u32,
+        site in any_site(),
+        sends in 0..1_000_000_u64,
+        zerocopied in 0..1_000_000_u64,
+        copies in 0..1000_u64,
+    ) -> (SenderKey, SiteKey, Tally) {
+        let tally = Tally { copied_sends: sends, zerocopied_sends: zerocopied, copies, ..Tally::default() };
+        (sender(tgid), site, tally)
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_send_stands_under_exactly_one_sender_and_every_copied_one_under_one_cause(
+        rows in prop::collection::vec(any_row(), 0..40),
+        names in prop::collection::vec("[a-z_]{0,12}", 0..6),
+    ) {
+        let counts = counts(&rows);
+        let frames: Vec<&str> = names.iter().map(String::as_str).collect();
+        let sites = (0..4).map(|id| (stack(id, 1), facts("d0", &frames)));
+        let known = Known { sites: sites.collect(), ..Known::default() };
+        let report = verdict(&counts, &known);
+        let copied: u64 = counts.tallies.values().map(|tally| tally.copied_sends).sum();
+        let zerocopied: u64 = counts.tallies.values().map(|tally| tally.zerocopied_sends).sum();
+        prop_assert_eq!(report.sends, Split { zerocopied, copied });
+        prop_assert_eq!(report.causes.iter().map(|cause| cause.sends).sum::<u64>(), copied);
+        prop_assert_eq!(report.senders.iter().map(|row| row.sends.total()).sum::<u64>(), copied + zerocopied);
+    }
+
+    #[test]
+    fn what_is_left_at_the_end_is_either_counted_or_in_flight(
+        left in prop::collection::vec((0..2_u32, 1..100_u32), 0..50),
+    ) {
+        let records: Vec<Uarg> = left
+            .iter()
+            .map(|(ended, len)| Uarg {
+                ended: *ended,
+                end: UargEnd { len: *len, bytes: 1, zerocopy: 1, known: 1 },
+                ..Uarg::default()
+            })
+            .collect();
+        let mut counts = Counts::default();
+        let in_flight = counts.settle(&[], &records);
+        let counted: u64 = left.iter().filter(|(ended, _)| *ended == 1).map(|(_, len)| u64::from(*len)).sum();
+        prop_assert_eq!(in_flight, left.iter().filter(|(ended, _)| *ended == 0).count() as u64);
+        prop_assert_eq!(verdict(&counts, &Known::default()).sends.copied, counted);
+    }
+}

@@ -1,0 +1,19 @@
+//! What only a running kernel with BPF can tell; `cargo xtask test` runs this as root in guests.
+//!
+//! Every test compares what `zcdiag watch` counts in the kernel with what the senders read from their own
+//! error queues.
+
+mod bad_days;
+mod crowds;
+mod daemons;
+mod ends;
+mod gathered;
+mod paths;
+mod probe;
+#[path = "../taps/socket.rs"]
+#[allow(dead_code, reason = "shared with the tests of taps, which use all of it")]
+mod socket;
+mod tapped;
+mod watch;
+mod world;
+mod xdp;

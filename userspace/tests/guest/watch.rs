@@ -1,0 +1,176 @@
+//! Running `zcdiag watch`, and comparing its report with what the senders know.
+
+use std::{
+    io::{BufRead, BufReader, Lines},
+    process::{Child, ChildStdout, Command, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::{probe::Sent, world::ZCDIAG};
+
+/// A watch that runs until it is told to stop.
+pub(crate) struct Watch {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Watch {
+    /// Starts one and waits until its programs are attached.
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let mut command = Command::new(ZCDIAG);
+        command.args(["watch", "--json"]).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("run zcdiag watch");
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let mut watch = Self { child, lines };
+        watch.next_line(|line| line["type"] == "start").expect("the start, or the reason on standard error");
+        watch
+    }
+
+    /// The next line that `is_it`.
+    pub(crate) fn next_line(&mut self, is_it: impl Fn(&Value) -> bool) -> Option<Value> {
+        let lines = self.lines.by_ref().map(|line| line.expect("lines of UTF-8"));
+        lines.map(|line| serde_json::from_str(&line).expect("nothing but JSON")).find(is_it)
+    }
+
+    /// Ends it as Ctrl-C does.
+    pub(crate) fn stop(self) -> Report {
+        self.stop_with(Signal::INT)
+    }
+
+    pub(crate) fn stop_with(mut self, signal: Signal) -> Report {
+        kill_process(Pid::from_child(&self.child), signal).expect("signal the watch");
+        let summary = self.next_line(|line| line["type"] == "summary").expect("a summary");
+        assert!(self.next_line(|_| true).is_none(), "the summary is the last line");
+        let status = self.child.wait().expect("wait for zcdiag watch");
+        assert_eq!(status.code(), Some(0), "{summary:#}");
+        Report(summary)
+    }
+}
+
+/// Runs `zcdiag watch -- zcdiag probe`; gives the report and what the probe counted.
+pub(crate) fn watch_probe(arguments: &[&str], probe: &str) -> (Report, Sent) {
+    let mut command = Command::new(ZCDIAG);
+    command.args(["watch", "--json"]).args(arguments).args(["--", ZCDIAG, "probe", "--json"]);
+    let output = command.args(probe.split(' ')).stdin(Stdio::null()).output().expect("run zcdiag watch");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    // Its output is kept out of the way of the watch's.
+    let probed = errors.lines().find_map(|line| serde_json::from_str(line).ok());
+    let probed: Value = probed.unwrap_or_else(|| panic!("no answer of the probe: {errors}"));
+    let report = String::from_utf8_lossy(&output.stdout);
+    let summary = report.lines().last().unwrap_or_else(|| panic!("no report: {errors}"));
+    let report = Report(serde_json::from_str(summary).expect("JSON"));
+    let pid = report.0["senders"][0]["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
+    let sent = Sent::of(pid.expect("a sender"), &probed);
+    let expected = if sent.copied > 0 { 3 } else { 0 };
+    assert_eq!(output.status.code(), Some(expected), "the probe's exit code is passed on: {errors}");
+    assert_eq!(report.0["command"]["status"], expected);
+    (report, sent)
+}
+
+/// The last line of a watch.
+#[derive(Debug)]
+pub(crate) struct Report(pub(crate) Value);
+
+impl Report {
+    /// Asserts that the report is exact and that it and the senders agree in every number.
+    #[track_caller]
+    pub(crate) fn agrees_with(&self, all: &[Sent]) {
+        let report = &self.0;
+        assert_eq!(report["exact"], true, "{report:#}");
+        assert_eq!((&report["lost_events"], &report["in_flight"]), (&0.into(), &0.into()), "{report:#}");
+        for sent in all {
+            assert_eq!(self.counted(sent.pid), *sent, "{report:#}");
+        }
+        let sum = |part: fn(&Sent) -> u64| all.iter().map(part).sum::<u64>();
+        for (what, how, expected) in [
+            ("sends", "zerocopied", sum(|sent| sent.zerocopied)),
+            ("sends", "copied", sum(|sent| sent.copied)),
+            ("bytes", "zerocopied", sum(|sent| sent.zerocopied_bytes)),
+            ("bytes", "copied", sum(|sent| sent.copied_bytes)),
+        ] {
+            assert_eq!(report[what][how], expected, "{what}.{how} of {report:#}");
+        }
+        let verdict = match (sum(|sent| sent.zerocopied), sum(|sent| sent.copied)) {
+            (0, 0) => "idle",
+            (_, 0) => "zerocopied",
+            (0, _) => "copied",
+            _ => "mixed",
+        };
+        assert_eq!(report["verdict"], verdict, "{report:#}");
+        let causes = self.list("causes");
+        assert!(causes.iter().all(|cause| cause["cause"] != "unknown"), "{report:#}");
+        let caused = |sent: &Sent| -> u64 {
+            let of_sender = causes.iter().filter(|cause| cause["sender_pid"] == sent.pid);
+            of_sender.filter_map(|cause| cause["sends"].as_u64()).sum()
+        };
+        for sent in all {
+            assert_eq!(caused(sent), sent.copied, "{report:#}");
+        }
+    }
+
+    /// What the report says of a sender.
+    pub(crate) fn counted(&self, pid: u32) -> Sent {
+        let mut sent = Sent { pid, zerocopied: 0, copied: 0, zerocopied_bytes: 0, copied_bytes: 0 };
+        for row in self.list("senders").iter().filter(|row| row["pid"] == pid) {
+            assert_eq!((row["comm"].as_str(), row["unit"].is_null()), (Some("zcdiag"), true), "{row:#}");
+            let number = |what: &str, how: &str| row[what][how].as_u64().expect("a number");
+            sent.zerocopied += number("sends", "zerocopied");
+            sent.copied += number("sends", "copied");
+            sent.zerocopied_bytes += number("bytes", "zerocopied");
+            sent.copied_bytes += number("bytes", "copied");
+        }
+        sent
+    }
+
+    pub(crate) fn list(&self, key: &str) -> &[Value] {
+        self.0[key].as_array().map_or(&[], Vec::as_slice)
+    }
+
+    /// The one cause of the copies of a sender.
+    #[track_caller]
+    pub(crate) fn cause_of(&self, sent: Sent) -> &Value {
+        let causes: Vec<_> =
+            self.list("causes").iter().filter(|cause| cause["sender_pid"] == sent.pid).collect();
+        let [cause] = causes[..] else { panic!("one cause of {sent:?}: {:#}", self.0) };
+        assert_eq!(cause["sends"], sent.copied, "{cause:#}");
+        cause
+    }
+
+    /// Asserts that the copies of a sender have this cause on this device of this namespace.
+    #[track_caller]
+    pub(crate) fn blames(&self, sent: Sent, cause: &str, device: (&str, u32, u32)) -> &Value {
+        let found = self.cause_of(sent);
+        let (name, ifindex, netns) = device;
+        assert_eq!(found["cause"], cause, "{found:#}");
+        let expected = serde_json::json!({ "name": name, "ifindex": ifindex, "netns": netns });
+        assert_eq!(found["device"], expected, "{found:#}");
+        found
+    }
+
+    /// Asserts that the copies of a sender are the doing of one tap on this device; gives the tap.
+    #[track_caller]
+    pub(crate) fn blames_tap(&self, sent: Sent, device: (&str, u32, u32), holder: u32, comm: &str) -> &Value {
+        let cause = self.blames(sent, "tap_tx", device);
+        let [inode] = cause["taps"].as_array().map_or(&[][..], Vec::as_slice) else {
+            panic!("one tap: {:#}", self.0)
+        };
+        let tap = self.list("taps").iter().find(|tap| tap["inode"] == *inode).expect("every tap is listed");
+        assert_eq!(tap["verdict"], "offending", "{tap:#}");
+        let holders: Vec<_> = tap["holders"].as_array().into_iter().flatten().collect();
+        assert!(
+            holders
+                .iter()
+                .any(|found| { found["pid"] == holder && found["comm"] == comm && found["unit"].is_null() }),
+            "{comm} ({holder}) among {tap:#}"
+        );
+        assert!(!cause["remedies"].as_array().is_none_or(Vec::is_empty), "{cause:#}");
+        tap
+    }
+}
+
+/// Name of this process, as the kernel keeps it.
+pub(crate) fn own_comm() -> String {
+    std::fs::read_to_string("/proc/self/comm").expect("own name").trim_end().to_owned()
+}

@@ -1,0 +1,223 @@
+//! Network namespaces of their own for tests.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader},
+    os::{fd::AsFd, unix::fs::MetadataExt},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    process::{Pid, Signal, kill_process},
+    thread::{LinkNameSpaceType, move_into_link_name_space},
+};
+
+use crate::socket;
+
+/// The command under test.
+pub(crate) const ZCDIAG: &str = env!("CARGO_BIN_EXE_zcdiag");
+/// Addresses behind `d0`, which swallows everything.
+pub(crate) const BEHIND_D0: &str = "10.9.0.2:9";
+pub(crate) const BEHIND_D0_V6: &str = "[fd09::2]:9";
+/// An address behind `d1`, which is like `d0`.
+pub(crate) const BEHIND_D1: &str = "10.8.0.2:9";
+
+/// Watches count the sends of the whole machine, so there is one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// The kernels of the project's guests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kernel {
+    V5_10,
+    V6_1,
+    V6_12,
+    Newest,
+}
+
+/// The guest's kernel.
+pub(crate) fn kernel() -> Kernel {
+    match std::env::var("ZCDIAG_KERNEL").as_deref() {
+        Ok("5.10") => Kernel::V5_10,
+        Ok("6.1") => Kernel::V6_1,
+        Ok("6.12") => Kernel::V6_12,
+        Ok("newest") => Kernel::Newest,
+        other => panic!("no kernel of the guests: {other:?}"),
+    }
+}
+
+/// Runs a test on a thread of its own in a new namespace, with two dummy devices: a packet that leaves
+/// through one is gone, and its send zero-copy.
+pub(crate) fn in_world(test: impl FnOnce() + Send) {
+    in_guest(|| {
+        socket::unshare_network();
+        ip("link set lo up");
+        for (device, subnet) in [("d0", 9), ("d1", 8)] {
+            ip(&format!("link add {device} type dummy"));
+            ip(&format!("addr add 10.{subnet}.0.1/24 dev {device}"));
+            ip(&format!("addr add fd0{subnet}::1/64 dev {device} nodad"));
+            ip(&format!("link set {device} mtu 1500 up"));
+            for address in [format!("10.{subnet}.0.2"), format!("fd0{subnet}::2")] {
+                ip(&format!("neigh add {address} lladdr 02:00:00:00:00:02 dev {device}"));
+            }
+        }
+        test();
+    });
+}
+
+/// Runs a test alone in the guest, on a thread of its own.
+pub(crate) fn in_guest(test: impl FnOnce() + Send) {
+    assert!(std::env::var_os("ZCDIAG_GUEST").is_some(), "run through `cargo xtask test`");
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Err(panic) = thread::scope(|scope| scope.spawn(test).join()) {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// Runs `ip` in the namespace of the calling thread.
+pub(crate) fn ip(arguments: &str) {
+    run("ip", arguments);
+}
+
+/// Runs a program in the namespace of the calling thread.
+pub(crate) fn run(program: &str, arguments: &str) {
+    let output = Command::new(program).args(arguments.split(' ')).stdin(Stdio::null()).output();
+    let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments}: {} {errors}", output.status);
+}
+
+/// Index of a device in the namespace of the calling thread.
+pub(crate) fn ifindex(device: &str) -> u32 {
+    // A mount of /sys shows the devices of the namespace it was made in, a socket those of its own.
+    let socket = rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, None);
+    let socket = socket.expect("open a socket");
+    rustix::net::netdevice::name_to_index(socket, device).expect("the device is there")
+}
+
+/// Number of the calling thread's namespace.
+pub(crate) fn netns() -> u32 {
+    let inum = fs::metadata("/proc/thread-self/ns/net").expect("own namespace").ino();
+    inum.try_into().expect("namespace numbers have 32 bits")
+}
+
+/// A namespace with a name, removed at the end.
+pub(crate) struct Elsewhere {
+    pub(crate) name: String,
+}
+
+impl Elsewhere {
+    pub(crate) fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("zcdiag-{}-{number}", std::process::id());
+        ip(&format!("netns add {name}"));
+        let elsewhere = Self { name };
+        elsewhere.enter(|| ip("link set lo up"));
+        elsewhere
+    }
+
+    /// One that is reached from here through `v0`: 10.7.0.1 here, 10.7.0.2 on `v1` there.
+    pub(crate) fn behind_veth() -> Self {
+        let elsewhere = Self::new();
+        ip(&format!("link add v0 type veth peer name v1 netns {}", elsewhere.name));
+        ip("addr add 10.7.0.1/24 dev v0");
+        ip("link set v0 mtu 1500 up");
+        elsewhere.enter(|| {
+            ip("addr add 10.7.0.2/24 dev v1");
+            ip("link set v1 mtu 1500 up");
+        });
+        elsewhere
+    }
+
+    /// Runs something in it, then moves the calling thread back.
+    pub(crate) fn enter<T>(&self, run: impl FnOnce() -> T) -> T {
+        let home = File::open("/proc/thread-self/ns/net").expect("own namespace");
+        let target = File::open(format!("/run/netns/{}", self.name)).expect("the named namespace");
+        let kind = Some(LinkNameSpaceType::Network);
+        move_into_link_name_space(target.as_fd(), kind).expect("enter the namespace");
+        let result = run();
+        move_into_link_name_space(home.as_fd(), kind).expect("come back");
+        result
+    }
+}
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        ip(&format!("netns delete {}", self.name));
+    }
+}
+
+/// A program that is stopped at the end.
+pub(crate) struct Daemon {
+    child: Child,
+    _stdin: Option<ChildStdin>,
+}
+
+/// Where a program says that it is ready.
+#[derive(Clone, Copy)]
+pub(crate) enum Says {
+    Out,
+    Err,
+}
+
+impl Daemon {
+    /// Starts a program in the namespace of the calling thread and waits until it writes `ready`.
+    pub(crate) fn start(program: &str, arguments: &[&str], says: Says, ready: &str) -> Self {
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::piped());
+        match says {
+            Says::Out => command.stdout(Stdio::piped()),
+            Says::Err => command.stdout(Stdio::null()).stderr(Stdio::piped()),
+        };
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{program}: {error}"));
+        let stdin = child.stdin.take();
+        let output: Box<dyn std::io::Read + Send> = match says {
+            Says::Out => Box::new(child.stdout.take().expect("piped")),
+            Says::Err => Box::new(child.stderr.take().expect("piped")),
+        };
+        let daemon = Self { child, _stdin: stdin };
+        let mut lines = BufReader::new(output).lines();
+        let mut said = String::new();
+        let is_ready = lines.by_ref().map_while(Result::ok).any(|line| {
+            said += &line;
+            said += "\n";
+            line.contains(ready)
+        });
+        assert!(is_ready, "{program} never said {ready:?}:\n{said}");
+        // Read on, or the program would be stopped by a closed or full pipe.
+        thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        daemon
+    }
+
+    /// A sink for probes in the namespace of the calling thread.
+    pub(crate) fn sink(address: &str) -> Self {
+        Self::start(ZCDIAG, &["probe", "--listen", address], Says::Out, "listening on")
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // Politely: lldpd has a child to take along. It may have ended by itself.
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits for something that the kernel does on its own time and tells nobody.
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < Duration::from_secs(30), "{what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,198 @@
+//! What is found out and planned for four real kernels, from their stored BTF; needs no privileges.
+
+use std::fs;
+
+use zcdiag::{
+    attach::{
+        hooks,
+        plan::{Kind, NoHook, Offer, Plan, plan},
+    },
+    kernel::{
+        btf::{Btf, BtfError},
+        offsets::{self, taps_per_netns},
+    },
+};
+use zcdiag_wire::Offsets;
+
+const KERNELS: [&str; 4] =
+    ["5.10.0-46-amd64", "6.1.0-56-amd64", "6.12.117+deb13-amd64", "7.2.13+deb14-amd64"];
+
+fn bytes(release: &str) -> Vec<u8> {
+    let path = format!("{}/tests/fixtures/btf/{release}.btf", env!("CARGO_MANIFEST_DIR"));
+    fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn wanted() -> Vec<&'static str> {
+    offsets::STRUCTS.iter().copied().chain(hooks::functions()).collect()
+}
+
+fn btf(release: &str) -> Btf {
+    Btf::parse(bytes(release), &wanted()).unwrap_or_else(|error| panic!("{release}: {error}"))
+}
+
+fn resolve(release: &str) -> Offsets {
+    offsets::resolve(&btf(release)).unwrap_or_else(|error| panic!("{release}: {error}"))
+}
+
+fn plan_for(release: &str, preemptible: bool) -> Plan {
+    let btf = btf(release);
+    plan(&Offer {
+        parameters: &|function| btf.parameters(function),
+        has_symbol: &|_| false,
+        no_trampolines: None,
+        preemptible,
+    })
+    .unwrap_or_else(|error| panic!("{release}: {error}"))
+}
+
+fn steps(plan: &Plan) -> Vec<(&'static str, &'static str, String)> {
+    plan.steps.iter().map(|step| (step.kind.name(), step.function, step.program.clone())).collect()
+}
+
+#[test]
+fn offsets_are_those_of_each_kernel() {
+    let found = KERNELS.map(|release| {
+        let offsets = resolve(release);
+        (offsets.dev_ifindex, offsets.dev_name, offsets.skb_head, offsets.sock_net, offsets.shinfo_flags)
+    });
+    assert_eq!(
+        found,
+        [(256, 0, 192, 48, 3), (216, 0, 200, 48, 0), (224, 304, 200, 48, 0), (224, 288, 200, 48, 0)]
+    );
+}
+
+#[test]
+fn the_zerocopy_bit_of_a_uarg_is_found_in_the_old_and_the_new_struct() {
+    let found = KERNELS.map(|release| {
+        let offsets = resolve(release);
+        (offsets.uarg_zerocopy, offsets.uarg_zerocopy_bit, offsets.shinfo_zerocopy_bit)
+    });
+    assert_eq!(found, [(14, 1, 8), (22, 1, 1), (22, 1, 1), (22, 1, 1)]);
+}
+
+#[test]
+fn tap_lists_are_per_namespace_on_the_newest_kernel_only() {
+    assert_eq!(KERNELS.map(|release| taps_per_netns(&btf(release))), [false, false, false, true]);
+}
+
+#[test]
+fn the_plan_on_6_1_hooks_the_callback_and_looks_again_at_its_exit() {
+    let steps = steps(&plan_for("6.1.0-56-amd64", false));
+    assert_eq!(steps[0], ("fentry", "msg_zerocopy_callback", "put_fentry".to_owned()));
+    assert_eq!(steps[1], ("fexit", "msg_zerocopy_callback", "put_fexit".to_owned()));
+}
+
+#[test]
+fn on_a_preemptible_kernel_what_runs_in_the_sending_task_is_probed() {
+    let plan = plan_for("7.2.13+deb14-amd64", true);
+    let kind = |program: &str| plan.steps.iter().find(|step| step.program == program).map(|step| step.kind);
+    assert_eq!(kind("birth_kretprobe"), Some(Kind::Kretprobe));
+    assert_eq!(kind("put_kprobe"), Some(Kind::Kprobe));
+    assert_eq!(kind("put_fexit"), Some(Kind::Fexit), "the second look may miss");
+    assert_eq!(kind("copy_fentry"), Some(Kind::Fentry), "it runs with softirqs off");
+    assert_eq!(kind("nit_fentry"), Some(Kind::Fentry), "it runs with softirqs off");
+}
+
+#[test]
+fn births_are_read_behind_the_last_parameter_of_each_kernel() {
+    let births = KERNELS.map(|release| steps(&plan_for(release, false)).pop().expect("a plan has steps"));
+    assert_eq!(
+        births,
+        [
+            ("fexit", "sock_zerocopy_realloc", "birth_fexit3".to_owned()),
+            ("fexit", "msg_zerocopy_realloc", "birth_fexit3".to_owned()),
+            ("fexit", "msg_zerocopy_realloc", "birth_fexit3".to_owned()),
+            ("fexit", "msg_zerocopy_realloc", "birth_fexit4".to_owned()),
+        ]
+    );
+}
+
+#[test]
+fn before_5_12_the_end_is_a_function_of_its_own() {
+    let functions: Vec<&str> = plan_for(KERNELS[0], false).steps.iter().map(|step| step.function).collect();
+    assert!(functions.contains(&"sock_zerocopy_put") && functions.contains(&"sock_zerocopy_callback"));
+    assert!(!functions.contains(&"msg_zerocopy_put_abort"), "its work is done by sock_zerocopy_put there");
+}
+
+#[test]
+fn nothing_is_degraded_on_debian_s_kernels() {
+    for release in KERNELS {
+        assert_eq!(plan_for(release, false).degraded, Vec::<String>::new(), "{release}");
+    }
+}
+
+#[test]
+fn a_function_outside_btf_is_probed_and_says_so() {
+    let btf = btf("6.1.0-56-amd64");
+    let plan = plan(&Offer {
+        parameters: &|function| btf.parameters(function).filter(|_| function != "skb_copy_ubufs"),
+        has_symbol: &|function| function == "skb_copy_ubufs",
+        no_trampolines: None,
+        preemptible: false,
+    })
+    .expect("a plan");
+    let copy = plan.steps.iter().find(|step| step.function == "skb_copy_ubufs").expect("a step");
+    assert_eq!((copy.kind, copy.program.as_str()), (Kind::Kprobe, "copy_kprobe"));
+    assert_eq!(copy.because, "not in the kernel's BTF, but it has a symbol");
+}
+
+#[test]
+fn without_trampolines_every_step_is_a_probe_with_the_reason() {
+    let btf = btf("6.12.117+deb13-amd64");
+    let plan = plan(&Offer {
+        parameters: &|function| btf.parameters(function),
+        has_symbol: &|_| true,
+        no_trampolines: Some("probes were asked for"),
+        preemptible: true,
+    })
+    .expect("a plan");
+    for step in &plan.steps {
+        assert!(matches!(step.kind, Kind::Kprobe | Kind::Kretprobe), "{step:?}");
+        assert_eq!(step.because, "probes were asked for");
+    }
+}
+
+#[test]
+fn what_can_be_missed_degrades_and_what_cannot_is_an_error() {
+    let btf = btf("6.1.0-56-amd64");
+    let without = |hidden: &'static str| {
+        plan(&Offer {
+            parameters: &|function| btf.parameters(function).filter(|_| function != hidden),
+            has_symbol: &|_| false,
+            no_trampolines: None,
+            preemptible: false,
+        })
+    };
+    let degraded = without("dev_queue_xmit_nit").expect("a plan").degraded;
+    assert!(degraded.len() == 1 && degraded[0].contains("dev_queue_xmit_nit"), "{degraded:?}");
+    let error = without("msg_zerocopy_realloc").expect_err("no plan without births");
+    assert_eq!(error, NoHook { functions: "msg_zerocopy_realloc, sock_zerocopy_realloc".to_owned() });
+}
+
+#[test]
+fn a_refused_trampoline_has_a_probe_to_fall_back_on() {
+    for release in KERNELS {
+        for step in plan_for(release, false).steps {
+            let probe = step.as_probe("refused".to_owned()).unwrap_or_else(|| panic!("{step:?}"));
+            assert_eq!((probe.function, probe.because.as_str()), (step.function, "refused"));
+            assert_eq!(probe.kind == Kind::Kprobe, step.kind == Kind::Fentry, "{step:?}");
+        }
+    }
+}
+
+#[test]
+fn btf_cut_off_anywhere_is_an_error_and_never_a_panic() {
+    let whole = bytes("6.1.0-56-amd64");
+    for length in (0..whole.len()).step_by(97) {
+        assert!(Btf::parse(whole[..length].to_vec(), &wanted()).is_err(), "{length} bytes");
+    }
+}
+
+#[test]
+fn what_is_not_btf_is_told() {
+    assert!(matches!(
+        Btf::parse(b"\x7fELF............................".to_vec(), &[]),
+        Err(BtfError::Magic(_))
+    ));
+    assert!(matches!(Btf::parse(Vec::new(), &[]), Err(BtfError::Truncated(0))));
+}

@@ -1,0 +1,36 @@
+//! Build, test and demo commands of zcdiag.
+
+mod demo;
+mod project;
+mod setup;
+mod test;
+mod vm;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Build, test and demo commands of zcdiag.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+enum Command {
+    /// Run a command in a guest with a Debian kernel.
+    Vm(vm::Options),
+    /// Show what zcdiag does, in a guest
+    Demo(demo::Options),
+    /// Check and test everything, on the host and on every guest kernel.
+    Test(test::Options),
+}
+
+fn main() -> ExitCode {
+    let (result, failure) = match Command::parse() {
+        Command::Vm(options) => (vm::command(&options), vm::FAILURE),
+        Command::Demo(options) => (demo::command(&options), 1),
+        Command::Test(options) => (test::command(&options), 1),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        error.chain().skip(1).for_each(|cause| eprintln!("  because: {cause}"));
+        ExitCode::from(failure)
+    })
+}

@@ -1,0 +1,69 @@
+//! Whether the processor runs the guest (KVM) or QEMU emulates it.
+//!
+//! A `/dev/kvm` proves nothing: under some hypervisors it is there, and small programs even run, but a kernel
+//! hangs or stumbles over an instruction. So the first guest after each boot of the host is the trial.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::project::Project;
+
+/// How a guest is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Accel {
+    /// On the processor, as has worked since the host's boot.
+    Kvm,
+    /// On the processor, if that works.
+    KvmOnTrial,
+    /// Emulated.
+    Tcg,
+}
+
+impl Accel {
+    /// The best that may work. Instructions can only be counted where they are emulated.
+    pub(super) fn choose(project: &Project, icount: bool) -> Self {
+        if icount || !Path::new("/dev/kvm").exists() {
+            return Self::Tcg;
+        }
+        let known = std::fs::read_to_string(cache(project)).unwrap_or_default();
+        match known.strip_prefix(&boot_id()) {
+            Some("works") => Self::Kvm,
+            Some("fails") => Self::Tcg,
+            _ => Self::KvmOnTrial,
+        }
+    }
+
+    /// Keeps the result of a trial until the host boots again.
+    pub(super) fn remember(project: &Project, works: bool) -> Result<()> {
+        let path = cache(project);
+        let word = if works { "works" } else { "fails" };
+        std::fs::write(&path, boot_id() + word).with_context(|| format!("write {}", path.display()))
+    }
+
+    /// For the line that says what runs.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Kvm | Self::KvmOnTrial => "KVM",
+            Self::Tcg => "emulated",
+        }
+    }
+
+    /// The time in which a healthy guest is ready.
+    pub(super) fn boot_bound(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Kvm => 30,
+            Self::KvmOnTrial => 10,
+            Self::Tcg => 90,
+        })
+    }
+}
+
+fn cache(project: &Project) -> PathBuf {
+    project.vm().join("kvm")
+}
+
+fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default()
+}

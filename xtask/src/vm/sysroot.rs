@@ -1,0 +1,74 @@
+//! Programs that only guests run: unpacked beside the host's root, so that neither root nor a change of the
+//! host is needed and no service starts.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+
+use super::apt::{Apt, MERGED};
+use crate::project::Project;
+use crate::setup;
+
+struct Program {
+    name: &'static str,
+    package: &'static str,
+    /// What its package's installation or its service's start would have made.
+    users: &'static [&'static str],
+    run_dirs: &'static [&'static str],
+}
+
+const fn plain(name: &'static str, package: &'static str) -> Program {
+    Program { name, package, users: &[], run_dirs: &[] }
+}
+
+const PROGRAMS: &[Program] = &[
+    plain("ip", "iproute2"),
+    plain("ethtool", "ethtool"),
+    plain("tcpdump", "tcpdump"),
+    plain("dhclient", "isc-dhcp-client"),
+    plain("python3", "python3-minimal"),
+    Program { name: "lldpd", package: "lldpd", users: &["_lldpd"], run_dirs: &["/run/lldpd"] },
+];
+
+/// The users the programs run as.
+pub(super) fn users() -> Vec<String> {
+    PROGRAMS.iter().flat_map(|program| program.users).map(ToString::to_string).collect()
+}
+
+/// The directories the programs expect below `/run`.
+pub(super) fn run_dirs() -> Vec<String> {
+    PROGRAMS.iter().flat_map(|program| program.run_dirs).map(ToString::to_string).collect()
+}
+
+/// The directory with the programs the host lacks, or `None` where it has them all.
+pub(crate) fn ensure(project: &Project) -> Result<Option<PathBuf>> {
+    let lacking = PROGRAMS.iter().filter(|program| setup::find_program(program.name).is_none());
+    let packages: Vec<&str> = lacking.map(|program| program.package).collect();
+    if packages.is_empty() {
+        return Ok(None);
+    }
+    let dir = project.vm().join("sysroot");
+    let stamp = project.vm().join("sysroot.packages");
+    let wanted = packages.join("\n");
+    if fs::read_to_string(&stamp).is_ok_and(|unpacked| unpacked == wanted) {
+        return Ok(Some(dir));
+    }
+    fetch(project, &packages, &dir).with_context(|| format!("get {} for guests", packages.join(", ")))?;
+    fs::write(&stamp, wanted).with_context(|| format!("write {}", stamp.display()))?;
+    Ok(Some(dir))
+}
+
+fn fetch(project: &Project, packages: &[&str], dir: &PathBuf) -> Result<()> {
+    let apt = Apt::of_host(&project.vm().join("apt/host"))?;
+    apt.update()?;
+    let all = apt.missing(packages)?;
+    eprintln!("fetching {}", all.join(", "));
+    let _ = fs::remove_dir_all(dir);
+    apt.unpack(&all, dir)?;
+    // Laid over the host's root, these would hide its own.
+    for link in MERGED {
+        fs::remove_file(dir.join(link)).with_context(|| format!("remove {link} from {}", dir.display()))?;
+    }
+    Ok(())
+}
