@@ -32,6 +32,9 @@ pub(crate) struct Window {
     pub(crate) charge: TallyKey,
     /// Copies that this CPU holds back.
     pub(crate) held: u64,
+    /// uarg whose reference goes right now, and the packet that held it; before 5.12 only, where the function does
+    /// not get the packet.
+    pub(crate) released: (Addr, Addr),
     /// uarg that a kretprobe of the put function shall look at again, or 0.
     pub(crate) put_uarg: Addr,
 }
@@ -57,6 +60,6 @@ pub(crate) fn now() -> u64 {
 
 /// Nobody to charge.
 pub(crate) const NOBODY: TallyKey = TallyKey {
-    sender: SenderKey { start_ns: 0, tgid: 0, netns: 0, family: 0, protocol: 0, pad: 0 },
+    sender: SenderKey { start_ns: 0, tgid: 0, netns: 0, family: 0, protocol: 0, api: 0 },
     site: SiteKey { kind: 0, stack: 0, ifindex: 0, netns: 0 },
 };

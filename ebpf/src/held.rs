@@ -5,7 +5,7 @@
 #![expect(unsafe_code, reason = "a map value is reached through a raw pointer")]
 
 use aya_ebpf::{macros::map, maps::HashMap};
-use zcdiag_wire::{Held, TallyKey};
+use zcdiag_wire::{Held, SiteKind, TallyKey};
 
 use crate::{
     cpu::{self, Window},
@@ -17,7 +17,7 @@ use crate::{
 static HELD: HashMap<Addr, Held> = HashMap::with_max_entries(4096, 0);
 
 /// A packet goes on from the copy within this time, or it was dropped and its memory is used again.
-const AT_ONCE_NS: u64 = 10_000_000;
+const AT_ONCE_NS: u64 = 1_000_000_000;
 
 fn entry(skb: Addr) -> Option<&'static mut Held> {
     let held = HELD.get_ptr_mut(skb)?;
@@ -57,6 +57,9 @@ pub(crate) fn release(skb: Addr, kind: u32) -> Option<()> {
     }
     let held = entry(skb)?;
     if cpu::now() - held.at < AT_ONCE_NS {
+        let old = held.charge.site.kind;
+        // How a packet came here says more than that it is for this machine.
+        let kind = if old == SiteKind::STACK || kind == SiteKind::RX_TAP { kind } else { old };
         if let Some(record) = uarg::record(held.uarg)
             && record.site == held.charge.site
         {
@@ -68,7 +71,8 @@ pub(crate) fn release(skb: Addr, kind: u32) -> Option<()> {
     Some(())
 }
 
-#[inline(always)]
+/// A function of its own, for the stack's sake.
+#[inline(never)]
 fn settle(window: &mut Window, skb: Addr, held: &Held) {
     let Held { uarg, charge, bytes, ns, .. } = *held;
     window.held = window.held.saturating_sub(1);

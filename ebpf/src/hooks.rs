@@ -4,6 +4,11 @@
 
 mod birth;
 mod copy;
+mod hidden;
+mod io_uring;
+mod mirred;
 mod next;
 mod nit;
+mod packet;
 mod put;
+mod sent;

@@ -22,6 +22,7 @@
 
 mod cpu;
 mod facts;
+mod failure;
 mod held;
 mod hooks;
 mod log;
@@ -31,8 +32,10 @@ mod read;
 mod sender;
 mod site;
 mod skb;
+mod sock;
 mod tally;
 mod uarg;
+mod upfront;
 
 // The helpers used here are open to GPL-compatible programs only.
 #[unsafe(link_section = "license")]

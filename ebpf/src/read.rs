@@ -4,22 +4,16 @@
 use aya_ebpf::helpers::bpf_probe_read_kernel;
 use zcdiag_wire::MISSING;
 
-use crate::loss;
-
 /// An address in the kernel; what it points to may be gone by the time it is read.
 pub(crate) type Addr = u64;
 
 /// The field of type `T` at `offset` of the struct at `base`. `None` if this kernel has no such field
-/// or the address cannot be read, which is counted.
+/// or the address cannot be read.
 #[inline(always)]
 pub(crate) fn field<T: Copy>(base: Addr, offset: u32) -> Option<T> {
     if offset == MISSING {
         return None;
     }
     // SAFETY: the helper checks the address and fails instead of faulting.
-    let value = unsafe { bpf_probe_read_kernel((base + u64::from(offset)) as *const T) };
-    if value.is_err() {
-        loss::count(zcdiag_wire::Loss::UNREADABLE);
-    }
-    value.ok()
+    unsafe { bpf_probe_read_kernel((base + u64::from(offset)) as *const T) }.ok()
 }

@@ -17,12 +17,17 @@ use crate::{
     read::{Addr, field},
 };
 
+/// `IPPROTO_TCP`
+pub(crate) const TCP: u16 = 6;
+/// `IPPROTO_UDP`
+pub(crate) const UDP: u16 = 17;
+
 #[map]
 static SENDERS: HashMap<SenderKey, SenderInfo> = HashMap::with_max_entries(8192, 0);
 
-/// The current task as the sender on socket `sk`.
+/// The current task as the sender on socket `sk`, through one of `SendApi`.
 #[inline(always)]
-pub(crate) fn current(tgid: u32, sk: Addr) -> SenderKey {
+pub(crate) fn current(tgid: u32, sk: Addr, api: u32) -> SenderKey {
     // SAFETY: returns the current task's address, which is only handed to checked reads.
     let task = unsafe { bpf_get_current_task() };
     let leader: Option<Addr> = field(task, offset!(task_leader));
@@ -33,7 +38,7 @@ pub(crate) fn current(tgid: u32, sk: Addr) -> SenderKey {
         netns: netns.unwrap_or(0),
         family: field(sk, offset!(sock_family)).unwrap_or(0),
         protocol: field(sk, offset!(sock_protocol)).unwrap_or(0),
-        pad: 0,
+        api,
     }
 }
 

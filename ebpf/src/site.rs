@@ -35,12 +35,29 @@ pub(crate) fn current(ctx: &impl StackIdContext, window: &Window, uarg: Addr, sk
         }
         return key;
     }
+    by_stack(ctx, skb)
+}
+
+/// The place of the function that runs right now; `skb` is the packet, 0 if unknown.
+#[inline(always)]
+pub(crate) fn by_stack(ctx: &impl StackIdContext, skb: Addr) -> SiteKey {
     let stack = stack(ctx);
     let dev = if skb == 0 { 0 } else { skb::dev(skb) };
     let (ifindex, netns) = skb::dev_id(dev);
     let key = SiteKey { kind: SiteKind::STACK, stack, ifindex, netns };
     if SITES.get_ptr(&key).is_none() {
         remember(&key, stack, dev);
+    }
+    key
+}
+
+/// A place that is told by `kind` alone.
+#[inline(always)]
+pub(crate) fn without_stack(kind: u32, dev: Addr) -> SiteKey {
+    let (ifindex, netns) = skb::dev_id(dev);
+    let key = SiteKey { kind, stack: 0, ifindex, netns };
+    if SITES.get_ptr(&key).is_none() {
+        remember(&key, SiteKey::NO_STACK, dev);
     }
     key
 }

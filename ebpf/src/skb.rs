@@ -7,17 +7,38 @@ use crate::{
     read::{Addr, field},
 };
 
+/// `skb_shared_info` of a packet.
+#[inline(always)]
+fn shinfo(skb: Addr) -> Option<Addr> {
+    let head: u64 = field(skb, offset!(skb_head))?;
+    let end: u32 = field(skb, offset!(skb_end))?;
+    Some(head + u64::from(end))
+}
+
 /// The uarg of a packet that carries user pages, as `skb_zcopy()` in `include/linux/skbuff.h` finds it.
 #[inline(always)]
 pub(crate) fn uarg(skb: Addr) -> Option<Addr> {
-    let head: u64 = field(skb, offset!(skb_head))?;
-    let end: u32 = field(skb, offset!(skb_end))?;
-    let shinfo = head + u64::from(end);
+    let shinfo = shinfo(skb)?;
     let flags: u8 = field(shinfo, offset!(shinfo_flags))?;
     if u32::from(flags) & offset!(shinfo_zerocopy_bit) == 0 {
         return None;
     }
     field(shinfo, offset!(shinfo_uarg)).filter(|uarg| *uarg != 0)
+}
+
+/// Whether an address can be that of a packet at all: packets lie in the kernel's half, aligned.
+#[inline(always)]
+pub(crate) fn may_be(address: Addr) -> bool {
+    address >> 48 == 0xffff && address.is_multiple_of(8)
+}
+
+/// Whether what may be a packet refers, or has just referred, to a uarg.
+#[inline(always)]
+pub(crate) fn has_had(skb: Addr, uarg: Addr) -> bool {
+    let head: Option<u64> = field(skb, offset!(skb_head));
+    let end: Option<u32> = field(skb, offset!(skb_end));
+    let (Some(head), Some(end)) = (head, end) else { return false };
+    may_be(head) && field(head + u64::from(end), offset!(shinfo_uarg)) == Some(uarg)
 }
 
 /// The device a packet is on, or 0.
@@ -30,6 +51,61 @@ pub(crate) fn dev(skb: Addr) -> Addr {
 #[inline(always)]
 pub(crate) fn received(skb: Addr) -> bool {
     field(skb, offset!(skb_iif)).is_some_and(|iif: u32| iif != 0)
+}
+
+/// `PACKET_LOOPBACK` of `linux/if_packet.h`: what `dev_loopback_xmit()` makes of a packet.
+const LOOPED: u8 = 5;
+
+/// Whether a packet to a multicast group was looped back to this machine.
+#[inline(always)]
+pub(crate) fn looped(skb: Addr) -> bool {
+    let byte: Option<u8> = field(skb, offset!(skb_pkt_type));
+    byte.is_some_and(|byte| byte >> offset!(skb_pkt_type_shift) & 7 == LOOPED)
+}
+
+/// Whether a packet is being freed for good: nobody refers to its data any more (`skb_release_data()`).
+#[inline(always)]
+pub(crate) fn is_released(skb: Addr) -> bool {
+    shinfo(skb).and_then(|shinfo| field(shinfo, offset!(shinfo_dataref))) == Some(0_u32)
+}
+
+/// Bytes of a packet.
+#[inline(always)]
+pub(crate) fn len(skb: Addr) -> u32 {
+    field(skb, offset!(skb_len)).unwrap_or(0)
+}
+
+/// `IPPROTO_ESP` and `IPPROTO_AH`
+const ENCRYPTED: [u8; 2] = [50, 51];
+
+/// Whether a packet of IPv4 or IPv6 holds an IPsec one.
+#[inline(always)]
+pub(crate) fn is_encrypted(skb: Addr) -> bool {
+    let head: Option<u64> = field(skb, offset!(skb_head));
+    let network: Option<u16> = field(skb, offset!(skb_network_header));
+    let (Some(head), Some(network)) = (head, network) else { return false };
+    let header = head + u64::from(network);
+    let Some(version) = field::<u8>(header, 0) else { return false };
+    let protocol: Option<u8> = field(header, if version >> 4 == 6 { 6 } else { 9 });
+    protocol.is_some_and(|protocol| ENCRYPTED.contains(&protocol))
+}
+
+/// `NETIF_F_SG`
+pub(crate) const SCATTER_GATHER: u64 = 1;
+/// `NETIF_F_IP_CSUM`, `NETIF_F_HW_CSUM` and `NETIF_F_IPV6_CSUM`
+const CHECKSUMS: u64 = 1 << 1 | 1 << 3 | 1 << 4;
+
+/// Whether a device sends what lies in several places, and computes checksums.
+#[inline(always)]
+pub(crate) fn can_gather_and_sum(dev: Addr) -> bool {
+    field(dev, offset!(dev_features))
+        .is_some_and(|features: u64| features & SCATTER_GATHER != 0 && features & CHECKSUMS != 0)
+}
+
+/// Bytes that fit into a packet of a device.
+#[inline(always)]
+pub(crate) fn mtu(dev: Addr) -> u32 {
+    field(dev, offset!(dev_mtu)).unwrap_or(u32::MAX)
 }
 
 /// Bytes of a packet outside its linear part: those that a copy has to move.

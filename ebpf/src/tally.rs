@@ -11,8 +11,8 @@ use crate::loss;
 #[map]
 static TALLIES: HashMap<TallyKey, Tally> = HashMap::with_max_entries(16384, 0);
 
-fn add_to(field: *mut u64, value: u64) {
-    // SAFETY: `field` is a member of a live map value, eight bytes aligned; other CPUs touch it with
+pub(crate) fn add_to(field: *mut u64, value: u64) {
+    // SAFETY: `field`, by the word of the callers, is a member of a live map value, eight bytes aligned; other CPUs touch it with
     // atomic additions only. The result is not used, so that this is an instruction that 5.10 knows.
     unsafe { atomic_xadd::<u64, u64, { AtomicOrdering::Relaxed }>(field, value) };
 }
@@ -44,6 +44,28 @@ pub(crate) fn add_sends(key: &TallyKey, zerocopied: bool, sends: u64, bytes: u64
     };
     add_to(sends_field, sends);
     add_to(bytes_field, bytes);
+}
+
+/// Counts sends that were copied although they ended as zero-copy.
+#[inline(always)]
+pub(crate) fn add_hidden(key: &TallyKey, sends: u64, bytes: u64) {
+    let Some(tally) = entry(key) else { return };
+    // SAFETY: as in `add_sends`.
+    let (sends_field, bytes_field) =
+        unsafe { (&raw mut (*tally).hidden_sends, &raw mut (*tally).hidden_bytes) };
+    add_to(sends_field, sends);
+    add_to(bytes_field, bytes);
+}
+
+/// Counts sends that the application is told wrong, or nothing, of.
+#[inline(always)]
+pub(crate) fn add_untold(key: &TallyKey, misreported: u64, unasked: u64) {
+    let Some(tally) = entry(key) else { return };
+    // SAFETY: as in `add_sends`.
+    let (misreported_field, unasked_field) =
+        unsafe { (&raw mut (*tally).misreported_sends, &raw mut (*tally).unasked_sends) };
+    add_to(misreported_field, misreported);
+    add_to(unasked_field, unasked);
 }
 
 /// Counts one run of `skb_copy_ubufs`.

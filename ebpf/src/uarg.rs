@@ -5,22 +5,27 @@
 #![expect(unsafe_code, reason = "a map value is reached through a raw pointer")]
 
 use aya_ebpf::{bindings::BPF_NOEXIST, macros::map, maps::HashMap};
-use zcdiag_wire::{Loss, SenderKey, TallyKey, Uarg, UargEnd};
+use zcdiag_wire::{Loss, SenderKey, SiteKind, TallyKey, Uarg, UargEnd, UargFlags};
 
 use crate::{
     facts::offset,
     loss,
     read::{Addr, field},
-    tally,
+    sender::UDP,
+    sock, tally,
 };
 
 #[map]
 static UARGS: HashMap<Addr, Uarg> = HashMap::with_max_entries(65536, 0);
 
-/// References to the uarg.
+/// References to the uarg. That it cannot be read at all is counted.
 #[inline(always)]
 pub(crate) fn refs(uarg: Addr) -> Option<u32> {
-    field(uarg, offset!(uarg_refcnt))
+    let refs = field(uarg, offset!(uarg_refcnt));
+    if refs.is_none() {
+        loss::count(Loss::UNREADABLE);
+    }
+    refs
 }
 
 /// Sends merged into the uarg so far.
@@ -87,8 +92,6 @@ pub(crate) fn begin(uarg: Addr, new: &Uarg) {
     }
 }
 
-/// `IPPROTO_UDP`
-const UDP: u16 = 17;
 /// `udp_sendmsg()` and `udpv6_sendmsg()` count it among the bytes of a datagram, and no uarg of theirs is
 /// for more than one datagram.
 const UDP_HEADER: u32 = 8;
@@ -104,22 +107,55 @@ pub(crate) fn end_state(uarg: Addr, sender: &SenderKey, aborted: u32) -> UargEnd
         bytes: bytes.saturating_sub(headers),
         zerocopy: u32::from(zerocopy(uarg).unwrap_or(false)),
         known: 1,
+        misreported: 0,
+        pad: 0,
     }
+}
+
+/// Bytes of a uarg with one send, for UDP with the header.
+#[inline(always)]
+pub(crate) fn bytelen(uarg: Addr) -> u32 {
+    field(uarg, offset!(uarg_bytelen)).unwrap_or(0)
+}
+
+/// Looks whether the notification of a uarg that ends right now will tell the application wrong.
+#[inline(always)]
+pub(crate) fn foresee_report(uarg: Addr, record: &mut Uarg) {
+    let (Some(sk), Some(id)) = (sock(uarg), field(uarg, offset!(uarg_id))) else { return };
+    if sock::tells_wrong(sk, id, is_copied(record)) {
+        record.end.misreported = record.end.len;
+    }
+}
+
+/// Whether a uarg in its last known state was copied.
+#[inline(always)]
+fn is_copied(record: &Uarg) -> bool {
+    record.end.zerocopy == 0 || record.settled == 1
 }
 
 /// Counts a uarg that has ended, once: whoever removes its record does the counting.
 #[inline(always)]
 pub(crate) fn finish(uarg: Addr, record: &Uarg) {
-    let ended = *record;
+    // The record is somebody else's once it is removed.
+    let mut key = TallyKey { sender: record.sender, site: record.site };
+    let UargEnd { len, bytes, known, misreported, .. } = record.end;
+    let (hidden, copied) = (record.hidden, is_copied(record));
+    let unasked = record.flags & UargFlags::UNASKED != 0;
     // Without a send left in it, all have failed: there is no notification, but the bytes still stand there.
-    if UARGS.remove(uarg).is_err() || ended.end.known == 1 && ended.end.len == 0 {
+    if UARGS.remove(uarg).is_err() || known == 1 && len == 0 {
         return;
     }
-    if ended.end.known == 0 {
+    if known == 0 {
         loss::count(Loss::END_UNKNOWN);
         return;
     }
-    let copied = ended.end.zerocopy == 0 || ended.settled == 1;
-    let key = TallyKey { sender: ended.sender, site: ended.site };
-    tally::add_sends(&key, !copied, u64::from(ended.end.len), u64::from(ended.end.bytes));
+    let (sends, bytes) = (u64::from(len), u64::from(bytes));
+    tally::add_sends(&key, !copied, sends, bytes);
+    if misreported != 0 || unasked {
+        tally::add_untold(&key, u64::from(misreported), if unasked { sends } else { 0 });
+    }
+    if !copied && hidden.kind != SiteKind::NONE {
+        key.site = hidden;
+        tally::add_hidden(&key, sends, bytes);
+    }
 }

@@ -1,6 +1,6 @@
 //! Cuts a kernel's BTF down to what zcdiag looks at, for the tests: `slim_btf < vmlinux > slim`.
 //!
-//! Keeps the structs and functions that zcdiag asks for, with all their members and parameters and with the
+//! Keeps the structs, enums and functions that zcdiag asks for, with all their members and parameters and with the
 //! structs that lie within them; every other type becomes an `int`.
 
 use std::{
@@ -12,6 +12,7 @@ use zcdiag::{attach::hooks, kernel::offsets};
 
 const STRUCT: u32 = 4;
 const UNION: u32 = 5;
+const ENUM: u32 = 6;
 const FUNC: u32 = 12;
 const FUNC_PROTO: u32 = 13;
 /// typedef, volatile, const, restrict, type tag: they only name another type.
@@ -88,7 +89,7 @@ fn main() -> io::Result<()> {
             let name = source.name(word(&source.data, source.types[*id as usize]));
             let wanted = |names: &[&str]| names.iter().any(|wanted| wanted.as_bytes() == name);
             match source.kind(*id) {
-                STRUCT => wanted(offsets::STRUCTS),
+                STRUCT | ENUM => wanted(offsets::TYPES),
                 FUNC => wanted(&functions),
                 _ => false,
             }
@@ -129,6 +130,13 @@ fn main() -> io::Result<()> {
         types.extend([intern(source.name(word(0))), word(4)]);
         match source.kind(id) {
             FUNC => types.push(new[&word(8)]),
+            ENUM => {
+                types.push(word(8));
+                for entry in (0..(word(4) & 0xffff) as usize).map(|index| 12 + index * 8) {
+                    let name = intern(source.name(word(entry)));
+                    types.extend([name, word(entry + 4)]);
+                }
+            }
             FUNC_PROTO => {
                 types.push(0);
                 types.extend((0..word(4) & 0xffff).flat_map(|_| [0, INT]));

@@ -1,5 +1,6 @@
 //! One file per command; owns tasks, wiring and exit codes.
 
+pub mod causes;
 pub mod command;
 pub mod engine;
 pub mod mute;

@@ -4,11 +4,12 @@ mod args;
 
 use std::io::{self, IsTerminal as _, Write};
 
-use args::{Args, ColorChoice, Command, MuteArgs, ProbeArgs, TapsArgs, WatchArgs};
+use args::{Args, CausesArgs, ColorChoice, Command, MuteArgs, ProbeArgs, TapsArgs, WatchArgs};
 use clap::Parser as _;
 
 use crate::{
     app::{
+        causes::{self, CausesOptions},
         mute::{self, MuteError, MuteOptions},
         outcome::{Failure, code, with_sources},
         probe::{self, ProbeOptions},
@@ -37,6 +38,7 @@ pub fn main() -> u8 {
         Command::Mute(ref mute) => run_mute(&args, mute, MuteAction::Mute),
         Command::Unmute(ref mute) => run_mute(&args, mute, MuteAction::Unmute),
         Command::Probe(ref probe) => run_probe(probe),
+        Command::Causes(ref causes) => run_causes(&args, causes),
     };
     result.unwrap_or_else(|failure| {
         // Nobody left to tell is no reason to fail in another way.
@@ -139,6 +141,15 @@ fn run_probe(probe: &ProbeArgs) -> Result<u8, Failure> {
         },
     };
     probe::send(&options, &mut io::stdout())
+}
+
+fn run_causes(args: &Args, causes: &CausesArgs) -> Result<u8, Failure> {
+    let options = CausesOptions {
+        names: causes.name.clone(),
+        json: causes.json,
+        color: use_color(args.color, io::stdout().is_terminal()),
+    };
+    causes::run(&options, &mut io::stdout())
 }
 
 /// The commands run on this thread; the worker is there for what must happen while output blocks it.

@@ -1,6 +1,8 @@
 //! From counts to a verdict. Pure: no clock, no file, no kernel; everything comes in as an argument.
 
+mod advice;
 pub mod causes;
+mod failures;
 mod filter;
 mod losses;
 mod report;

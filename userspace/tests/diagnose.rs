@@ -17,7 +17,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const HERE: u32 = 4_026_531_840;
 
 fn sender(tgid: u32) -> SenderKey {
-    SenderKey { start_ns: 5, tgid, netns: HERE, family: 2, protocol: 17, pad: 0 }
+    SenderKey { start_ns: 5, tgid, netns: HERE, family: 2, protocol: 17, api: 0 }
 }
 
 fn tapped(ifindex: u32) -> SiteKey {
@@ -135,7 +135,7 @@ fn a_second_copy_of_the_same_send_costs_but_does_not_count() {
         &counts(&[(sender(1), SiteKey::default(), copied(5)), (sender(1), tapped(2), again)]),
         &Known::default(),
     );
-    assert_eq!(causes(&report), [("upfront", 5), ("tap_tx", 0)]);
+    assert_eq!(causes(&report), [("unknown", 5), ("tap_tx", 0)]);
     assert_eq!((report.sends.copied, report.copy_time), (5, Duration::from_nanos(70)));
 }
 
@@ -166,7 +166,7 @@ fn filters_select_senders_and_causes() {
     assert_eq!(sends(Filter { pid: vec![1, 2], ..Filter::default() }), Split { zerocopied: 8, copied: 7 });
     assert_eq!(sends(Filter { unit: words(&["x.service"]), ..Filter::default() }), Split::default());
     assert_eq!(
-        sends(Filter { cause: words(&["upfront"]), ..Filter::default() }),
+        sends(Filter { cause: words(&["upfront_frag"]), ..Filter::default() }),
         Split { zerocopied: 8, copied: 0 }
     );
 }
@@ -245,7 +245,7 @@ proptest! {
             .iter()
             .map(|(ended, len)| Uarg {
                 ended: *ended,
-                end: UargEnd { len: *len, bytes: 1, zerocopy: 1, known: 1 },
+                end: UargEnd { len: *len, bytes: 1, zerocopy: 1, known: 1, ..UargEnd::default() },
                 ..Uarg::default()
             })
             .collect();

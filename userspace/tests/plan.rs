@@ -23,7 +23,7 @@ fn bytes(release: &str) -> Vec<u8> {
 }
 
 fn wanted() -> Vec<&'static str> {
-    offsets::STRUCTS.iter().copied().chain(hooks::functions()).collect()
+    offsets::TYPES.iter().copied().chain(hooks::functions()).collect()
 }
 
 fn btf(release: &str) -> Btf {
@@ -39,6 +39,7 @@ fn plan_for(release: &str, preemptible: bool) -> Plan {
     plan(&Offer {
         parameters: &|function| btf.parameters(function),
         has_symbol: &|_| false,
+        has_module: &|_| false,
         no_trampolines: None,
         preemptible,
     })
@@ -127,6 +128,7 @@ fn a_function_outside_btf_is_probed_and_says_so() {
     let plan = plan(&Offer {
         parameters: &|function| btf.parameters(function).filter(|_| function != "skb_copy_ubufs"),
         has_symbol: &|function| function == "skb_copy_ubufs",
+        has_module: &|_| false,
         no_trampolines: None,
         preemptible: false,
     })
@@ -142,6 +144,7 @@ fn without_trampolines_every_step_is_a_probe_with_the_reason() {
     let plan = plan(&Offer {
         parameters: &|function| btf.parameters(function),
         has_symbol: &|_| true,
+        has_module: &|_| false,
         no_trampolines: Some("probes were asked for"),
         preemptible: true,
     })
@@ -159,6 +162,7 @@ fn what_can_be_missed_degrades_and_what_cannot_is_an_error() {
         plan(&Offer {
             parameters: &|function| btf.parameters(function).filter(|_| function != hidden),
             has_symbol: &|_| false,
+            has_module: &|_| false,
             no_trampolines: None,
             preemptible: false,
         })

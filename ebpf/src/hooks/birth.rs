@@ -5,9 +5,15 @@ use aya_ebpf::{
     macros::{fexit, kretprobe},
     programs::{FExitContext, RetProbeContext},
 };
-use zcdiag_wire::{SiteKey, Uarg, UargEnd};
+use zcdiag_wire::{SendApi, Uarg, UargFlags};
 
-use crate::{facts, log::debug, read::Addr, sender, uarg};
+use crate::{
+    facts,
+    log::debug,
+    read::Addr,
+    sender::{self, UDP},
+    sock, uarg,
+};
 
 /// The function also returns a uarg that it has merged one more send into; a new one is known by its
 /// one send and its one reference. The merged ones are counted from the uarg when it ends.
@@ -20,11 +26,13 @@ fn on_birth(ctx: &impl EbpfContext, new: Addr) -> Option<()> {
     if tgid == facts::own_tgid() {
         return None;
     }
-    let sender = sender::current(tgid, uarg::sock(new)?);
+    let sk = uarg::sock(new)?;
+    let sender = sender::current(tgid, sk, SendApi::MSG_ZEROCOPY);
     sender::remember(&sender);
     debug!(ctx, "uarg {} born by process {}", new, tgid);
-    let nothing = Uarg { sender, site: SiteKey::default(), end: UargEnd::default(), settled: 0, ended: 0 };
-    uarg::begin(new, &nothing);
+    let corked = sender.protocol == UDP && sock::is_corked(sk);
+    let flags = if corked { UargFlags::CORKED } else { 0 };
+    uarg::begin(new, &Uarg { sender, size: uarg::bytelen(new), flags, ..Uarg::default() });
     Some(())
 }
 

@@ -11,14 +11,14 @@ use aya_ebpf::{
     macros::{fentry, fexit, kprobe, kretprobe},
     programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext, tracing::StackIdContext},
 };
-use zcdiag_wire::{Loss, SiteKind, TallyKey, Uarg};
+use zcdiag_wire::{Loss, SiteKind, TallyKey, Uarg, UargFlags};
 
-use crate::{cpu, held, log::debug, loss, read::Addr, site, skb, uarg};
+use crate::{cpu, held, log::debug, loss, read::Addr, site, skb, uarg, upfront};
 
 /// Notes a copy of `uarg`, and charges the copy that this CPU is in the middle of. `first`: the uarg
 /// still had its zerocopy bit before, so this copy is the one that decides.
 #[inline(always)]
-fn note_copy(
+pub(super) fn note_copy(
     ctx: &impl StackIdContext,
     window: &mut cpu::Window,
     (uarg, skb): (Addr, Addr),
@@ -33,14 +33,22 @@ fn note_copy(
     let decides = first && record.settled != 1;
     record.settled = 1;
     let skb = if copying { window.copy_skb } else { skb };
-    let site = site::current(ctx, window, uarg, skb);
+    let mut site = site::current(ctx, window, uarg, skb);
+    let received = site.kind == SiteKind::STACK && skb != 0 && skb::received(skb);
+    if received {
+        if skb::looped(skb) {
+            site.kind = SiteKind::RX_LOOPED;
+        } else if record.flags & UargFlags::MIRRED != 0 {
+            site.kind = SiteKind::RX_MIRRED;
+        }
+    }
     debug!(ctx, "uarg {} copied, kind {} stack {} ifindex {}", uarg, site.kind, site.stack, site.ifindex);
     if decides {
         record.site = site;
     }
     if copying {
         window.charge = TallyKey { sender: record.sender, site };
-        if site.kind == SiteKind::STACK && skb::received(skb) {
+        if received {
             let charge = window.charge;
             if held::hold(window, skb, uarg, &charge) && decides && record.ended == 0 {
                 record.ended = 2;
@@ -52,7 +60,7 @@ fn note_copy(
 /// The last reference goes. If the cause is still to be seen, whoever sees it counts the end, on whatever
 /// CPU that is.
 #[inline(always)]
-fn on_last(uarg: Addr, record: &mut Uarg) {
+pub(super) fn on_last(uarg: Addr, record: &mut Uarg) {
     if record.ended == 0 {
         uarg::finish(uarg, record);
     } else {
@@ -82,8 +90,12 @@ fn on_put(ctx: &impl StackIdContext, skb: Addr, uarg: Addr, success: bool) -> Op
     }
     if refs <= LAST_FEW {
         record.end = uarg::end_state(uarg, &record.sender, 0);
+        if success && record.settled == 0 && record.end.zerocopy == 0 {
+            upfront::note(record, uarg, skb);
+        }
     }
     if refs == 1 {
+        uarg::foresee_report(uarg, record);
         on_last(uarg, record);
     }
     Some(())
@@ -158,8 +170,15 @@ fn on_old_put(ctx: &impl StackIdContext, uarg: Addr) -> Option<()> {
         return None;
     }
     let window = cpu::window()?;
-    let first = window.copy_uarg != uarg || window.copy_first;
-    note_copy(ctx, window, (uarg, 0), uarg::record(uarg)?, first);
+    let (released, skb) = window.released;
+    let skb = if released == uarg { skb } else { 0 };
+    let record = uarg::record(uarg)?;
+    let copying = window.copy_uarg == uarg;
+    if !copying && record.settled == 0 && skb != 0 && skb::is_released(skb) {
+        upfront::note(record, uarg, skb);
+    } else {
+        note_copy(ctx, window, (uarg, skb), record, !copying || window.copy_first);
+    }
     Some(())
 }
 
@@ -181,6 +200,7 @@ fn on_old_end(uarg: Addr) -> Option<()> {
         return None;
     };
     record.end = uarg::end_state(uarg, &record.sender, 0);
+    uarg::foresee_report(uarg, record);
     on_last(uarg, record);
     Some(())
 }

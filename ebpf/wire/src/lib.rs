@@ -9,8 +9,8 @@ mod tally;
 
 pub use offsets::{Config, MISSING, Offsets};
 pub use tally::{
-    Held, Loss, Rare, RareKind, SenderInfo, SenderKey, Site, SiteKey, SiteKind, Tally, TallyKey, Uarg,
-    UargEnd,
+    Failure, FailureKey, Held, Loss, Rare, RareKind, SendApi, SenderInfo, SenderKey, Site, SiteKey, SiteKind,
+    Tally, TallyKey, Uarg, UargEnd, UargFlags,
 };
 
 /// Names of the maps, as user space asks the loader for them.
@@ -27,6 +27,8 @@ pub mod maps {
     pub const UARGS: &str = "UARGS";
     /// packet address -> `Held`: copies whose cause is still to be seen.
     pub const HELD: &str = "HELD";
+    /// `FailureKey` -> `Failure`: zerocopy sends that failed.
+    pub const FAILURES: &str = "FAILURES";
     /// `Loss` as index -> count, per CPU.
     pub const LOSSES: &str = "LOSSES";
     /// Ring buffer of `Rare`.

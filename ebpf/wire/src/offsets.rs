@@ -59,6 +59,68 @@ pub struct Offsets {
     pub task_leader: u32,
     /// `task_struct.start_boottime` (5.5 and later) or `.real_start_time`
     pub task_start: u32,
+    /// `sk_buff.len`
+    pub skb_len: u32,
+    /// `sk_buff.network_header`, an offset from `head`
+    pub skb_network_header: u32,
+    /// `sk_buff.pkt_type`, a bit field
+    pub skb_pkt_type: u32,
+    /// bits to the right of it in its byte
+    pub skb_pkt_type_shift: u32,
+    /// `skb_shared_info.dataref`
+    pub shinfo_dataref: u32,
+    /// `.id`: the first notification id
+    pub uarg_id: u32,
+    /// `net_device.features`
+    pub dev_features: u32,
+    /// `dst_entry.dev`
+    pub dst_dev: u32,
+    /// `sock.sk_dst_cache`
+    pub sock_dst: u32,
+    /// `sock.sk_flags`
+    pub sock_flags: u32,
+    /// number of the bit `SOCK_ZEROCOPY` in it
+    pub sock_zerocopy_flag: u32,
+    /// `sock.sk_omem_alloc`
+    pub sock_omem: u32,
+    /// `sock.sk_error_queue`
+    pub sock_error_queue: u32,
+    /// `sk_buff_head.prev`
+    pub queue_prev: u32,
+    /// `sk_buff_head.qlen`
+    pub queue_len: u32,
+    /// `sock_exterr_skb.ee`, within the control block of a notification
+    pub exterr_ee: u32,
+    /// `udp_sock.pending`
+    pub udp_pending: u32,
+    /// `inet_sock.cork.base.gso_size`
+    pub cork_gso_size: u32,
+    /// `msghdr.msg_flags`
+    pub msg_flags: u32,
+    /// `msghdr.msg_ubuf` (6.0 and later)
+    pub msg_ubuf: u32,
+    /// `socket.sk`
+    pub socket_sk: u32,
+    /// `file.private_data`
+    pub file_private: u32,
+    /// Size of `tc_action`, behind which `tcf_mirred` says where packets go
+    pub tc_action_size: u32,
+    /// `io_kiocb.file`
+    pub kiocb_file: u32,
+    /// `io_kiocb.cmd`
+    pub kiocb_cmd: u32,
+    /// `io_sr_msg.notif`
+    pub sr_notif: u32,
+    /// `io_notif_data.uarg`
+    pub notif_uarg: u32,
+    /// `io_notif_data.zc_report`
+    pub notif_report: u32,
+    /// Where `pt_regs` keeps the registers that a called function must preserve, one after the other
+    pub regs_preserved: u32,
+    /// `net_device.mtu`
+    pub dev_mtu: u32,
+    /// `dst_entry.xfrm`
+    pub dst_xfrm: u32,
 }
 
 impl Offsets {
@@ -88,6 +150,37 @@ impl Offsets {
         sock_protocol: MISSING,
         task_leader: MISSING,
         task_start: MISSING,
+        skb_len: MISSING,
+        skb_network_header: MISSING,
+        skb_pkt_type: MISSING,
+        skb_pkt_type_shift: MISSING,
+        shinfo_dataref: MISSING,
+        uarg_id: MISSING,
+        dev_features: MISSING,
+        dst_dev: MISSING,
+        sock_dst: MISSING,
+        sock_flags: MISSING,
+        sock_zerocopy_flag: MISSING,
+        sock_omem: MISSING,
+        sock_error_queue: MISSING,
+        queue_prev: MISSING,
+        queue_len: MISSING,
+        exterr_ee: MISSING,
+        udp_pending: MISSING,
+        cork_gso_size: MISSING,
+        msg_flags: MISSING,
+        msg_ubuf: MISSING,
+        socket_sk: MISSING,
+        file_private: MISSING,
+        tc_action_size: MISSING,
+        kiocb_file: MISSING,
+        kiocb_cmd: MISSING,
+        sr_notif: MISSING,
+        notif_uarg: MISSING,
+        notif_report: MISSING,
+        regs_preserved: MISSING,
+        dev_mtu: MISSING,
+        dst_xfrm: MISSING,
     };
 }
 

@@ -21,8 +21,18 @@ pub struct SenderKey {
     pub family: u16,
     /// Protocol of the socket, `IPPROTO_TCP` ..
     pub protocol: u16,
-    /// Explicit padding, zero.
-    pub pad: u32,
+    /// One of [`SendApi`].
+    pub api: u32,
+}
+
+/// How zero copy is asked for.
+pub struct SendApi;
+
+impl SendApi {
+    /// `MSG_ZEROCOPY` in a send call, on a socket with `SO_ZEROCOPY`.
+    pub const MSG_ZEROCOPY: u32 = 0;
+    /// `IORING_OP_SEND_ZC` or `IORING_OP_SENDMSG_ZC` (6.0 and later).
+    pub const IO_URING: u32 = 1;
 }
 
 /// What the kernel knew of a sender when it first sent.
@@ -55,6 +65,20 @@ impl SiteKind {
     pub const RX_LOCAL: u32 = 4;
     /// As [`SiteKind::STACK`]; right after the copy the packet was routed on.
     pub const RX_FORWARD: u32 = 5;
+    /// As [`SiteKind::STACK`]; the packet was looped back to a member of its multicast group on this machine.
+    pub const RX_LOOPED: u32 = 6;
+    /// As [`SiteKind::STACK`]; tc mirred had put the packet on the receive path.
+    pub const RX_MIRRED: u32 = 7;
+    /// Copied within the send call, no more is known.
+    pub const UPFRONT: u32 = 8;
+    /// As [`SiteKind::UPFRONT`]: the datagram was built by several sends.
+    pub const UPFRONT_CORK: u32 = 9;
+    /// As [`SiteKind::UPFRONT`]: the datagram left in fragments.
+    pub const UPFRONT_FRAG: u32 = 10;
+    /// As [`SiteKind::UPFRONT`]: the packet left encrypted.
+    pub const UPFRONT_IPSEC: u32 = 11;
+    /// As [`SiteKind::UPFRONT`]: the route's device, or one below it, lacks an offload.
+    pub const UPFRONT_DEV: u32 = 12;
 }
 
 /// Where data was copied: one kind, one stack, one device.
@@ -116,6 +140,14 @@ pub struct Tally {
     pub copy_bytes: u64,
     /// Nanoseconds spent in them.
     pub copy_ns: u64,
+    /// Sends that ended with the zerocopy bit set although data of theirs was copied at this site.
+    pub hidden_sends: u64,
+    /// Bytes of these sends.
+    pub hidden_bytes: u64,
+    /// Sends whose notification was joined to one with the other code, so that the application is told wrong.
+    pub misreported_sends: u64,
+    /// Sends whose application did not ask how they went (`IORING_SEND_ZC_REPORT_USAGE`), and so is told nothing.
+    pub unasked_sends: u64,
 }
 
 /// A uarg as it was when one of its last two references was about to go: should both go at the same
@@ -131,6 +163,10 @@ pub struct UargEnd {
     pub zerocopy: u32,
     /// 1 once the values above are there.
     pub known: u32,
+    /// How many of its sends the application is told wrong.
+    pub misreported: u32,
+    /// Explicit padding, zero.
+    pub pad: u32,
 }
 
 /// A send on its way: from the birth of its uarg to the last reference.
@@ -141,13 +177,33 @@ pub struct Uarg {
     pub sender: SenderKey,
     /// First copy, or all zero.
     pub site: SiteKey,
+    /// First copy that the kernel does not own up to, or all zero.
+    pub hidden: SiteKey,
     /// Last known state.
     pub end: UargEnd,
+    /// Bytes of the first send, for UDP with the header.
+    pub size: u32,
+    /// Of [`UargFlags`].
+    pub flags: u32,
     /// 1 once `site` is settled: with all zeros if the send call itself had copied. 2 while the copy that
     /// decides is being made.
     pub settled: u32,
     /// 2 while where the copied packet goes is still to be seen; 1 once the last reference has gone meanwhile.
     pub ended: u32,
+}
+
+/// What is known of a send on its way.
+pub struct UargFlags;
+
+impl UargFlags {
+    /// More is to come for the same datagram (`MSG_MORE`, `UDP_CORK`), and it is not for UDP GSO.
+    pub const CORKED: u32 = 1;
+    /// tc mirred has put a packet of it on a receive path.
+    pub const MIRRED: u32 = 2;
+    /// A packet with the application's pages has been sent; kept for io_uring only, whose uarg has no such bit.
+    pub const USED: u32 = 4;
+    /// The application did not ask how the send went (`IORING_SEND_ZC_REPORT_USAGE`).
+    pub const UNASKED: u32 = 8;
 }
 
 /// A copy on the receive path, held back until the packet's next stop tells its cause.
@@ -164,6 +220,30 @@ pub struct Held {
     pub bytes: u64,
     /// Nanoseconds that it took.
     pub ns: u64,
+}
+
+/// Failed zerocopy sends are kept for each sender and error.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FailureKey {
+    /// Who sent.
+    pub sender: SenderKey,
+    /// The error number, or 0 for sends that were made without zero copy because `SO_ZEROCOPY` is not set.
+    pub errno: u32,
+    /// Explicit padding, zero.
+    pub pad: u32,
+}
+
+/// How often, and how things stood at the last of them.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq)]
+pub struct Failure {
+    /// Failed sends.
+    pub sends: u64,
+    /// `sk_omem_alloc`: bytes of option memory that notifications held, in flight and unread.
+    pub omem: u32,
+    /// Notifications in the error queue, unread.
+    pub unread: u32,
 }
 
 /// Something seen for the first time; travels through the ring buffer.
@@ -214,6 +294,8 @@ impl Loss {
     pub const END_SEEN_LATE: u32 = 8;
     /// A send of which nothing was seen before its end: not counted.
     pub const END_UNKNOWN: u32 = 9;
+    /// No room for another sender and error: the failed send is not counted.
+    pub const FAILURES_FULL: u32 = 10;
     /// Number of counters.
-    pub const COUNT: u32 = 10;
+    pub const COUNT: u32 = 11;
 }

@@ -74,6 +74,7 @@ impl Session {
             has_symbol: &|function| {
                 symbols.get_or_init(|| Symbols::read(Path::new(KALLSYMS)).unwrap_or_default()).has(function)
             },
+            has_module: &|module| Path::new("/sys/module").join(module).exists(),
             no_trampolines,
             preemptible: preemptible(Path::new("/")),
         })
@@ -137,7 +138,7 @@ pub fn release() -> String {
 
 /// Whom unbound taps harm on the running kernel, also where there is no BTF.
 pub fn tap_list_scope() -> TapListScope {
-    let btf = fs::read(SYSTEM_BTF).ok().and_then(|data| Btf::parse(data, offsets::STRUCTS).ok());
+    let btf = fs::read(SYSTEM_BTF).ok().and_then(|data| Btf::parse(data, offsets::TYPES).ok());
     match btf {
         Some(btf) => scope_of(&btf),
         None => TapListScope::from_release(&release()),
@@ -166,7 +167,7 @@ fn read_btf(options: &SessionOptions) -> Result<Btf, Failure> {
             "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, or give its BTF with --btf FILE",
         )
     })?;
-    let wanted: Vec<&str> = offsets::STRUCTS.iter().copied().chain(hooks::functions()).collect();
+    let wanted: Vec<&str> = offsets::TYPES.iter().copied().chain(hooks::functions()).collect();
     Btf::parse(data, &wanted).map_err(|error| {
         Failure::new(format!("{}: {error}", path.display()), "give the BTF of the running kernel")
     })

@@ -19,6 +19,40 @@ pub enum Role {
     Nit,
     /// Where a copied packet goes next on the receive path.
     Next,
+    /// Which packet lets go of a uarg, on kernels before 5.12.
+    OldPacket,
+    /// Data is copied, and the send reported zero-copy all the same.
+    Hidden,
+    /// tc mirred takes a packet.
+    Mirred,
+    /// A send call returns.
+    Sent,
+    /// A zerocopy send of io_uring begins.
+    IoBirth,
+    /// Like [`Role::Put`] for io_uring.
+    IoPut,
+}
+
+/// What a hook is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing works without it.
+    Essential,
+    /// What is lost without it.
+    Useful(&'static str),
+    /// A kernel without the function does not do what the hook is for, so nothing is lost; the words say what is
+    /// if it cannot be attached.
+    WhereThere(&'static str),
+}
+
+impl Need {
+    /// What is lost without the hook; `None` if nothing works then.
+    pub fn lost(self) -> Option<&'static str> {
+        match self {
+            Self::Essential => None,
+            Self::Useful(lost) | Self::WhereThere(lost) => Some(lost),
+        }
+    }
 }
 
 /// One row: the first of `functions` that the kernel has is hooked.
@@ -34,33 +68,75 @@ pub struct Hook {
     pub exit: Option<Doors>,
     /// The function runs in the task that sends, which may be preempted in the middle of it.
     pub in_task: bool,
-    /// What is lost when it cannot be had; `None` where nothing works without it.
-    pub lost: Option<&'static str>,
+    /// The module that the functions are in, if not in the kernel itself: they can only be probed, and only once
+    /// it is loaded.
+    pub module: Option<&'static str>,
+    /// Not needed where the kernel has this function.
+    pub unless: Option<&'static str>,
+    /// What it is worth.
+    pub need: Need,
 }
 
 /// The same handler, behind a BPF trampoline and behind a probe.
 #[derive(Clone, Copy, Debug)]
 pub struct Doors {
     /// fentry or fexit program. `{n}` stands for the number of the function's parameters.
-    pub trampoline: &'static str,
+    pub trampoline: Option<&'static str>,
     /// kprobe or kretprobe program.
-    pub probe: &'static str,
+    pub probe: Option<&'static str>,
 }
 
 const fn doors(trampoline: &'static str, probe: &'static str) -> Doors {
-    Doors { trampoline, probe }
+    Doors { trampoline: Some(trampoline), probe: Some(probe) }
 }
+
+/// For a handler that can do without the function's arguments, or needs more than those.
+const fn probe_only(probe: &'static str) -> Doors {
+    Doors { trampoline: None, probe: Some(probe) }
+}
+
+/// For a handler at the exit that needs the function's arguments, which a probe has lost by then.
+const fn trampoline_only(trampoline: &'static str) -> Doors {
+    Doors { trampoline: Some(trampoline), probe: None }
+}
+
+/// What the rows below leave out.
+const HOOK: Hook = Hook {
+    role: Role::Next,
+    functions: &[],
+    entry: None,
+    exit: None,
+    in_task: false,
+    module: None,
+    unless: None,
+    need: Need::Essential,
+};
 
 const fn next(functions: &'static [&'static str], trampoline: &'static str, probe: &'static str) -> Hook {
     Hook {
-        role: Role::Next,
         functions,
         entry: Some(doors(trampoline, probe)),
-        exit: None,
-        in_task: false,
-        lost: Some("why packets were copied on the receive path"),
+        need: Need::Useful("why packets were copied on the receive path"),
+        ..HOOK
     }
 }
+
+const fn sent(functions: &'static [&'static str], trampoline: &'static str) -> Hook {
+    Hook {
+        role: Role::Sent,
+        functions,
+        exit: Some(trampoline_only(trampoline)),
+        in_task: true,
+        need: Need::Useful("sends that failed or were not zero-copy at all, and the bytes of io_uring's"),
+        ..HOOK
+    }
+}
+
+const fn io_uring(role: Role, functions: &'static [&'static str], entry: Option<Doors>) -> Hook {
+    Hook { role, functions, entry, in_task: true, need: Need::WhereThere("the sends of io_uring"), ..HOOK }
+}
+
+const HIDDEN: &str = "copies that the kernel does not report";
 
 /// All hooks. Prototypes (`net/core/skbuff.c`, `net/core/dev.c`):
 /// - `struct ubuf_info *msg_zerocopy_realloc(sk, size, uarg[, devmem])`
@@ -72,6 +148,13 @@ const fn next(functions: &'static [&'static str], trampoline: &'static str, prob
 /// - `void dev_queue_xmit_nit(skb, dev)`
 /// - `int packet_rcv(skb, ..)`, `tpacket_rcv`, `packet_rcv_fanout` (`net/packet/af_packet.c`)
 /// - `int ip_local_deliver(skb)`, `ip6_input(skb)`, `ip_forward(skb)`, `ip6_forward(skb)`
+/// - `struct sk_buff *skb_segment(skb, features)`, `int skb_pp_cow_data(pool, &skb, headroom)` (6.7 and later)
+/// - `veth_xdp_rcv_skb(rq, skb, ..)` (`drivers/net/veth.c`), `int tcf_mirred_act(skb, action, ..)`
+///   (`net/sched/act_mirred.c`)
+/// - `int inet_sendmsg(sock, msg, size)`, `inet6_sendmsg` (`net/ipv4/af_inet.c`)
+/// - `int io_send_zc(req, issue_flags)`, `io_sendmsg_zc` (`io_uring/net.c`);
+///   `void io_tx_ubuf_complete(skb, uarg, success)` and its older names, `void io_notif_flush(notif)`
+///   (`io_uring/notif.c`)
 pub const HOOKS: &[Hook] = &[
     Hook {
         role: Role::Put,
@@ -79,23 +162,31 @@ pub const HOOKS: &[Hook] = &[
         entry: Some(doors("put_fentry", "put_kprobe")),
         exit: Some(doors("put_fexit", "put_kretprobe")),
         in_task: true,
-        lost: None,
+        ..HOOK
+    },
+    // Before the one that uses what it finds: a probe runs first.
+    Hook {
+        role: Role::OldPacket,
+        functions: &["sock_zerocopy_put"],
+        entry: Some(probe_only("old_packet_kprobe")),
+        need: Need::Useful(
+            "the device of packets that were gathered, and why send calls copied by themselves",
+        ),
+        ..HOOK
     },
     Hook {
         role: Role::OldPut,
         functions: &["sock_zerocopy_put"],
         entry: Some(doors("old_put_fentry", "old_put_kprobe")),
-        exit: None,
         in_task: true,
-        lost: None,
+        ..HOOK
     },
     Hook {
         role: Role::OldEnd,
         functions: &["sock_zerocopy_callback"],
         entry: Some(doors("old_end_fentry", "old_end_kprobe")),
-        exit: None,
         in_task: true,
-        lost: None,
+        ..HOOK
     },
     Hook {
         role: Role::Abort,
@@ -103,23 +194,24 @@ pub const HOOKS: &[Hook] = &[
         entry: Some(doors("abort_fentry", "abort_kprobe")),
         exit: Some(doors("abort_fexit", "put_kretprobe")),
         in_task: true,
-        lost: Some("a send merged with one that failed may not be counted"),
+        need: Need::Useful("a send merged with one that failed may not be counted"),
+        ..HOOK
     },
     Hook {
         role: Role::Copy,
         functions: &["skb_copy_ubufs"],
         entry: Some(doors("copy_fentry", "copy_kprobe")),
         exit: Some(doors("copy_fexit", "copy_kretprobe")),
-        in_task: false,
-        lost: Some("the cost of copies"),
+        need: Need::Useful("the cost of copies"),
+        ..HOOK
     },
     Hook {
         role: Role::Nit,
         functions: &["dev_queue_xmit_nit"],
         entry: Some(doors("nit_fentry", "nit_kprobe")),
         exit: Some(doors("nit_fexit", "nit_kretprobe")),
-        in_task: false,
-        lost: Some("the short way to recognise taps; the stack of each copy is walked instead"),
+        need: Need::Useful("the short way to recognise taps; the stack of each copy is walked instead"),
+        ..HOOK
     },
     next(&["packet_rcv"], "packet_rcv_fentry", "next_tap_kprobe"),
     next(&["tpacket_rcv"], "tpacket_rcv_fentry", "next_tap_kprobe"),
@@ -128,18 +220,61 @@ pub const HOOKS: &[Hook] = &[
     next(&["ip6_input"], "ip6_input_fentry", "next_local_kprobe"),
     next(&["ip_forward"], "ip_forward_fentry", "next_forward_kprobe"),
     next(&["ip6_forward"], "ip6_forward_fentry", "next_forward_kprobe"),
+    Hook {
+        role: Role::Mirred,
+        functions: &["tcf_mirred_act"],
+        entry: Some(probe_only("mirred_kprobe")),
+        module: Some("act_mirred"),
+        need: Need::WhereThere("copies that tc mirred causes"),
+        ..HOOK
+    },
+    Hook {
+        role: Role::Hidden,
+        functions: &["skb_segment"],
+        entry: Some(doors("segment_fentry", "segment_kprobe")),
+        need: Need::Useful(HIDDEN),
+        ..HOOK
+    },
+    Hook {
+        role: Role::Hidden,
+        functions: &["skb_pp_cow_data"],
+        entry: Some(doors("cow_fentry", "cow_kprobe")),
+        need: Need::WhereThere(HIDDEN),
+        ..HOOK
+    },
+    Hook {
+        role: Role::Hidden,
+        functions: &["veth_xdp_rcv_skb"],
+        entry: Some(probe_only("veth_xdp_kprobe")),
+        module: Some("veth"),
+        unless: Some("skb_pp_cow_data"),
+        need: Need::WhereThere(HIDDEN),
+        ..HOOK
+    },
+    sent(&["inet_sendmsg"], "inet_sendmsg_fexit"),
+    sent(&["inet6_sendmsg"], "inet6_sendmsg_fexit"),
+    io_uring(
+        Role::IoPut,
+        &["io_tx_ubuf_complete", "io_tx_ubuf_callback", "io_uring_tx_zerocopy_callback"],
+        Some(doors("io_put_fentry", "io_put_kprobe")),
+    ),
+    Hook {
+        unless: Some("io_tx_ubuf_complete"),
+        ..io_uring(Role::IoPut, &["io_notif_flush"], Some(doors("io_flush_fentry", "io_flush_kprobe")))
+    },
     // Last: nothing is followed before the programs that see its end are in place.
+    io_uring(Role::IoBirth, &["io_send_zc"], Some(doors("io_send_fentry", "io_send_kprobe"))),
+    io_uring(Role::IoBirth, &["io_sendmsg_zc"], Some(doors("io_sendmsg_fentry", "io_send_kprobe"))),
     Hook {
         role: Role::Birth,
         functions: &["msg_zerocopy_realloc", "sock_zerocopy_realloc"],
-        entry: None,
         exit: Some(doors("birth_fexit{n}", "birth_kretprobe")),
         in_task: true,
-        lost: None,
+        ..HOOK
     },
 ];
 
 /// Every function named in the table.
 pub fn functions() -> impl Iterator<Item = &'static str> {
-    HOOKS.iter().flat_map(|hook| hook.functions.iter().copied())
+    HOOKS.iter().flat_map(|hook| hook.functions.iter().chain(hook.unless.as_ref()).copied())
 }

@@ -15,7 +15,8 @@ use aya::{
 };
 use bytemuck::pod_read_unaligned;
 use zcdiag_wire::{
-    Config, Held, Loss, Offsets, Rare, SenderInfo, SenderKey, Site, SiteKey, Tally, TallyKey, Uarg, maps,
+    Config, Failure, FailureKey, Held, Loss, Offsets, Rare, SenderInfo, SenderKey, Site, SiteKey, Tally,
+    TallyKey, Uarg, maps,
 };
 
 use super::plan::{Kind, Plan, Step};
@@ -164,7 +165,12 @@ impl Loaded {
         for (index, loss) in (0..).zip(losses.iter_mut()) {
             *loss = map.get(&index, 0)?.iter().sum();
         }
-        Ok(Counts { tallies: self.table(maps::TALLIES)?, losses, misses: self.missed + self.misses() })
+        Ok(Counts {
+            tallies: self.table(maps::TALLIES)?,
+            failures: self.table(maps::FAILURES)?,
+            losses,
+            misses: self.missed + self.misses(),
+        })
     }
 
     /// Every sender seen so far.
@@ -273,7 +279,7 @@ macro_rules! table {
     };
 }
 
-table!(u64, TallyKey, Tally, SenderKey, SenderInfo, SiteKey, Site, Uarg, Held);
+table!(u64, TallyKey, Tally, FailureKey, Failure, SenderKey, SenderInfo, SiteKey, Site, Uarg, Held);
 
 /// An announcement as it came out of the ring buffer; `None` if it is none of this version.
 pub fn decode_rare(bytes: &[u8]) -> Option<Rare> {

@@ -1,6 +1,6 @@
 //! The attach plan: a value, made from the hook table and what the kernel offers. Pure.
 
-use super::hooks::{Doors, HOOKS, Hook, Role};
+use super::hooks::{Doors, HOOKS, Hook, Need, Role};
 
 /// How a program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +70,8 @@ pub struct Offer<'a> {
     pub parameters: &'a dyn Fn(&str) -> Option<usize>,
     /// Whether a probe can be attached to a function (it has a symbol).
     pub has_symbol: &'a dyn Fn(&str) -> bool,
+    /// Whether a module is loaded, or built in.
+    pub has_module: &'a dyn Fn(&str) -> bool,
     /// Why no trampoline shall be used at all, if so.
     pub no_trampolines: Option<&'a str>,
     /// Whether a task can be preempted inside the kernel. While one is inside a program of a trampoline, the
@@ -99,72 +101,90 @@ pub fn plan(offer: &Offer<'_>) -> Result<Plan, NoHook> {
     for hook in HOOKS {
         let skip = match hook.role {
             Role::Put | Role::Abort => old,
-            Role::OldPut | Role::OldEnd => !old,
-            Role::Birth | Role::Copy | Role::Nit | Role::Next => false,
+            Role::OldPut | Role::OldEnd | Role::OldPacket => !old,
+            _ => hook.unless.is_some_and(|function| (offer.parameters)(function).is_some()),
         };
         if skip {
             continue;
         }
-        let Some((function, parameters)) = first(offer, hook) else {
+        let Some(target) = first(offer, hook) else {
             let functions = hook.functions.join(", ");
-            match hook.lost {
-                Some(lost) => plan.degraded.push(format!("{functions} cannot be hooked: {lost}")),
-                None => return Err(NoHook { functions }),
+            match hook.need {
+                Need::Useful(lost) => plan.degraded.push(format!("{functions} cannot be hooked: {lost}")),
+                Need::Essential => return Err(NoHook { functions }),
+                Need::WhereThere(_) => {}
             }
             continue;
         };
-        if let Some(entry) = hook.entry {
-            plan.steps.push(step(offer, hook, entry, function, parameters, false));
-        }
-        if let Some(exit) = hook.exit {
-            plan.steps.push(step(offer, hook, exit, function, parameters, true));
+        for (doors, exit) in [(hook.entry, false), (hook.exit, true)] {
+            let Some(doors) = doors else { continue };
+            match step(offer, hook, doors, target, exit) {
+                Some(step) => plan.steps.push(step),
+                None => plan.degraded.extend(
+                    hook.need.lost().map(|lost| format!("{} cannot be hooked so: {lost}", target.function)),
+                ),
+            }
         }
     }
     Ok(plan)
+}
+
+/// A function that can be hooked.
+#[derive(Clone, Copy)]
+struct Target {
+    function: &'static str,
+    /// Number of its parameters, if it can take a trampoline.
+    parameters: Option<usize>,
 }
 
 fn role(role: Role) -> &'static Hook {
     HOOKS.iter().find(|hook| hook.role == role).unwrap_or(&HOOKS[0])
 }
 
-/// The first function of a hook that the kernel has, with its parameters if it can take a trampoline.
-fn first(offer: &Offer<'_>, hook: &Hook) -> Option<(&'static str, Option<usize>)> {
-    let typed = |name: &&'static str| (offer.parameters)(name).map(|count| (*name, Some(count)));
-    let plain = |name: &&'static str| (offer.has_symbol)(name).then_some((*name, None));
-    hook.functions.iter().find_map(typed).or_else(|| hook.functions.iter().find_map(plain))
+/// The first function of a hook that the kernel has.
+fn first(offer: &Offer<'_>, hook: &Hook) -> Option<Target> {
+    if let Some(module) = hook.module {
+        let function = hook.functions.first().filter(|_| (offer.has_module)(module))?;
+        return Some(Target { function, parameters: None });
+    }
+    let typed = |name: &&'static str| {
+        (offer.parameters)(name).map(|count| Target { function: name, parameters: Some(count) })
+    };
+    if let Some(target) = hook.functions.iter().find_map(typed) {
+        return Some(target);
+    }
+    // To look for a symbol is slow, so it is not done for what many kernels do not have.
+    let plain = |name: &&&'static str| !matches!(hook.need, Need::WhereThere(_)) && (offer.has_symbol)(name);
+    hook.functions.iter().find(plain).map(|function| Target { function, parameters: None })
 }
 
-fn step(
-    offer: &Offer<'_>,
-    hook: &Hook,
-    doors: Doors,
-    function: &'static str,
-    parameters: Option<usize>,
-    exit: bool,
-) -> Step {
+/// `None` if the function cannot be hooked the way the handler needs.
+fn step(offer: &Offer<'_>, hook: &Hook, doors: Doors, target: Target, exit: bool) -> Option<Step> {
     let (trampoline, probe) =
         if exit { (Kind::Fexit, Kind::Kretprobe) } else { (Kind::Fentry, Kind::Kprobe) };
     let step = |program: String, kind, because: String, instead| Step {
         role: hook.role,
         program,
-        function,
+        function: target.function,
         kind,
         because,
         instead,
-        lost: hook.lost,
+        lost: hook.need.lost(),
     };
     // A missed second look at the exit does no harm by itself, a kretprobe would mix up nested calls.
     let may_miss = offer.preemptible && hook.in_task && !(exit && hook.entry.is_some());
-    let probed = |because: &str| step(doors.probe.to_owned(), probe, because.to_owned(), None);
-    match (parameters, offer.no_trampolines) {
-        (_, Some(why)) => probed(why),
-        (None, None) => probed("not in the kernel's BTF, but it has a symbol"),
-        (Some(_), None) if may_miss => {
+    let probed = |because: &str| Some(step(doors.probe?.to_owned(), probe, because.to_owned(), None));
+    match (doors.trampoline, target.parameters, offer.no_trampolines) {
+        (_, _, Some(why)) => probed(why),
+        (None, ..) if hook.module.is_some() => probed("in a module"),
+        (None, ..) => probed("its handler looks at the caller's registers"),
+        (Some(_), None, None) => probed("not in the kernel's BTF, but it has a symbol"),
+        (Some(_), Some(_), None) if may_miss && doors.probe.is_some() => {
             probed("this kernel is preemptible, and a trampoline would miss events")
         }
-        (Some(count), None) => {
-            let program = doors.trampoline.replace("{n}", &count.to_string());
-            step(program, trampoline, "in the kernel's BTF".to_owned(), Some(doors.probe))
+        (Some(program), Some(count), None) => {
+            let program = program.replace("{n}", &count.to_string());
+            Some(step(program, trampoline, "in the kernel's BTF".to_owned(), doors.probe))
         }
     }
 }

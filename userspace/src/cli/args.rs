@@ -42,6 +42,19 @@ pub(super) enum Command {
     Unmute(MuteArgs),
     /// Send MSG_ZEROCOPY traffic to a destination of your choice, and say whether it was copied; needs no BPF
     Probe(ProbeArgs),
+    /// Explain the causes of copies: what each means, how to see it by hand, what to do; needs no BPF
+    Causes(CausesArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CausesArgs {
+    /// Explain these in full; without a name all are listed
+    #[arg(value_name = "NAME")]
+    pub(super) name: Vec<String>,
+
+    /// Write JSON
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -9,6 +9,9 @@ mod generic_xdp;
 mod ip_fragment;
 mod ipsec;
 mod local_delivery;
+mod mcast_loop;
+mod mirred_ingress;
+mod native_xdp;
 mod netem_corrupt;
 mod nfqueue;
 mod no_sg;
@@ -22,7 +25,12 @@ mod tun;
 mod tx_timestamp;
 mod uarg_conflict;
 mod unknown;
-mod upfront;
+mod upfront_cork;
+mod upfront_dev;
+mod upfront_frag;
+mod upfront_ipsec;
+mod upfront_tcp;
+mod upfront_vsock;
 mod wireguard;
 
 use zcdiag_wire::SiteKind;
@@ -41,6 +49,12 @@ pub struct Cause {
     pub name: &'static str,
     /// A few words, to follow "copied:".
     pub summary: &'static str,
+    /// What it means: for the manual.
+    pub meaning: &'static str,
+    /// How to see it without zcdiag.
+    pub by_hand: &'static [&'static str],
+    /// Copies that have this cause.
+    pub examples: &'static [Example],
     /// Which packet sockets are to blame.
     pub blames: Blame,
     /// Whether a copy has this cause.
@@ -64,7 +78,12 @@ enum Remedies {
     /// The same for every case.
     Fixed(&'static [&'static str]),
     /// Made for the case.
-    Made(fn(&Case<'_>) -> Vec<String>),
+    Made {
+        /// Makes them.
+        make: fn(&Case<'_>) -> Vec<String>,
+        /// Without a case, for the manual.
+        in_general: &'static [&'static str],
+    },
 }
 
 impl Cause {
@@ -80,7 +99,14 @@ impl Cause {
     pub fn remedies(&self, case: &Case<'_>) -> Vec<String> {
         match self.remedies {
             Remedies::Fixed(remedies) => remedies.iter().map(|remedy| (*remedy).to_owned()).collect(),
-            Remedies::Made(remedies) => remedies(case),
+            Remedies::Made { make, .. } => make(case),
+        }
+    }
+
+    /// What to do about it in general, best first.
+    pub fn general_remedies(&self) -> &'static [&'static str] {
+        match self.remedies {
+            Remedies::Fixed(remedies) | Remedies::Made { in_general: remedies, .. } => remedies,
         }
     }
 }
@@ -104,6 +130,8 @@ pub enum Blame {
 pub const CAUSES: &[&Cause] = &[
     &tap_tx::CAUSE,
     &tap_rx::CAUSE,
+    &mirred_ingress::CAUSE,
+    &mcast_loop::CAUSE,
     &rx_forward::CAUSE,
     &local_delivery::CAUSE,
     &tun::CAUSE,
@@ -115,29 +143,94 @@ pub const CAUSES: &[&Cause] = &[
     &wireguard::CAUSE,
     &ipsec::CAUSE,
     &generic_xdp::CAUSE,
+    &native_xdp::CAUSE,
     &ip_fragment::CAUSE,
     &sw_checksum::CAUSE,
     &sw_gso_no_csum::CAUSE,
     &no_sg::CAUSE,
     &driver_linearize::CAUSE,
     &filter_pull::CAUSE,
-    &upfront::CAUSE,
+    &upfront_frag::CAUSE,
+    &upfront_cork::CAUSE,
+    &upfront_dev::CAUSE,
+    &upfront_ipsec::CAUSE,
+    &upfront_tcp::CAUSE,
+    &upfront_vsock::CAUSE,
     &unknown::CAUSE,
 ];
+
+/// `IPPROTO_TCP`
+const TCP: u16 = 6;
+/// `IPPROTO_UDP`
+const UDP: u16 = 17;
+/// `AF_VSOCK`
+const VSOCK: u16 = 40;
+
+/// A copy, as the kernel side records it.
+#[derive(Clone, Copy, Debug)]
+pub struct Example {
+    /// One of [`SiteKind`].
+    pub kind: u32,
+    /// Address family of the socket.
+    pub family: u16,
+    /// Its protocol.
+    pub protocol: u16,
+    /// Functions on the stack, from the copying one on.
+    pub stack: &'static [&'static str],
+}
+
+impl Example {
+    /// A TCP send of which the stack tells.
+    const fn on_stack(stack: &'static [&'static str]) -> Self {
+        Self { kind: SiteKind::STACK, family: 2, protocol: TCP, stack }
+    }
+
+    /// A send of which `kind` tells alone.
+    const fn told(kind: u32) -> Self {
+        Self { kind, family: 2, protocol: 0, stack: &[] }
+    }
+
+    /// A send that the send call itself copied.
+    const fn upfront(kind: u32, protocol: u16) -> Self {
+        Self { protocol, ..Self::told(kind) }
+    }
+}
 
 /// What is known of the place of a copy.
 #[derive(Clone, Copy, Debug)]
 pub struct Evidence<'a> {
     /// One of [`SiteKind`].
     pub kind: u32,
+    /// Address family of the socket.
+    pub family: u16,
+    /// Its protocol.
+    pub protocol: u16,
     /// Functions on the stack, innermost first, from the copying one on; see [`copy_path`].
     pub path: &'a [&'a str],
 }
+
+/// Who gives a reference back without having copied: before 5.12 the only sign of a copy by the send call.
+const RELEASES: &[&str] = &[
+    "skb_release_data",
+    "tcp_sendmsg_locked",
+    "__ip_append_data",
+    "__ip6_append_data",
+    "sock_zerocopy_put_abort",
+];
+
+/// How far from the function that copies stands the one that it copies for: software segmentation has five
+/// functions of its own in between.
+const REACH: usize = 7;
 
 impl Evidence<'_> {
     /// Whether the packet was copied by `skb_copy_ubufs()`, called from `caller`.
     pub fn copied_in(&self, caller: &str) -> bool {
         matches!(self.path, ["skb_copy_ubufs", by, ..] if *by == caller)
+    }
+
+    /// Whether the packet was copied on the receive path for a socket of this machine, or for whatever comes next.
+    pub fn is_receive_copy(&self) -> bool {
+        [RECEIVE, "ip_local_deliver_finish", "ip6_input_finish"].iter().any(|caller| self.copied_in(caller))
     }
 
     /// The callers of `__pskb_pull_tail()`, which gathers a packet into one piece; empty if it was not that.
@@ -146,6 +239,22 @@ impl Evidence<'_> {
             ["__pskb_pull_tail", callers @ ..] => callers,
             _ => &[],
         }
+    }
+
+    /// Whether the packet was gathered, or copied in pieces, for a function that `is_it`.
+    pub fn gathered_for(&self, is_it: impl Fn(&str) -> bool) -> bool {
+        match self.path {
+            ["__pskb_pull_tail" | "skb_segment" | "skb_pp_cow_data", callers @ ..] => {
+                callers.iter().take(REACH).any(|function| is_it(function))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the send call itself has copied, for the reason `kind`.
+    pub fn is_upfront(&self, kind: u32) -> bool {
+        let released = || self.path.first().is_some_and(|first| RELEASES.contains(first));
+        self.kind == kind || kind == SiteKind::UPFRONT && self.kind == SiteKind::STACK && released()
     }
 }
 
@@ -160,6 +269,8 @@ pub struct Case<'a> {
     pub device: Option<&'a DeviceId>,
     /// Packet sockets to blame.
     pub taps: &'a [&'a JudgedTap],
+    /// One of [`SiteKind`].
+    pub kind: u32,
     /// The stack, as in [`Evidence::path`].
     pub path: &'a [&'a str],
 }
@@ -172,9 +283,18 @@ impl Case<'_> {
 }
 
 /// Functions that give back a reference to a uarg: below them on the stack stands who copied.
-const PUTS: &[&str] = &["msg_zerocopy_complete", "msg_zerocopy_callback", "sock_zerocopy_put"];
-/// The two functions that copy.
-const COPIES: &[&str] = &["skb_copy_ubufs", "__pskb_pull_tail"];
+const PUTS: &[&str] = &[
+    "msg_zerocopy_complete",
+    "msg_zerocopy_callback",
+    "sock_zerocopy_put",
+    "io_tx_ubuf_complete",
+    "io_tx_ubuf_callback",
+    "io_tx_ubuf_callback_ext",
+    "io_uring_tx_zerocopy_callback",
+];
+/// The two functions that copy and say so, and those that do not.
+const COPIES: &[&str] =
+    &["skb_copy_ubufs", "__pskb_pull_tail", "skb_segment", "skb_pp_cow_data", "veth_xdp_rcv_skb"];
 
 /// The part of a stack that tells the cause: without BPF programs and trampolines, without the function that
 /// the recording program is attached to, and without what the compiler adds to names.
@@ -206,115 +326,64 @@ pub fn classify(evidence: &Evidence<'_>) -> &'static Cause {
     CAUSES.iter().find(|cause| (cause.recognises)(evidence)).copied().unwrap_or(&unknown::CAUSE)
 }
 
-/// Whether there was no copy event at all.
-fn no_event(evidence: &Evidence<'_>) -> bool {
-    evidence.kind == SiteKind::NONE
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn cause_of(kind: u32, stack: &[&str]) -> &'static str {
-        let stack: Vec<String> = stack.iter().map(|frame| (*frame).to_owned()).collect();
-        classify(&Evidence { kind, path: &copy_path(&stack) }).name
+    #[test]
+    fn every_example_has_its_cause() {
+        for cause in CAUSES {
+            assert!(!cause.examples.is_empty(), "{}", cause.name);
+            for example in cause.examples {
+                let Example { kind, family, protocol, stack } = *example;
+                let stack: Vec<String> = stack.iter().map(|frame| (*frame).to_owned()).collect();
+                let found = classify(&Evidence { kind, family, protocol, path: &copy_path(&stack) });
+                assert_eq!(found.name, cause.name, "{example:?}");
+            }
+        }
     }
 
     #[test]
-    fn stacks_as_the_kernels_give_them() {
-        let cases: &[(&str, &[&str])] = &[
-            (
-                "tap_tx",
-                &[
-                    "bpf_prog_1_put_fentry",
-                    "bpf_trampoline_2",
-                    "msg_zerocopy_callback",
-                    "skb_copy_ubufs",
-                    "dev_queue_xmit_nit",
-                    "dev_hard_start_xmit",
-                ],
-            ),
-            (
-                "tap_tx",
-                &[
-                    "bpf_trampoline_1",
-                    "msg_zerocopy_callback",
-                    "skb_copy_ubufs",
-                    "bpf_trampoline_2",
-                    "skb_copy_ubufs",
-                    "dev_queue_xmit_nit",
-                    "bpf_trampoline_3",
-                    "dev_queue_xmit_nit",
-                    "dev_hard_start_xmit",
-                ],
-            ),
-            (
-                "tun",
-                &[
-                    "put",
-                    "msg_zerocopy_callback",
-                    "skb_copy_ubufs",
-                    "some_neighbour",
-                    "skb_copy_ubufs",
-                    "tun_net_xmit",
-                ],
-            ),
-            ("tap_tx", &["sock_zerocopy_put", "skb_copy_ubufs", "dev_queue_xmit_nit"]),
-            ("tap_tx", &["msg_zerocopy_complete", "skb_copy_ubufs", "deliver_skb", "dev_queue_xmit_nit"]),
-            (
-                "local_delivery",
-                &["msg_zerocopy_complete", "skb_copy_ubufs", "ip_local_deliver_finish", "ip_local_deliver"],
-            ),
-            ("tun", &["msg_zerocopy_complete", "skb_copy_ubufs", "tun_net_xmit", "dev_hard_start_xmit"]),
-            ("tx_timestamp", &["msg_zerocopy_complete", "skb_copy_ubufs", "__skb_tstamp_tx", "dummy_xmit"]),
-            ("upfront", &["sock_zerocopy_put", "skb_release_data", "consume_skb"]),
-            ("upfront", &["sock_zerocopy_put", "tcp_sendmsg_locked", "tcp_sendmsg"]),
-            (
-                "no_sg",
-                &["msg_zerocopy_callback", "__pskb_pull_tail", "validate_xmit_skb", "__dev_queue_xmit"],
-            ),
-            (
-                "sw_checksum",
-                &["msg_zerocopy_callback", "__pskb_pull_tail", "skb_checksum_help", "validate_xmit_skb"],
-            ),
-            ("sw_gso_no_csum", &["sock_zerocopy_put", "__pskb_pull_tail", "skb_segment", "tcp_gso_segment"]),
-            (
-                "netem_corrupt",
-                &["msg_zerocopy_complete", "__pskb_pull_tail", "skb_checksum_help", "netem_enqueue"],
-            ),
-            ("ipsec", &["msg_zerocopy_complete", "__pskb_pull_tail", "skb_checksum_help", "xfrm_output"]),
-            (
-                "generic_xdp",
-                &["msg_zerocopy_complete", "__pskb_pull_tail", "do_xdp_generic", "netif_rx_internal"],
-            ),
-            (
-                "ip_fragment",
-                &["msg_zerocopy_complete", "__pskb_pull_tail", "skb_checksum_help", "ip_do_fragment"],
-            ),
-            (
-                "driver_linearize",
-                &["msg_zerocopy_complete", "__pskb_pull_tail", "ena_start_xmit", "dev_hard_start_xmit"],
-            ),
-            ("uarg_conflict", &["msg_zerocopy_complete", "skb_copy_ubufs", "skb_zerocopy_clone"]),
-            ("unknown", &["msg_zerocopy_complete", "__pskb_pull_tail", "some_new_function"]),
-            ("unknown", &["msg_zerocopy_complete", "skb_copy_ubufs", "some_new_function"]),
-            ("unknown", &[]),
+    fn the_recording_programs_are_taken_off_a_stack() {
+        let stacks: &[&[&str]] = &[
+            &[
+                "bpf_prog_1_put_fentry",
+                "bpf_trampoline_2",
+                "msg_zerocopy_callback",
+                "skb_copy_ubufs",
+                "tun_net_xmit",
+            ],
+            &[
+                "bpf_trampoline_1",
+                "msg_zerocopy_callback",
+                "skb_copy_ubufs",
+                "bpf_trampoline_2",
+                "skb_copy_ubufs",
+                "tun_net_xmit",
+            ],
+            &[
+                "put",
+                "msg_zerocopy_callback",
+                "skb_copy_ubufs",
+                "some_neighbour",
+                "skb_copy_ubufs",
+                "tun_net_xmit",
+            ],
+            &["sock_zerocopy_put", "skb_copy_ubufs", "tun_net_xmit"],
+            &["msg_zerocopy_complete", "skb_copy_ubufs", "tun_net_xmit.constprop.0"],
+            &["io_tx_ubuf_complete", "skb_copy_ubufs", "tun_net_xmit"],
         ];
-        for (cause, stack) in cases {
-            assert_eq!(cause_of(SiteKind::STACK, stack), *cause, "{stack:?}");
+        for stack in stacks {
+            let stack: Vec<String> = stack.iter().map(|frame| (*frame).to_owned()).collect();
+            assert_eq!(copy_path(&stack), ["skb_copy_ubufs", "tun_net_xmit"], "{stack:?}");
         }
-        assert_eq!(cause_of(SiteKind::TAP_TX, &[]), "tap_tx", "the window needs no stack");
-        assert_eq!(cause_of(SiteKind::NONE, &[]), "upfront");
     }
 
     #[test]
     fn the_receive_path_is_told_by_where_the_packet_went_next() {
-        let stack =
-            &["skb_copy_ubufs", "__netif_receive_skb_core.constprop.0", "__netif_receive_skb_one_core"];
-        assert_eq!(cause_of(SiteKind::RX_TAP, stack), "tap_rx");
-        assert_eq!(cause_of(SiteKind::RX_LOCAL, stack), "local_delivery");
-        assert_eq!(cause_of(SiteKind::RX_FORWARD, stack), "rx_forward");
-        assert_eq!(cause_of(SiteKind::STACK, stack), "unknown", "it went nowhere known: no guess");
+        let path = &["skb_copy_ubufs", "__netif_receive_skb_core", "__netif_receive_skb_one_core"];
+        let evidence = Evidence { kind: SiteKind::STACK, family: 2, protocol: TCP, path };
+        assert_eq!(classify(&evidence).name, "unknown", "it went nowhere known: no guess");
     }
 
     #[test]

@@ -13,6 +13,7 @@ const NAMES: &[(u32, &str)] = &[
     (Loss::STACKS, "stacks not kept"),
     (Loss::RARE_FULL, "announcements dropped"),
     (Loss::UNREADABLE, "kernel memory not readable"),
+    (Loss::FAILURES_FULL, "too many senders of failed sends"),
     (Loss::END_UNKNOWN, "ends of sends not seen"),
 ];
 

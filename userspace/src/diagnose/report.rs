@@ -5,17 +5,19 @@ use std::{
     time::Duration,
 };
 
-use zcdiag_wire::{Loss, SenderKey, SiteKey, SiteKind, Tally};
+use zcdiag_wire::{Failure, FailureKey, Loss, SendApi, SenderKey, SiteKey, SiteKind, Tally};
 
 use super::{
+    advice,
     causes::{self, Blame, Case, Evidence, copy_path},
+    failures,
     filter::Filter,
     losses,
 };
 use crate::model::{
     counts::Counts,
     process::ProcessIdentity,
-    report::{CauseReport, DeviceId, Report, Sender, SenderReport, Split},
+    report::{Api, CauseReport, DeviceId, Report, Sender, SenderReport, Split},
     tap::JudgedTap,
 };
 
@@ -52,6 +54,8 @@ pub struct Known {
     pub culprits: Culprits,
     /// What could not be seen of packet sockets when they were last looked at, each with the cure.
     pub missing: Vec<String>,
+    /// `net.core.optmem_max`; `None` if not readable.
+    pub optmem_max: Option<u32>,
     /// Notifications still to come at the end of the watch; `None` before.
     pub in_flight: Option<u64>,
 }
@@ -59,9 +63,11 @@ pub struct Known {
 /// The place that a site was recorded under: where the packet went next does not change where it was copied.
 pub fn place(site: SiteKey) -> SiteKey {
     match site.kind {
-        SiteKind::RX_TAP | SiteKind::RX_LOCAL | SiteKind::RX_FORWARD => {
-            SiteKey { kind: SiteKind::STACK, ..site }
-        }
+        SiteKind::RX_TAP
+        | SiteKind::RX_LOCAL
+        | SiteKind::RX_FORWARD
+        | SiteKind::RX_LOOPED
+        | SiteKind::RX_MIRRED => SiteKey { kind: SiteKind::STACK, ..site },
         _ => site,
     }
 }
@@ -76,7 +82,16 @@ pub fn since(earlier: &Counts, later: &Counts) -> Counts {
     for (loss, before) in losses.iter_mut().zip(earlier.losses) {
         *loss = loss.saturating_sub(before);
     }
-    Counts { tallies: tallies.collect(), losses, misses: later.misses.saturating_sub(earlier.misses) }
+    let failures = later.failures.iter().map(|(key, failure)| {
+        let before = earlier.failures.get(key).map_or(0, |before| before.sends);
+        (*key, Failure { sends: failure.sends.saturating_sub(before), ..*failure })
+    });
+    Counts {
+        tallies: tallies.collect(),
+        failures: failures.collect(),
+        losses,
+        misses: later.misses.saturating_sub(earlier.misses),
+    }
 }
 
 fn subtract(later: Tally, earlier: Tally) -> Tally {
@@ -88,13 +103,18 @@ fn subtract(later: Tally, earlier: Tally) -> Tally {
         copies: later.copies.saturating_sub(earlier.copies),
         copy_bytes: later.copy_bytes.saturating_sub(earlier.copy_bytes),
         copy_ns: later.copy_ns.saturating_sub(earlier.copy_ns),
+        hidden_sends: later.hidden_sends.saturating_sub(earlier.hidden_sends),
+        hidden_bytes: later.hidden_bytes.saturating_sub(earlier.hidden_bytes),
+        misreported_sends: later.misreported_sends.saturating_sub(earlier.misreported_sends),
+        unasked_sends: later.unasked_sends.saturating_sub(earlier.unasked_sends),
     }
 }
 
 /// Makes the report on a stretch of `duration` in which `counts` were counted.
 pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duration) -> Report {
     let mut senders: BTreeMap<SenderKey, SenderReport> = BTreeMap::new();
-    let mut causes: BTreeMap<CauseKey<'_>, CauseReport> = BTreeMap::new();
+    let mut causes: CauseRows<'_> = BTreeMap::new();
+    let mut hidden: CauseRows<'_> = BTreeMap::new();
     for (key, tally) in &counts.tallies {
         let sender = known.sender(&key.sender);
         if *tally == Tally::default() || !filter.takes_sender(&sender) {
@@ -104,6 +124,22 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
             let row = sender_row(&mut senders, key.sender, &sender);
             row.sends.zerocopied += tally.zerocopied_sends;
             row.bytes.zerocopied += tally.zerocopied_bytes;
+        }
+        if tally.misreported_sends + tally.unasked_sends > 0 {
+            let row = sender_row(&mut senders, key.sender, &sender);
+            row.misreported += tally.misreported_sends;
+            row.unasked += tally.unasked_sends;
+        }
+        if tally.hidden_sends > 0 {
+            let unreported = Tally {
+                copied_sends: tally.hidden_sends,
+                copied_bytes: tally.hidden_bytes,
+                ..Tally::default()
+            };
+            let new = known.cause(key.site, &sender, unreported);
+            if filter.takes_cause(&new) {
+                add(&mut hidden, CauseKey::of(key.sender, key.site, new.cause, known), new);
+            }
         }
         if tally.copied_sends == 0 && tally.copies == 0 {
             continue;
@@ -116,14 +152,38 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
         row.sends.copied += tally.copied_sends;
         row.bytes.copied += tally.copied_bytes;
         row.copy_time += new.copy_time;
-        match causes.entry(CauseKey::of(key.sender, key.site, new.cause, known)) {
-            std::collections::btree_map::Entry::Vacant(place) => {
-                place.insert(new);
-            }
-            std::collections::btree_map::Entry::Occupied(mut place) => merge(place.get_mut(), &new),
+        add(&mut causes, CauseKey::of(key.sender, key.site, new.cause, known), new);
+    }
+    for (FailureKey { sender: key, errno, .. }, failure) in &counts.failures {
+        let sender = known.sender(key);
+        if failure.sends == 0 || !filter.takes_sender(&sender) {
+            continue;
+        }
+        let row = sender_row(&mut senders, *key, &sender);
+        if *errno == 0 {
+            row.not_requested += failure.sends;
+        } else {
+            row.failed.push(failures::explain(*errno, failure, known.optmem_max));
         }
     }
-    finish(counts, known, senders.into_values().collect(), causes.into_values().collect(), duration)
+    let causes: Vec<CauseReport> = causes.into_values().collect();
+    let mut senders: Vec<SenderReport> = senders.into_values().collect();
+    for row in &mut senders {
+        row.failed.sort_by_key(|failed| std::cmp::Reverse(failed.sends));
+        row.advice = advice::advice(row);
+    }
+    finish(counts, known, senders, causes, hidden.into_values().collect(), duration)
+}
+
+type CauseRows<'a> = BTreeMap<CauseKey<'a>, CauseReport>;
+
+fn add<'a>(rows: &mut CauseRows<'a>, key: CauseKey<'a>, new: CauseReport) {
+    match rows.entry(key) {
+        std::collections::btree_map::Entry::Vacant(place) => {
+            place.insert(new);
+        }
+        std::collections::btree_map::Entry::Occupied(mut place) => merge(place.get_mut(), &new),
+    }
 }
 
 /// Copies of one cause on one device are one row for each sender, whatever their stacks; those that
@@ -156,6 +216,11 @@ fn sender_row<'a>(
         sends: Split::default(),
         bytes: Split::default(),
         copy_time: Duration::ZERO,
+        misreported: 0,
+        unasked: 0,
+        not_requested: 0,
+        failed: Vec::new(),
+        advice: Vec::new(),
     })
 }
 
@@ -172,10 +237,12 @@ fn finish(
     known: &Known,
     mut senders: Vec<SenderReport>,
     mut causes: Vec<CauseReport>,
+    mut hidden: Vec<CauseReport>,
     duration: Duration,
 ) -> Report {
     senders.sort_by_key(|row| std::cmp::Reverse((row.sends.copied, row.sends.zerocopied)));
     causes.sort_by_key(|row| std::cmp::Reverse((row.sends, row.copies)));
+    hidden.sort_by_key(|row| std::cmp::Reverse(row.sends));
     let mut sends = Split::default();
     let mut bytes = Split::default();
     for row in &senders {
@@ -189,7 +256,9 @@ fn finish(
         sends,
         bytes,
         copy_time: causes.iter().map(|cause| cause.copy_time).sum(),
+        misreported: senders.iter().map(|row| row.misreported).sum(),
         senders,
+        hidden,
         taps: named.iter().filter_map(|inode| known.taps.get(inode).cloned()).collect(),
         causes,
         missing: known.missing.clone(),
@@ -204,14 +273,20 @@ impl Known {
     fn sender(&self, key: &SenderKey) -> Sender {
         let unnamed = || ProcessIdentity { pid: key.tgid, ..ProcessIdentity::default() };
         let process = self.senders.get(key).cloned().unwrap_or_else(unnamed);
-        Sender { process, netns: key.netns, family: key.family, protocol: key.protocol }
+        let api = if key.api == SendApi::IO_URING { Api::IoUring } else { Api::MsgZerocopy };
+        Sender { process, netns: key.netns, family: key.family, protocol: key.protocol, api }
     }
 
     fn cause(&self, site: SiteKey, sender: &Sender, tally: Tally) -> CauseReport {
         let nothing = SiteFacts::default();
         let facts = self.sites.get(&place(site)).unwrap_or(&nothing);
         let path = copy_path(&facts.stack);
-        let cause = causes::classify(&Evidence { kind: site.kind, path: &path });
+        let cause = causes::classify(&Evidence {
+            kind: site.kind,
+            family: sender.family,
+            protocol: sender.protocol,
+            path: &path,
+        });
         let device = (site.ifindex != 0).then(|| DeviceId {
             netns: site.netns,
             ifindex: site.ifindex,
@@ -224,7 +299,7 @@ impl Known {
         };
         let taps: Vec<&JudgedTap> =
             inodes.into_iter().flatten().filter_map(|inode| self.taps.get(inode)).collect();
-        let case = Case { sender, device: device.as_ref(), taps: &taps, path: &path };
+        let case = Case { sender, device: device.as_ref(), taps: &taps, kind: site.kind, path: &path };
         CauseReport {
             cause: cause.name,
             summary: cause.summary,

@@ -30,6 +30,7 @@ const PTR: u32 = 2;
 const ARRAY: u32 = 3;
 const STRUCT: u32 = 4;
 const UNION: u32 = 5;
+const ENUM: u32 = 6;
 const TYPEDEF: u32 = 8;
 const VOLATILE: u32 = 9;
 const CONST: u32 = 10;
@@ -45,7 +46,7 @@ fn extra_bytes(kind: u32, vlen: usize) -> Option<usize> {
         1 | 14 | 17 => 4,
         ARRAY => 12,
         STRUCT | UNION | 15 | 19 => vlen * 12,
-        6 | FUNC_PROTO => vlen * 8,
+        ENUM | FUNC_PROTO => vlen * 8,
         _ => return None,
     })
 }
@@ -77,12 +78,13 @@ pub struct Btf {
     data: Vec<u8>,
     /// Byte position of each type; 0 is void.
     types: Vec<usize>,
-    structs: HashMap<String, u32>,
+    /// Structs and enums.
+    named: HashMap<String, u32>,
     functions: HashMap<String, u32>,
 }
 
 impl Btf {
-    /// Reads the BTF of a kernel, keeping the structs and functions in `wanted`.
+    /// Reads the BTF of a kernel, keeping the structs, enums and functions in `wanted`.
     ///
     /// # Errors
     /// If the data is not complete BTF of this machine's byte order.
@@ -95,16 +97,16 @@ impl Btf {
         let type_start = header + u32_at(&data, 8)? as usize;
         let type_end = type_start + u32_at(&data, 12)? as usize;
         let strings = header + u32_at(&data, 16)? as usize;
-        let mut btf = Self { data, types: vec![0], structs: HashMap::new(), functions: HashMap::new() };
+        let mut btf = Self { data, types: vec![0], named: HashMap::new(), functions: HashMap::new() };
         let mut at = type_start;
         while at < type_end {
             let id = u32::try_from(btf.types.len()).unwrap_or(u32::MAX);
             let info = u32_at(&btf.data, at + 4)?;
             let kind = info >> 24 & 0x1f;
-            if kind == STRUCT || kind == FUNC {
+            if kind == STRUCT || kind == ENUM || kind == FUNC {
                 let name = c_str(&btf.data, strings + u32_at(&btf.data, at)? as usize)?;
                 if let Some(name) = wanted.iter().find(|wanted| wanted.as_bytes() == name) {
-                    let index = if kind == STRUCT { &mut btf.structs } else { &mut btf.functions };
+                    let index = if kind == FUNC { &mut btf.functions } else { &mut btf.named };
                     index.entry((*name).to_owned()).or_insert(id);
                 }
             }
@@ -147,13 +149,13 @@ impl Btf {
 
     /// Whether the kernel has this struct. Answers only for names that were asked for.
     pub fn has_struct(&self, name: &str) -> bool {
-        self.structs.contains_key(name)
+        self.named.contains_key(name)
     }
 
     /// The member `path` (`"nd_net.net"`) of struct `name`; members of anonymous structs and unions count
     /// as the outer one's own, as in C.
     pub fn member(&self, name: &str, path: &str) -> Option<Member> {
-        let mut id = *self.structs.get(name)?;
+        let mut id = *self.named.get(name)?;
         let mut bit_offset = 0;
         let mut bits = 0;
         for part in path.split('.') {
@@ -186,6 +188,19 @@ impl Btf {
             }
         }
         None
+    }
+
+    /// Size of a struct in bytes. Answers only for names that were asked for.
+    pub fn size_of(&self, name: &str) -> Option<u32> {
+        self.word(self.types[*self.named.get(name)? as usize] + 8)
+    }
+
+    /// Value of an enumerator of a named enum. Answers only for names that were asked for.
+    pub fn enumerator(&self, name: &str, enumerator: &str) -> Option<u32> {
+        let (at, kind, vlen, _) = self.resolve(*self.named.get(name)?)?;
+        let mut entries = (0..vlen).map(|index| at + 12 + index * 8).filter(|_| kind == ENUM);
+        let entry = entries.find(|entry| self.name(*entry) == Some(enumerator.as_bytes()))?;
+        self.word(entry + 4)
     }
 
     /// Number of parameters of a function, if the kernel has it. Answers only for names that were asked for.

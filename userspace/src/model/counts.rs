@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use zcdiag_wire::{Held, Loss, Tally, TallyKey, Uarg};
+use zcdiag_wire::{Failure, FailureKey, Held, Loss, Tally, TallyKey, Uarg};
 
 /// Contents of the counting maps. Every number only grows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Per sender and site.
     pub tallies: BTreeMap<TallyKey, Tally>,
+    /// Sends that failed or were not zero-copy at all, per sender and error.
+    pub failures: BTreeMap<FailureKey, Failure>,
     /// Counters of [`Loss`], summed over the CPUs.
     pub losses: [u64; Loss::COUNT as usize],
     /// Events that the kernel did not run a program for because it was running already on that CPU
@@ -52,7 +54,7 @@ mod tests {
     #[test]
     fn a_send_whose_packet_was_not_seen_again_is_counted_at_the_end() {
         let mut counts = Counts::default();
-        let end = UargEnd { len: 3, bytes: 300, zerocopy: 1, known: 1 };
+        let end = UargEnd { len: 3, bytes: 300, zerocopy: 1, known: 1, ..UargEnd::default() };
         let ended = Uarg { end, settled: 1, ended: 1, ..Uarg::default() };
         let under_way = Uarg::default();
         let copy = Held { bytes: 250, ns: 9, ..Held::default() };

@@ -62,6 +62,18 @@ pub struct Sender {
     pub family: u16,
     /// `IPPROTO_TCP` ..
     pub protocol: u16,
+    /// How it asks for zero copy.
+    pub api: Api,
+}
+
+/// How a program asks for zero copy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Api {
+    /// `MSG_ZEROCOPY` in a send call.
+    #[default]
+    MsgZerocopy,
+    /// A request of io_uring (`IORING_OP_SEND_ZC`, `IORING_OP_SENDMSG_ZC`).
+    IoUring,
 }
 
 /// What one sender sent.
@@ -75,6 +87,29 @@ pub struct SenderReport {
     pub bytes: Split,
     /// Time the kernel spent copying for it.
     pub copy_time: Duration,
+    /// Sends whose notification was joined to one with the other code, so that the error queue tells the
+    /// application wrong.
+    pub misreported: u64,
+    /// Sends of io_uring whose application did not ask how they went (`IORING_SEND_ZC_REPORT_USAGE`).
+    pub unasked: u64,
+    /// Sends made with MSG_ZEROCOPY on a socket without SO_ZEROCOPY: the kernel ignored it, and they are not
+    /// among the others.
+    pub not_requested: u64,
+    /// Failed sends, most first.
+    pub failed: Vec<FailedSends>,
+    /// What else to tell of the sends, in sentences.
+    pub advice: Vec<String>,
+}
+
+/// Failed zerocopy sends of one sender with one error; not among the sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedSends {
+    /// The error's name, such as `ENOBUFS`.
+    pub errno: String,
+    /// How many.
+    pub sends: u64,
+    /// Why, and what to do.
+    pub reason: String,
 }
 
 /// A network device.
@@ -145,6 +180,10 @@ pub struct Report {
     pub senders: Vec<SenderReport>,
     /// By cause, most sends first; their sends add up to the copied ones.
     pub causes: Vec<CauseReport>,
+    /// Sends that were reported zero-copy although data of theirs was copied, by cause.
+    pub hidden: Vec<CauseReport>,
+    /// Sends whose code in the error queue is wrong, of all reported senders.
+    pub misreported: u64,
     /// The packet sockets that a cause names.
     pub taps: Vec<JudgedTap>,
     /// What could not be seen of packet sockets, each with the cure.

@@ -5,20 +5,9 @@ use std::process;
 use crate::{
     probe::{Sent, probe},
     socket::{self, ETH_P_ALL, ETH_P_IP},
-    watch::{Report, Watch},
+    watch::Watch,
     world::{BEHIND_D0, Daemon, Elsewhere, Kernel, ifindex, in_world, kernel, netns, run},
 };
-
-/// Before 5.12 the packet is not known where it is gathered, and so neither is its device.
-#[track_caller]
-fn blames(report: &Report, sent: Sent, cause: &str, device: &str) {
-    if kernel() == Kernel::V5_10 {
-        let found = report.cause_of(sent);
-        assert_eq!((&found["cause"], found["device"].is_null()), (&cause.into(), true), "{found:#}");
-    } else {
-        report.blames(sent, cause, (device, ifindex(device), netns()));
-    }
-}
 
 /// TCP over a veth whose sending end lacks an offload.
 fn without(offload: &str, size: u32, cause: &str) {
@@ -29,7 +18,7 @@ fn without(offload: &str, size: u32, cause: &str) {
     let sent = probe(&format!("10.7.0.2:7000 --size {size}")).all_copied(20);
     let report = watch.stop();
     report.agrees_with(&[sent]);
-    blames(&report, sent, cause, "v0");
+    report.blames(sent, cause, ("v0", ifindex("v0"), netns()));
 }
 
 #[test]
@@ -55,7 +44,7 @@ fn netem_that_corrupts_copies_first() {
         let sent = probe(&format!("{BEHIND_D0} --udp")).all_copied(20);
         let report = watch.stop();
         report.agrees_with(&[sent]);
-        blames(&report, sent, "netem_corrupt", "d0");
+        report.blames(sent, "netem_corrupt", ("d0", ifindex("d0"), netns()));
     });
 }
 

@@ -62,7 +62,11 @@ fn datagrams_over_the_mtu_are_copied_in_the_send_call() {
         report.agrees_with(&[v4, v6]);
         for sent in [v4, v6] {
             let cause = report.cause_of(sent);
-            assert_eq!((&cause["cause"], cause["device"].is_null()), (&"upfront".into(), true), "{cause:#}");
+            assert_eq!(
+                (&cause["cause"], cause["device"].is_null()),
+                (&"upfront_frag".into(), false),
+                "{cause:#}"
+            );
         }
     });
 }

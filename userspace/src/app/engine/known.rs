@@ -38,7 +38,7 @@ impl Gatherer {
     }
 
     fn of(kernel: String, proc: ProcRoot) -> Self {
-        let known = Known { kernel, ..Known::default() };
+        let known = Known { kernel, optmem_max: optmem_max(&proc), ..Known::default() };
         Self {
             known,
             latest: Culprits::default(),
@@ -198,6 +198,11 @@ impl Gatherer {
             self.known.sites.entry(key).or_insert_with(facts);
         }
     }
+}
+
+/// The limit of option memory of a socket, in bytes; from 6.8 on each namespace has its own, and this is ours.
+fn optmem_max(proc: &ProcRoot) -> Option<u32> {
+    std::fs::read_to_string(proc.path().join("sys/net/core/optmem_max")).ok()?.trim().parse().ok()
 }
 
 /// Whether a process is the one that sent, and not a later one of the same id. `/proc` counts in clock ticks.

@@ -1,11 +1,25 @@
 //! `driver_linearize`: the driver cannot send a packet of that many pieces and gathers it (`skb_linearize()` in its transmit function).
 
-use super::{Blame, Cause, Evidence, Explanation, Remedies};
+use super::{Blame, Cause, Evidence, Example, Explanation, Remedies};
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     name: "driver_linearize",
     summary: "the driver cannot send so many pieces",
+    meaning: "Network devices take a packet in a limited number of pieces. Where a send has more \
+         (many small or unaligned buffers), or mac80211 cannot gather at all, the driver calls \
+         skb_linearize() in its transmit function and copies the packet into one.",
+    by_hand: &[
+        "count the pieces: a send has one per page that its buffers touch, at most 17 per packet",
+        "the driver's transmit function stands right above __pskb_pull_tail on the stack \
+         (`zcdiag watch -v`)",
+    ],
+    examples: &[Example::on_stack(&[
+        "__pskb_pull_tail",
+        "ena_start_xmit",
+        "dev_hard_start_xmit",
+        "sch_direct_xmit",
+    ])],
     blames: Blame::Nobody,
     recognises,
     explanation: Explanation::Fixed(

@@ -1,17 +1,35 @@
 //! `ipsec`: an xfrm policy encrypts the packet in software.
-//!
-//! The checksum must be in place before ESP, and the data is encrypted where it lies.
 
-use super::{Blame, Cause, Evidence, Explanation, Remedies};
+use super::{Blame, Cause, Evidence, Example, Explanation, Remedies};
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     name: "ipsec",
     summary: "it is encrypted in software (IPsec)",
+    meaning: "An xfrm policy sends the packet through an IPsec state that encrypts in software. The \
+         checksum must be in place before, and the data is encrypted where it lies: the kernel \
+         gathers it. (UDP sends know of the policy and copy in the send call: upfront_ipsec.)",
+    by_hand: &[
+        "`ip xfrm policy`, `ip xfrm state`",
+        "`ethtool -k DEV | grep esp` shows whether a device could do it",
+    ],
+    examples: &[
+        Example::on_stack(&["__pskb_pull_tail", "skb_checksum_help", "xfrm_output", "xfrm4_output"]),
+        Example::on_stack(&["__pskb_pull_tail", "skb_cow_data", "esp_output_head", "esp_output"]),
+        Example::on_stack(&[
+            "skb_segment",
+            "tcp_gso_segment",
+            "inet_gso_segment",
+            "skb_mac_gso_segment",
+            "__skb_gso_segment",
+            "xfrm_output",
+        ]),
+    ],
     blames: Blame::Nobody,
     recognises,
     explanation: Explanation::Fixed(
-        "The packet takes an IPsec tunnel or transport that encrypts in software, and for that the kernel gathered its data.",
+        "The packet takes an IPsec tunnel or transport that encrypts in software, and for \
+             that the kernel gathered its data.",
     ),
     remedies: Remedies::Fixed(&[
         "use a device with ESP offload (`ethtool -k DEV` shows esp-hw-offload)",
@@ -21,8 +39,5 @@ pub(super) const CAUSE: Cause = Cause {
 
 fn recognises(evidence: &Evidence<'_>) -> bool {
     evidence
-        .pulled_by()
-        .iter()
-        .take(3)
-        .any(|function| ["xfrm_", "esp_", "esp6_"].iter().any(|prefix| function.starts_with(prefix)))
+        .gathered_for(|function| ["xfrm_", "esp_", "esp6_"].iter().any(|prefix| function.starts_with(prefix)))
 }

@@ -1,16 +1,30 @@
 //! `local_delivery`: the receiver is on this machine.
-//!
-//! User pages may not reach a receiving socket, so the receive path copies them: up to 6.16 in
-//! `__netif_receive_skb_core()`, from 6.17 in `ip_local_deliver_finish()` or `ip6_input_finish()`.
 
 use zcdiag_wire::SiteKind;
 
-use super::{Blame, Cause, Evidence, Explanation, RECEIVE, Remedies};
+use super::{Blame, Cause, Evidence, Example, Explanation, RECEIVE, Remedies};
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     name: "local_delivery",
     summary: "the receiver is on this machine",
+    meaning: "The receiver is on the same machine: over lo, over a veth pair to another namespace or \
+         container. A receiving socket may not be given pages that the sender can still change, \
+         so the receive path copies: up to 6.16 in __netif_receive_skb_core(), from 6.17 in \
+         ip_local_deliver_finish() or ip6_input_finish().",
+    by_hand: &["`ip route get ADDRESS` says `local` or leads to lo or a veth"],
+    examples: &[
+        Example {
+            kind: SiteKind::RX_LOCAL,
+            ..Example::on_stack(&[
+                "skb_copy_ubufs",
+                "__netif_receive_skb_core.constprop.0",
+                "__netif_receive_skb_one_core",
+            ])
+        },
+        Example::on_stack(&["skb_copy_ubufs", "ip_local_deliver_finish", "ip_local_deliver", "ip_rcv"]),
+        Example::on_stack(&["skb_copy_ubufs", "ip6_input_finish", "ip6_input", "ip6_mc_input"]),
+    ],
     blames: Blame::Nobody,
     recognises,
     explanation: Explanation::Fixed(

@@ -1,21 +1,43 @@
 //! `no_sg`: the egress device has no scatter-gather.
-//!
-//! `validate_xmit_skb()` makes one piece of a packet that the device cannot gather from several.
 
-use super::{Blame, Cause, Evidence, Explanation, Remedies, TURN_ON_OFFLOADS};
+use super::{Blame, Cause, Evidence, Example, Explanation, Remedies, TURN_ON_OFFLOADS};
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     name: "no_sg",
     summary: "the device cannot gather",
+    meaning: "The device cannot gather a packet from several places (no scatter-gather). Small TCP \
+         sends are then made one piece in validate_xmit_skb(). Large ones are cut into packets \
+         in software, which copies all of them, but the kernel frees the original as if it had \
+         been sent: those sends are reported zero-copy.",
+    by_hand: &["`ethtool -k DEV | grep scatter-gather` says off"],
+    examples: &[
+        Example::on_stack(&[
+            "__pskb_pull_tail",
+            "validate_xmit_skb",
+            "__dev_queue_xmit",
+            "ip_finish_output2",
+        ]),
+        Example::on_stack(&[
+            "skb_segment",
+            "tcp_gso_segment",
+            "inet_gso_segment",
+            "skb_mac_gso_segment",
+            "__skb_gso_segment",
+            "validate_xmit_skb",
+        ]),
+    ],
     blames: Blame::Nobody,
     recognises,
     explanation: Explanation::Fixed(
-        "{device} cannot gather a packet from several places (no scatter-gather), so the kernel copied it into one piece.",
+        "{device} cannot gather a packet from several places (no scatter-gather), so the \
+             kernel copied it into one piece.",
     ),
     remedies: Remedies::Fixed(&[TURN_ON_OFFLOADS, "use a device or driver with scatter-gather"]),
 };
 
 fn recognises(evidence: &Evidence<'_>) -> bool {
     matches!(evidence.pulled_by(), ["validate_xmit_skb", ..])
+        || evidence.path.first() == Some(&"skb_segment")
+            && evidence.gathered_for(|function| function == "validate_xmit_skb")
 }

@@ -1,16 +1,27 @@
 //! `rx_forward`: the packet left one namespace through a veth and was routed on.
-//!
-//! Up to 6.16 the receive path copies before it knows that the packet goes out again; 6.17 moved the copy to
-//! local delivery (commit d2527ad3a9e1).
 
 use zcdiag_wire::SiteKind;
 
-use super::{Blame, Cause, Evidence, Explanation, RECEIVE, Remedies};
+use super::{Blame, Cause, Evidence, Example, Explanation, RECEIVE, Remedies};
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     name: "rx_forward",
     summary: "it is routed on after a veth, and this kernel copies there",
+    meaning: "A packet leaves a namespace or container through a veth and is routed on by the host. \
+         Up to 6.16 the receive path copies at the host's end, before it knows that the packet \
+         goes out again; 6.17 moved the copy to local delivery.",
+    by_hand: &["`ip route get ADDRESS` in the namespace leads to a veth, and on the host to another \
+         device; bridged packets are not copied"],
+    examples: &[Example {
+        kind: SiteKind::RX_FORWARD,
+        ..Example::on_stack(&[
+            "skb_copy_ubufs",
+            "__netif_receive_skb_core.constprop.0",
+            "__netif_receive_skb_one_core",
+            "process_backlog",
+        ])
+    }],
     blames: Blame::Nobody,
     recognises,
     explanation: Explanation::Fixed(

@@ -1,18 +1,33 @@
 //! `sw_checksum`: the egress device cannot compute checksums, so the kernel does.
-//!
-//! `skb_checksum_help()` must not let user pages change under its sum and gathers the packet first, called from
-//! `validate_xmit_skb()`.
 
-use super::{Blame, Cause, Evidence, Explanation, Remedies, TURN_ON_OFFLOADS};
+use super::{Blame, Cause, Evidence, Example, Explanation, Remedies, TURN_ON_OFFLOADS};
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     name: "sw_checksum",
     summary: "the device has no checksum offload",
+    meaning: "The device cannot compute checksums. The kernel does, and must not let the \
+         application's pages change under its sum: it gathers the packet first.",
+    by_hand: &["`ethtool -k DEV | grep tx-checksumming` says off"],
+    examples: &[
+        Example::on_stack(&[
+            "__pskb_pull_tail",
+            "skb_checksum_help",
+            "validate_xmit_skb",
+            "__dev_queue_xmit",
+        ]),
+        Example::on_stack(&[
+            "__pskb_pull_tail",
+            "skb_checksum_help",
+            "skb_csum_hwoffload_help",
+            "validate_xmit_skb",
+        ]),
+    ],
     blames: Blame::Nobody,
     recognises,
     explanation: Explanation::Fixed(
-        "{device} cannot compute checksums itself; the kernel does, and for that it copied the packet into one piece.",
+        "{device} cannot compute checksums itself; the kernel does, and for that it copied \
+             the packet into one piece.",
     ),
     remedies: Remedies::Fixed(&[TURN_ON_OFFLOADS, "use a device or driver with checksum offload"]),
 };

@@ -1,17 +1,28 @@
 //! `sw_gso_no_csum`: a large send is cut into packets in software, without checksum offload.
-//!
-//! `skb_segment()` then sums up each packet and copies its data.
 
-use super::{Blame, Cause, Evidence, Explanation, Remedies, TURN_ON_OFFLOADS};
+use super::{Blame, Cause, Evidence, Example, Explanation, Remedies, TURN_ON_OFFLOADS};
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     name: "sw_gso_no_csum",
     summary: "the device has no checksum offload for large sends",
+    meaning: "The device cannot compute checksums, so a large send is cut into packets in software, \
+         each with its sum; for that the kernel copies the data.",
+    by_hand: &["`ethtool -k DEV | grep -e tx-checksumming -e segmentation` says off"],
+    examples: &[
+        Example::on_stack(&["__pskb_pull_tail", "skb_segment", "tcp_gso_segment", "inet_gso_segment"]),
+        Example::on_stack(&[
+            "__pskb_pull_tail",
+            "__udp_gso_segment",
+            "udp4_ufo_fragment",
+            "inet_gso_segment",
+        ]),
+    ],
     blames: Blame::Nobody,
     recognises,
     explanation: Explanation::Fixed(
-        "{device} cannot compute checksums itself, so the kernel cut the large send into packets in software and copied their data.",
+        "{device} cannot compute checksums itself, so the kernel cut the large send into \
+             packets in software and copied their data.",
     ),
     remedies: Remedies::Fixed(&[TURN_ON_OFFLOADS, "use a device or driver with checksum offload"]),
 };

@@ -1,20 +1,41 @@
 //! `tap_rx`: a packet socket saw the packet come in again on this machine.
-//!
-//! Behind a veth, on lo or on a bridge port, a packet that was sent is received once more, and every packet
-//! socket that wants what is received there gets it, whatever its protocol and PACKET_IGNORE_OUTGOING.
 
 use zcdiag_wire::SiteKind;
 
-use super::{Blame, Case, Cause, Evidence, Explanation, RECEIVE, Remedies, tap_tx::holders};
+use super::{Blame, Case, Cause, Evidence, Example, Explanation, RECEIVE, Remedies, tap_tx::holders};
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     name: "tap_rx",
     summary: "a packet tap sees it come in again",
+    meaning: "Behind a veth, on lo or on a bridge port, a packet that was sent is received once \
+         more, and every packet socket that wants what is received there gets it, whatever its \
+         protocol. PACKET_IGNORE_OUTGOING does not help: to that socket the packet is an \
+         incoming one. `tcpdump -i any` on a host does this to its containers.",
+    by_hand: &["`zcdiag taps --all` on the receiving side; `cat /proc/net/ptype` lists the hooks"],
+    examples: &[
+        Example {
+            kind: SiteKind::RX_TAP,
+            ..Example::on_stack(&[
+                "skb_copy_ubufs",
+                "__netif_receive_skb_core.constprop.0",
+                "__netif_receive_skb_one_core",
+            ])
+        },
+        Example::on_stack(&[
+            "skb_copy_ubufs",
+            "deliver_skb",
+            "__netif_receive_skb_core.constprop.0",
+            "__netif_receive_skb_one_core",
+        ]),
+    ],
     blames: Blame::Incoming,
     recognises,
     explanation: Explanation::Made(explain),
-    remedies: Remedies::Made(remedies),
+    remedies: Remedies::Made {
+        make: remedies,
+        in_general: &["stop the capture, or bind it to another device", ELSEWHERE],
+    },
 };
 
 fn recognises(evidence: &Evidence<'_>) -> bool {
@@ -32,10 +53,12 @@ fn explain(case: &Case<'_>) -> String {
     )
 }
 
+const ELSEWHERE: &str = "capture on the sender's side with PACKET_IGNORE_OUTGOING set, or outside the path of \
+         these sends";
+
 fn remedies(case: &Case<'_>) -> Vec<String> {
     vec![
         format!("stop the capture, or bind it to another device than {}", case.device_name()),
-        "capture on the sender's side with PACKET_IGNORE_OUTGOING set, or outside the path of these sends"
-            .to_owned(),
+        ELSEWHERE.to_owned(),
     ]
 }

@@ -1,21 +1,47 @@
 //! `tap_tx`: a packet socket saw the packet leave.
-//!
-//! `dev_queue_xmit_nit()` clones every packet for the packet sockets of the device and, before 6.15, for
-//! those of no device in any namespace. The clone is copied before any filter runs.
 
 use zcdiag_wire::SiteKind;
 
-use super::{Blame, Case, Cause, Evidence, Explanation, Remedies};
+use super::{Blame, Case, Cause, Evidence, Example, Explanation, Remedies};
 use crate::model::tap::JudgedTap;
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     name: "tap_tx",
     summary: "a packet tap sees what leaves the device",
+    meaning: "A packet socket for all protocols (tcpdump, Wireshark, dhclient, an IDS) sees the \
+         device that the packet leaves through, or is bound to no device; before 6.15 one of \
+         any namespace is enough. dev_queue_xmit_nit() clones each packet for it and copies the \
+         clone's data before any filter runs. The device itself still sends the application's \
+         pages: the copy is extra work.",
+    by_hand: &[
+        "`zcdiag taps`; `ss -0pe` shows packet sockets of one namespace, but not whether they \
+         ignore outgoing packets",
+        "stop the program: zc=y comes back",
+    ],
+    examples: &[
+        Example::told(SiteKind::TAP_TX),
+        Example::on_stack(&[
+            "skb_copy_ubufs",
+            "dev_queue_xmit_nit",
+            "dev_hard_start_xmit",
+            "__dev_queue_xmit",
+        ]),
+        Example::on_stack(&["skb_copy_ubufs", "deliver_skb", "dev_queue_xmit_nit", "dev_hard_start_xmit"]),
+    ],
     blames: Blame::Outgoing,
     recognises,
     explanation: Explanation::Made(explain),
-    remedies: Remedies::Made(remedies),
+    remedies: Remedies::Made {
+        make: remedies,
+        in_general: &[
+            "at once, without a restart: `zcdiag mute PID`, which sets PACKET_IGNORE_OUTGOING on its socket (Linux 4.20); \
+             the program then no longer sees what this host sends",
+            "stop the program, or have it bind to the one device it needs",
+            "have the program set PACKET_IGNORE_OUTGOING, in a fanout group \
+                 PACKET_FANOUT_FLAG_IGNORE_OUTGOING (Linux 6.2); a filter does not help",
+        ],
+    },
 };
 
 fn recognises(evidence: &Evidence<'_>) -> bool {

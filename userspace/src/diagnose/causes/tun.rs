@@ -1,11 +1,21 @@
 //! `tun`: the packet went to a tun or tap device, whose reader is a program of this machine.
 
-use super::{Blame, Cause, Evidence, Explanation, Remedies};
+use super::{Blame, Cause, Evidence, Example, Explanation, Remedies};
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     name: "tun",
     summary: "it went to a tun/tap device",
+    meaning: "The packet goes to a tun or tap device and waits there for its reader: a VPN, a \
+         virtual machine, a user-space switch. The kernel does not let it wait with the \
+         application's pages. macvtap does not copy.",
+    by_hand: &["`ip route get ADDRESS` leads to a tun/tap device (`ip -d link show DEV` says tun)"],
+    examples: &[Example::on_stack(&[
+        "skb_copy_ubufs",
+        "tun_net_xmit",
+        "dev_hard_start_xmit",
+        "sch_direct_xmit",
+    ])],
     blames: Blame::Nobody,
     recognises,
     explanation: Explanation::Fixed(

@@ -1,15 +1,20 @@
 //! `uarg_conflict`: data of two different zerocopy sends was to share one packet, which can carry one uarg only.
 
-use super::{Blame, Cause, Evidence, Explanation, Remedies};
+use super::{Blame, Cause, Evidence, Example, Explanation, Remedies};
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     name: "uarg_conflict",
     summary: "two zerocopy sends met in one packet",
+    meaning: "Data of two different zerocopy sends was to share one packet, which can refer to one \
+         of them only (skb_zerocopy_clone()). Read in the kernel's source, never seen.",
+    by_hand: &["none known"],
+    examples: &[Example::on_stack(&["skb_copy_ubufs", "skb_zerocopy_clone", "skb_segment"])],
     blames: Blame::Nobody,
     recognises,
     explanation: Explanation::Fixed(
-        "Data of two different zerocopy sends was to share one packet, which the kernel resolves by a copy.",
+        "Data of two different zerocopy sends was to share one packet, which the kernel \
+             resolves by a copy.",
     ),
     remedies: Remedies::Fixed(&["please report this with the kernel's version: it has never been seen"]),
 };

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Start, text::protocol};
 use crate::{
-    model::report::{CauseReport, Report, Sender, SenderReport, Split, Verdict},
+    model::report::{Api, CauseReport, Report, Sender, SenderReport, Split, Verdict},
     render::taps::json::TapJson,
 };
 
@@ -46,10 +46,8 @@ struct ReportJson<'a> {
     /// Notifications still to come; `null` before the end.
     in_flight: Option<u64>,
     born_before: u64,
-    /// Not known yet: sends whose code in the error queue is wrong because notifications were merged.
-    misreported: Option<u64>,
-    /// Not known yet: sends reported zerocopied whose bytes were copied all the same.
-    hidden_copies: Option<Vec<CauseJson<'a>>>,
+    misreported: u64,
+    hidden_copies: Vec<CauseJson<'a>>,
     senders: Vec<SenderJson<'a>>,
     causes: Vec<CauseJson<'a>>,
     taps: Vec<TapJson<'a>>,
@@ -77,8 +75,15 @@ struct SenderJson<'a> {
     sends: SplitJson,
     bytes: SplitJson,
     copy_seconds: f64,
-    /// Not known yet: failed sends by the name of their errno.
-    failed: Option<std::collections::BTreeMap<&'static str, u64>>,
+    api: &'static str,
+    /// Failed sends by the name of their errno.
+    failed: std::collections::BTreeMap<&'a str, u64>,
+    failure_reasons: std::collections::BTreeMap<&'a str, &'a str>,
+    misreported: u64,
+    /// Sends of io_uring that asked for no report.
+    unasked: u64,
+    not_requested: u64,
+    advice: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -161,8 +166,8 @@ pub(super) fn report(out: &mut dyn Write, kind: &'static str, report: &Report) -
             copy_seconds: report.copy_time.as_secs_f64(),
             in_flight: report.in_flight,
             born_before: report.born_before,
-            misreported: None,
-            hidden_copies: None,
+            misreported: report.misreported,
+            hidden_copies: report.hidden.iter().map(cause).collect(),
             senders: report.senders.iter().map(sender).collect(),
             causes: report.causes.iter().map(cause).collect(),
             taps: report.taps.iter().map(TapJson::from).collect(),
@@ -198,7 +203,20 @@ fn sender(row: &SenderReport) -> SenderJson<'_> {
         sends: split(row.sends),
         bytes: split(row.bytes),
         copy_seconds: row.copy_time.as_secs_f64(),
-        failed: None,
+        api: match row.sender.api {
+            Api::MsgZerocopy => "msg_zerocopy",
+            Api::IoUring => "io_uring",
+        },
+        failed: row.failed.iter().map(|failed| (failed.errno.as_str(), failed.sends)).collect(),
+        failure_reasons: row
+            .failed
+            .iter()
+            .map(|failed| (failed.errno.as_str(), failed.reason.as_str()))
+            .collect(),
+        misreported: row.misreported,
+        unasked: row.unasked,
+        not_requested: row.not_requested,
+        advice: &row.advice,
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::{Look, Start};
 use crate::{
-    model::report::{CauseReport, Report, Sender, Split, Verdict},
+    model::report::{CauseReport, FailedSends, Report, Sender, Split, Verdict},
     render::{
         lines::{Emphasis, emphasize, harmless, wrap},
         words::{bytes, plural, time},
@@ -167,11 +167,15 @@ pub(super) fn summary(out: &mut dyn Write, report: &Report, look: Look) -> io::R
             "  in {}; a send counts when it carries MSG_ZEROCOPY on a socket with SO_ZEROCOPY",
             time(report.duration)
         )?;
-    } else {
+    }
+    if !report.senders.is_empty() {
         senders(out, report)?;
-        for cause in &report.causes {
-            describe(out, cause, look)?;
-        }
+    }
+    for cause in &report.causes {
+        describe(out, cause, look)?;
+    }
+    for cause in &report.hidden {
+        hidden(out, cause, look)?;
     }
     footnotes(out, report)
 }
@@ -205,6 +209,18 @@ fn senders(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         if !place.is_empty() {
             writeln!(out, "  {}", place.join(", "))?;
         }
+        for failed in &row.failed {
+            let FailedSends { errno, sends, reason } = failed;
+            let colon = if reason.is_empty() { "" } else { ": " };
+            write!(
+                out,
+                "{}",
+                wrap("  ", &format!("{} failed with {errno}{colon}{reason}", plural(*sends, "send")))
+            )?;
+        }
+        for advice in &row.advice {
+            write!(out, "{}", wrap("  ", advice))?;
+        }
     }
     Ok(())
 }
@@ -226,6 +242,23 @@ fn describe(out: &mut dyn Write, cause: &CauseReport, look: Look) -> io::Result<
         emphasize(&title, Emphasis::Heading, look.color),
         time(cause.copy_time)
     )?;
+    explain(out, cause, look)
+}
+
+/// A cause that the kernel does not own up to.
+fn hidden(out: &mut dyn Write, cause: &CauseReport, look: Look) -> io::Result<()> {
+    let title = format!("hidden copies, {}{}", cause.cause, on_device(cause));
+    writeln!(
+        out,
+        "\n{}: {} of {} reported zc=y and copied all the same, at least in part",
+        emphasize(&title, Emphasis::Heading, look.color),
+        plural(cause.sends, "send"),
+        who(&cause.sender),
+    )?;
+    explain(out, cause, look)
+}
+
+fn explain(out: &mut dyn Write, cause: &CauseReport, look: Look) -> io::Result<()> {
     write!(out, "{}", wrap("  ", &harmless(&cause.explanation)))?;
     for (index, remedy) in cause.remedies.iter().enumerate() {
         let lead = if index == 0 { "  cure: " } else { "    or: " };

@@ -1,0 +1,64 @@
+//! Data is copied, and the kernel reports zero copy all the same.
+//!
+//! - `skb_segment()` cuts a large packet into pieces for a device, or a caller, without scatter-gather: it copies
+//!   into new packets and frees the old one as if it had been sent.
+//! - `skb_pp_cow_data()` (6.7 and later), and `veth_xdp_rcv_skb()` by itself before, copy for an XDP program.
+
+use aya_ebpf::{
+    macros::{fentry, kprobe},
+    programs::{FEntryContext, ProbeContext, tracing::StackIdContext},
+};
+use zcdiag_wire::SiteKind;
+
+use crate::{
+    read::{Addr, field},
+    site, skb, uarg,
+};
+
+#[inline(always)]
+fn on_copy(ctx: &impl StackIdContext, skb: Addr) -> Option<()> {
+    let record = uarg::record(skb::uarg(skb)?)?;
+    if record.hidden.kind == SiteKind::NONE {
+        record.hidden = site::by_stack(ctx, skb);
+    }
+    Some(())
+}
+
+#[inline(always)]
+fn on_segment(ctx: &impl StackIdContext, skb: Addr, features: u64) -> Option<()> {
+    if features & skb::SCATTER_GATHER != 0 {
+        return None;
+    }
+    on_copy(ctx, skb)
+}
+
+/// `skb` is the address of the packet's address.
+#[inline(always)]
+fn on_cow(ctx: &impl StackIdContext, skb: Addr) -> Option<()> {
+    on_copy(ctx, field(skb, 0)?)
+}
+
+#[fentry]
+fn segment_fentry(ctx: FEntryContext) -> Option<()> {
+    on_segment(&ctx, ctx.arg(0), ctx.arg(1))
+}
+
+#[kprobe]
+fn segment_kprobe(ctx: ProbeContext) -> Option<()> {
+    on_segment(&ctx, ctx.arg(0)?, ctx.arg(1)?)
+}
+
+#[fentry]
+fn cow_fentry(ctx: FEntryContext) -> Option<()> {
+    on_cow(&ctx, ctx.arg(1))
+}
+
+#[kprobe]
+fn cow_kprobe(ctx: ProbeContext) -> Option<()> {
+    on_cow(&ctx, ctx.arg(1)?)
+}
+
+#[kprobe]
+fn veth_xdp_kprobe(ctx: ProbeContext) -> Option<()> {
+    on_copy(&ctx, ctx.arg(1)?)
+}

@@ -1,0 +1,90 @@
+//! What is read from a socket (`struct sock`).
+
+use crate::{
+    facts::offset,
+    read::{Addr, field},
+};
+
+/// The device of the route that a connected socket has cached, or 0.
+#[inline(always)]
+pub(crate) fn route_dev(sk: Addr) -> Addr {
+    let dst = field(sk, offset!(sock_dst)).filter(|dst: &Addr| *dst != 0);
+    dst.and_then(|dst| field(dst, offset!(dst_dev))).unwrap_or(0)
+}
+
+/// Whether the cached route of a connected socket leads through an IPsec policy.
+#[inline(always)]
+pub(crate) fn route_encrypts(sk: Addr) -> bool {
+    let dst = field(sk, offset!(sock_dst)).filter(|dst: &Addr| *dst != 0);
+    dst.and_then(|dst| field(dst, offset!(dst_xfrm))).is_some_and(|xfrm: Addr| xfrm != 0)
+}
+
+/// Whether a UDP socket is in the middle of a datagram that is not for GSO.
+///
+/// A datagram that one send call makes alone never gets that far: `udp_sendmsg()` sets `pending` only where more
+/// may be appended.
+#[inline(always)]
+pub(crate) fn is_corked(sk: Addr) -> bool {
+    field(sk, offset!(udp_pending)).is_some_and(|pending: u32| pending != 0)
+        && field(sk, offset!(cork_gso_size)).is_some_and(|size: u16| size == 0)
+}
+
+/// Whether the application has set `SO_ZEROCOPY`.
+#[inline(always)]
+pub(crate) fn allows_zerocopy(sk: Addr) -> Option<bool> {
+    let flags: u64 = field(sk, offset!(sock_flags))?;
+    Some(flags >> offset!(sock_zerocopy_flag) & 1 != 0)
+}
+
+/// Bytes of option memory in use.
+#[inline(always)]
+pub(crate) fn omem(sk: Addr) -> u32 {
+    field(sk, offset!(sock_omem)).unwrap_or(0)
+}
+
+/// Messages in the error queue.
+#[inline(always)]
+pub(crate) fn unread(sk: Addr) -> u32 {
+    let queue = sk + u64::from(offset!(sock_error_queue));
+    field(queue, offset!(queue_len)).unwrap_or(0)
+}
+
+/// `SO_EE_ORIGIN_ZEROCOPY` of `linux/errqueue.h`.
+const ORIGIN_ZEROCOPY: u8 = 5;
+/// `SO_EE_CODE_ZEROCOPY_COPIED`
+const CODE_COPIED: u8 = 1;
+
+/// The start of `struct sock_extended_err`, `linux/errqueue.h`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct ExtendedError {
+    errno: u32,
+    origin: u8,
+    kind: u8,
+    code: u8,
+    pad: u8,
+    info: u32,
+    data: u32,
+}
+
+/// Whether a notification for ids from `id` on would now be joined to one that tells `copied` wrong.
+///
+/// `__msg_zerocopy_callback()` extends the last message of the error queue if that ends where this one begins
+/// (`skb_zerocopy_notify_extend()`), and leaves its code as it is.
+#[inline(always)]
+pub(crate) fn tells_wrong(sk: Addr, id: u32, copied: bool) -> bool {
+    if offset!(sock_error_queue) == zcdiag_wire::MISSING {
+        return false;
+    }
+    let queue = sk + u64::from(offset!(sock_error_queue));
+    let Some(last) = field(queue, offset!(queue_prev)).filter(|last: &Addr| *last != queue && *last != 0)
+    else {
+        return false;
+    };
+    let control = last + u64::from(offset!(skb_cb));
+    field(control, offset!(exterr_ee)).is_some_and(|error: ExtendedError| {
+        error.origin == ORIGIN_ZEROCOPY
+            && error.data.wrapping_add(1) == id
+            && (error.code & CODE_COPIED != 0) != copied
+    })
+}

@@ -1,0 +1,70 @@
+//! Why a send call copied by itself.
+//!
+//! `__ip_append_data()`, `__ip6_append_data()`, `tcp_sendmsg_locked()` and the vsock transports clear the zerocopy
+//! bit of the uarg when they see that the way out cannot do it, and copy. Nothing is called then that could be
+//! hooked without a cost for every other packet; but the packet that carries the uarg still shows why, when it is
+//! freed.
+
+use zcdiag_wire::{SiteKind, Uarg, UargFlags};
+
+use crate::{
+    read::Addr,
+    sender::{TCP, UDP},
+    site, skb, sock, uarg,
+};
+
+/// Bytes of the smallest IP header, and of UDP's.
+const IP_HEADER: u32 = 20;
+const UDP_HEADER: u32 = 8;
+
+/// Notes that the send call has copied; `skb` is the packet that lets go of `uarg`, 0 if there is none.
+#[inline(never)]
+pub(crate) fn note(record: &mut Uarg, uarg: Addr, skb: Addr) {
+    let (kind, dev) = match record.sender.protocol {
+        // The packet has none of it; the connection knows its way.
+        TCP => (SiteKind::UPFRONT, uarg::sock(uarg).map_or(0, sock::route_dev)),
+        UDP => reason(record, skb),
+        _ => (SiteKind::UPFRONT, 0),
+    };
+    record.settled = 1;
+    record.site = site::without_stack(kind, dev);
+}
+
+/// In the order in which the kernel would come to it, but for the MTU: what the packet shows of that is less
+/// certain where the device cannot do it either.
+#[inline(always)]
+fn reason(record: &Uarg, skb: Addr) -> (u32, Addr) {
+    let dev = if skb == 0 { 0 } else { skb::dev(skb) };
+    if record.flags & UargFlags::CORKED != 0 {
+        return (SiteKind::UPFRONT_CORK, dev);
+    }
+    if dev == 0 {
+        return (SiteKind::UPFRONT, 0);
+    }
+    if skb::is_encrypted(skb) {
+        return (SiteKind::UPFRONT_IPSEC, dev);
+    }
+    if skb::can_gather_and_sum(dev) && skb::len(skb) < record.size + IP_HEADER {
+        return (SiteKind::UPFRONT_FRAG, dev);
+    }
+    // Where this device can do it, the route's is one above it.
+    (SiteKind::UPFRONT_DEV, dev)
+}
+
+/// The same for a send of io_uring, of which no packet tells: the socket does, if it is connected.
+#[inline(always)]
+pub(crate) fn note_unless_seen(record: &mut Uarg, sk: Addr) {
+    if record.settled != 0 || record.flags & UargFlags::USED != 0 {
+        return;
+    }
+    let dev = sock::route_dev(sk);
+    let kind = match record.sender.protocol {
+        UDP if sock::is_corked(sk) => SiteKind::UPFRONT_CORK,
+        UDP if dev != 0 && sock::route_encrypts(sk) => SiteKind::UPFRONT_IPSEC,
+        UDP if dev != 0 && !skb::can_gather_and_sum(dev) => SiteKind::UPFRONT_DEV,
+        UDP if dev != 0 && record.size + UDP_HEADER + IP_HEADER > skb::mtu(dev) => SiteKind::UPFRONT_FRAG,
+        _ => SiteKind::UPFRONT,
+    };
+    record.settled = 1;
+    record.site = site::without_stack(kind, dev);
+}

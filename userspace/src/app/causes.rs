@@ -1,0 +1,47 @@
+//! `zcdiag causes`: the manual of causes.
+
+use std::io::Write;
+
+use super::outcome::{Failure, code};
+use crate::{
+    diagnose::causes::CAUSES,
+    render::causes::{write_json, write_list, write_manual},
+};
+
+/// Which causes, and how to tell of them.
+#[derive(Debug, Clone)]
+pub struct CausesOptions {
+    /// Only these, in full; a list of all if empty.
+    pub names: Vec<String>,
+    /// JSON instead of text.
+    pub json: bool,
+    /// Use colour in text.
+    pub color: bool,
+}
+
+/// Writes the manual.
+///
+/// # Errors
+/// If there is no cause of a name, or the output cannot be written.
+pub fn run(options: &CausesOptions, out: &mut dyn Write) -> Result<u8, Failure> {
+    let find = |name: &String| {
+        CAUSES.iter().find(|cause| cause.name == *name).copied().ok_or_else(|| {
+            Failure::new(format!("there is no cause '{name}'"), "`zcdiag causes` lists the names")
+        })
+    };
+    let chosen = options.names.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+    let causes = if chosen.is_empty() { CAUSES } else { &chosen };
+    let written = if options.json {
+        write_json(causes, out)
+    } else if chosen.is_empty() {
+        write_list(causes, options.color, out)
+    } else {
+        write_manual(causes, options.color, out)
+    };
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(format!("cannot write to standard output: {error}"), ""))
+        }
+        _ => Ok(code::OK),
+    }
+}

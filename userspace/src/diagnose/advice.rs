@@ -1,0 +1,60 @@
+//! What to tell a sender besides the causes.
+
+use crate::model::report::{Api, SenderReport};
+
+/// Sends from which on zero copy pays, in bytes: "generally only effective at writes over around 10 KB"
+/// (`Documentation/networking/msg_zerocopy.rst`).
+const WORTH_IT: u64 = 10 * 1024;
+/// With fewer sends nothing is said about what a program does in general.
+const ENOUGH: u64 = 10;
+
+/// Sentences about what one sender does.
+pub(super) fn advice(row: &SenderReport) -> Vec<String> {
+    let mut advice = Vec::new();
+    let (sends, bytes) = (row.sends.total(), row.bytes.total());
+    if row.sends.zerocopied == 0 && row.sends.copied >= ENOUGH {
+        advice.push(
+            "every send was copied: until the cause is cured, sending without zero copy costs less, for the pages need not \
+             be pinned"
+                .to_owned(),
+        );
+    } else if sends >= ENOUGH && bytes / sends < WORTH_IT {
+        advice.push(format!(
+            "sends of {} bytes on average gain nothing from zero copy, which pays from about 10 KB on (the kernel's \
+             Documentation/networking/msg_zerocopy.rst)",
+            bytes / sends
+        ));
+    }
+    if row.sends.zerocopied > 0 && row.sends.copied > 0 {
+        advice.push(
+            "zc=y and zc=n take turns: notifications of different codes cannot be joined, so the error queue grows; read it \
+             often"
+                .to_owned(),
+        );
+    }
+    if row.misreported > 0 {
+        advice.push(format!(
+            "of {} the error queue tells the wrong code, for notifications left there are joined and the first one's code \
+             speaks for all: read it after every send to know",
+            sends_of(row.misreported)
+        ));
+    }
+    if row.sender.api == Api::IoUring && row.unasked > 0 {
+        advice.push(format!(
+            "the program does not ask how {} went: IORING_SEND_ZC_REPORT_USAGE makes the kernel tell",
+            sends_of(row.unasked)
+        ));
+    }
+    if row.not_requested > 0 {
+        advice.push(format!(
+            "not_requested: {} with MSG_ZEROCOPY on sockets without SO_ZEROCOPY were plain copies without a notification: \
+             set SO_ZEROCOPY",
+            sends_of(row.not_requested)
+        ));
+    }
+    advice
+}
+
+fn sends_of(count: u64) -> String {
+    if count == 1 { "1 send".to_owned() } else { format!("{count} sends") }
+}

@@ -1,0 +1,40 @@
+//! `mcast_loop`: the packet was looped back to a member of its multicast group on this machine.
+
+use zcdiag_wire::SiteKind;
+
+use super::{Blame, Cause, Evidence, Example, Explanation, Remedies};
+
+/// The cause.
+pub(super) const CAUSE: Cause = Cause {
+    name: "mcast_loop",
+    summary: "a member of the multicast group is on this machine",
+    meaning: "A socket of this machine is a member of the multicast group that is sent to, so the \
+         kernel loops a clone of each packet back (dev_loopback_xmit()) and copies it there. \
+         The device itself still sends the application's pages: the copy is extra work.",
+    by_hand: &["`ip maddr show dev DEV` lists the groups that this machine has joined"],
+    examples: &[
+        Example {
+            kind: SiteKind::RX_LOOPED,
+            ..Example::on_stack(&["skb_copy_ubufs", "__netif_receive_skb_core.constprop.0"])
+        },
+        Example {
+            kind: SiteKind::RX_LOOPED,
+            ..Example::on_stack(&["skb_copy_ubufs", "ip_local_deliver_finish", "ip_local_deliver"])
+        },
+    ],
+    blames: Blame::Nobody,
+    recognises,
+    explanation: Explanation::Fixed(
+        "A program of this machine is a member of the multicast group, so each packet is looped \
+         back on {device} and copied for it; the device itself still sent the application's \
+         pages.",
+    ),
+    remedies: Remedies::Fixed(&[
+        "turn IP_MULTICAST_LOOP (IPV6_MULTICAST_LOOP) off on the sending socket",
+        "leave the group on this machine",
+    ]),
+};
+
+fn recognises(evidence: &Evidence<'_>) -> bool {
+    evidence.kind == SiteKind::RX_LOOPED && evidence.is_receive_copy()
+}

@@ -1,0 +1,28 @@
+//! `upfront_dev`: the route's device lacks an offload that UDP needs.
+
+use zcdiag_wire::SiteKind;
+
+use super::{Blame, Cause, Evidence, Example, Explanation, Remedies, TURN_ON_OFFLOADS, UDP};
+
+/// The cause.
+pub(super) const CAUSE: Cause = Cause {
+    name: "upfront_dev",
+    summary: "the route's device lacks scatter-gather or checksum offload",
+    meaning: "UDP looks at the device of the route before it builds a packet: without \
+         scatter-gather, or without checksum offload, the send call copies. A vlan or bond may \
+         lack them although the device below it has them (empty vlan_features, one poor slave).",
+    by_hand: &["`ethtool -k DEV | grep -e scatter-gather -e tx-checksumming` on the route's device, \
+         that is the upper one of a vlan or bond"],
+    examples: &[Example::upfront(SiteKind::UPFRONT_DEV, UDP)],
+    blames: Blame::Nobody,
+    recognises,
+    explanation: Explanation::Fixed(
+        "The datagram left through {device}; it, or the route's device above it (a vlan or \
+         bond), lacks scatter-gather or checksum offload, so the send call copied.",
+    ),
+    remedies: Remedies::Fixed(&[TURN_ON_OFFLOADS, "use a device or driver with these offloads"]),
+};
+
+fn recognises(evidence: &Evidence<'_>) -> bool {
+    evidence.is_upfront(SiteKind::UPFRONT_DEV)
+}

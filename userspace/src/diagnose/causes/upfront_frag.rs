@@ -1,0 +1,30 @@
+//! `upfront_frag`: a datagram that is larger than its route's MTU.
+
+use zcdiag_wire::SiteKind;
+
+use super::{Blame, Cause, Evidence, Example, Explanation, Remedies, UDP};
+
+/// The cause.
+pub(super) const CAUSE: Cause = Cause {
+    name: "upfront_frag",
+    summary: "the datagram is larger than the MTU",
+    meaning: "A UDP datagram that is larger than the MTU of its route is to be sent in IP fragments, \
+         and those are built by copying: __ip_append_data() clears the zerocopy bit before \
+         there is a packet.",
+    by_hand: &["compare the size of the sends with `ip route get ADDRESS` (mtu) and `ip link show DEV`"],
+    examples: &[Example::upfront(SiteKind::UPFRONT_FRAG, UDP)],
+    blames: Blame::Nobody,
+    recognises,
+    explanation: Explanation::Fixed(
+        "The datagram is larger than the path's MTU and left through {device} in fragments, \
+         which the send call built by copying.",
+    ),
+    remedies: Remedies::Fixed(&[
+        "send datagrams that fit the MTU, or larger ones with UDP GSO (UDP_SEGMENT)",
+        "raise the MTU, where all of the path can",
+    ]),
+};
+
+fn recognises(evidence: &Evidence<'_>) -> bool {
+    evidence.is_upfront(SiteKind::UPFRONT_FRAG)
+}

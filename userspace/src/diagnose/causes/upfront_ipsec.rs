@@ -1,0 +1,29 @@
+//! `upfront_ipsec`: UDP through an IPsec policy.
+
+use zcdiag_wire::SiteKind;
+
+use super::{Blame, Cause, Evidence, Example, Explanation, Remedies, UDP};
+
+/// The cause.
+pub(super) const CAUSE: Cause = Cause {
+    name: "upfront_ipsec",
+    summary: "it is to be encrypted in software (IPsec)",
+    meaning: "UDP knows when its route leads through an xfrm policy, and copies in the send call \
+         unless the device computes the checksums of encrypted packets.",
+    by_hand: &["`ip xfrm policy`", "`ethtool -k DEV | grep esp` shows whether a device could do it"],
+    examples: &[Example::upfront(SiteKind::UPFRONT_IPSEC, UDP)],
+    blames: Blame::Nobody,
+    recognises,
+    explanation: Explanation::Fixed(
+        "The datagram takes an IPsec tunnel or transport that encrypts in software, so the send \
+         call copied its data.",
+    ),
+    remedies: Remedies::Fixed(&[
+        "use a device with ESP checksum offload (`ethtool -k DEV` shows esp-tx-csum-hw-offload)",
+        "leave MSG_ZEROCOPY out on this path",
+    ]),
+};
+
+fn recognises(evidence: &Evidence<'_>) -> bool {
+    evidence.is_upfront(SiteKind::UPFRONT_IPSEC)
+}

@@ -1,0 +1,103 @@
+//! Why zerocopy sends failed, in words.
+
+use zcdiag_wire::Failure;
+
+use crate::model::report::FailedSends;
+
+/// Bytes of option memory that one notification takes, at the least: `SKB_TRUESIZE(0)` of `include/linux/skbuff.h`.
+const NOTIFICATION: u32 = 512;
+
+/// What failed, why, and what helps; `optmem_max` as it is now.
+pub(super) fn explain(errno: u32, failure: &Failure, optmem_max: Option<u32>) -> FailedSends {
+    let errno = i32::try_from(errno).unwrap_or(0);
+    let reason = match errno {
+        libc::ENOBUFS => no_buffers(failure, optmem_max),
+        libc::ENOMEM => "the kernel may not pin more memory for this user, or has no room for another notification: raise \
+                         `ulimit -l` (RLIMIT_MEMLOCK), and read notifications"
+            .to_owned(),
+        libc::EMSGSIZE => "the datagram is too large, or its buffers touch more pages than a packet can hold (17): send \
+                           from fewer or larger, aligned buffers"
+            .to_owned(),
+        libc::EOPNOTSUPP => "this socket cannot: kernel TLS, a vsock transport without zero copy, or a protocol that \
+                             io_uring does not know: send without MSG_ZEROCOPY"
+            .to_owned(),
+        libc::EIO => "UDP GSO needs checksum offload of the route's device, and takes no IPsec: `ethtool -K DEV tx on`"
+            .to_owned(),
+        libc::EFAULT => "the buffer cannot be read: its address or length is wrong".to_owned(),
+        _ => String::new(),
+    };
+    FailedSends { errno: name(errno), sends: failure.sends, reason }
+}
+
+/// Two limits give this error; which, the socket showed.
+fn no_buffers(failure: &Failure, optmem_max: Option<u32>) -> String {
+    let Failure { omem, unread, .. } = *failure;
+    let limit = optmem_max
+        .map_or_else(|| "net.core.optmem_max".to_owned(), |max| format!("net.core.optmem_max = {max}"));
+    match optmem_max {
+        Some(max) if omem.saturating_add(NOTIFICATION) < max => {
+            format!(
+                "the user's limit of pinned memory (RLIMIT_MEMLOCK): notifications held {omem} bytes, within {limit}; raise \
+                 `ulimit -l`, send less at a time, or give the program CAP_IPC_LOCK"
+            )
+        }
+        _ if unread > 0 => format!(
+            "{unread} notifications lie unread in the error queue and hold {omem} bytes ({limit}): read it after every few \
+             sends, not only when sending blocks"
+        ),
+        _ => format!(
+            "too many sends in flight: their notifications hold {omem} bytes ({limit}); wait for notifications, or raise \
+             the limit with `sysctl -w`"
+        ),
+    }
+}
+
+/// The name of an error number, as the manual has it.
+fn name(errno: i32) -> String {
+    let name = match errno {
+        libc::ENOBUFS => "ENOBUFS",
+        libc::ENOMEM => "ENOMEM",
+        libc::EMSGSIZE => "EMSGSIZE",
+        libc::EOPNOTSUPP => "EOPNOTSUPP",
+        libc::EIO => "EIO",
+        libc::EFAULT => "EFAULT",
+        libc::EINVAL => "EINVAL",
+        libc::EPIPE => "EPIPE",
+        libc::ECONNRESET => "ECONNRESET",
+        libc::ECONNREFUSED => "ECONNREFUSED",
+        libc::EHOSTUNREACH => "EHOSTUNREACH",
+        libc::ENETUNREACH => "ENETUNREACH",
+        libc::EPERM => "EPERM",
+        libc::EACCES => "EACCES",
+        libc::ENOTCONN => "ENOTCONN",
+        libc::EDESTADDRREQ => "EDESTADDRREQ",
+        libc::ETIMEDOUT => "ETIMEDOUT",
+        other => return format!("errno {other}"),
+    };
+    name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_that_was_met_is_named() {
+        let reason = |omem, unread, max| {
+            explain(libc::ENOBUFS.unsigned_abs(), &Failure { sends: 1, omem, unread }, max).reason
+        };
+        assert!(reason(2_000, 0, Some(20_480)).contains("RLIMIT_MEMLOCK"));
+        assert!(reason(20_200, 0, Some(20_480)).starts_with("too many sends in flight"));
+        assert!(reason(20_200, 9, Some(20_480)).starts_with("9 notifications lie unread"));
+        assert!(
+            reason(20_200, 9, None).starts_with("9 notifications lie unread"),
+            "no limit to compare with"
+        );
+    }
+
+    #[test]
+    fn errors_have_their_names() {
+        let name = |errno: i32| explain(errno.unsigned_abs(), &Failure::default(), None).errno;
+        assert_eq!((name(libc::EMSGSIZE), name(libc::EXDEV)), ("EMSGSIZE".to_owned(), "errno 18".to_owned()));
+    }
+}

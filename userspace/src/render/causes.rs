@@ -1,0 +1,101 @@
+//! The manual of causes, as text or JSON.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::lines::{Emphasis, emphasize, wrap};
+use crate::diagnose::causes::Cause;
+
+/// One line for each cause.
+///
+/// # Errors
+/// If the output cannot be written.
+pub fn write_list(causes: &[&Cause], color: bool, out: &mut dyn Write) -> io::Result<()> {
+    let width = causes.iter().map(|cause| cause.name.len()).max().unwrap_or(0);
+    for cause in causes {
+        let name = format!("{:<width$}", cause.name);
+        writeln!(out, "{}  {}", emphasize(&name, Emphasis::Heading, color), cause.summary)?;
+    }
+    writeln!(out, "\n`zcdiag causes NAME` explains one of them.")
+}
+
+/// Each cause in full.
+///
+/// # Errors
+/// If the output cannot be written.
+pub fn write_manual(causes: &[&Cause], color: bool, out: &mut dyn Write) -> io::Result<()> {
+    for (index, cause) in causes.iter().enumerate() {
+        if index > 0 {
+            writeln!(out)?;
+        }
+        let title = format!("{}: {}", cause.name, cause.summary);
+        writeln!(out, "{}", emphasize(&title, Emphasis::Heading, color))?;
+        write!(out, "{}", wrap("  ", cause.meaning))?;
+        for (lead, lines) in [("  by hand: ", cause.by_hand), ("  cure: ", cause.general_remedies())] {
+            for (index, line) in lines.iter().enumerate() {
+                let lead = if index == 0 { lead.to_owned() } else { format!("{:>1$}", "or: ", lead.len()) };
+                write!(out, "{}", wrap(&lead, line))?;
+            }
+        }
+        for stack in stacks(cause) {
+            write!(out, "{}", wrap("  stack: ", &stack))?;
+        }
+    }
+    Ok(())
+}
+
+fn stacks(cause: &Cause) -> Vec<String> {
+    let stacks = cause.examples.iter().filter(|example| !example.stack.is_empty());
+    stacks.map(|example| example.stack.join(" < ")).collect()
+}
+
+#[derive(Serialize)]
+struct CauseJson {
+    cause: &'static str,
+    summary: &'static str,
+    meaning: &'static str,
+    by_hand: &'static [&'static str],
+    remedies: &'static [&'static str],
+    stacks: Vec<String>,
+}
+
+/// All of it as one JSON object.
+///
+/// # Errors
+/// If the output cannot be written.
+pub fn write_json(causes: &[&Cause], out: &mut dyn Write) -> io::Result<()> {
+    let causes: Vec<CauseJson> = causes
+        .iter()
+        .map(|cause| CauseJson {
+            cause: cause.name,
+            summary: cause.summary,
+            meaning: cause.meaning,
+            by_hand: cause.by_hand,
+            remedies: cause.general_remedies(),
+            stacks: stacks(cause),
+        })
+        .collect();
+    serde_json::to_writer_pretty(&mut *out, &serde_json::json!({ "schema": 1, "causes": causes }))?;
+    writeln!(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::causes::CAUSES;
+
+    #[test]
+    fn the_manual_has_a_meaning_a_way_to_see_it_and_a_cure_for_every_cause() {
+        for cause in CAUSES {
+            let mut out = Vec::new();
+            write_manual(&[cause], false, &mut out).expect("write to memory");
+            let text = String::from_utf8(out).expect("UTF-8");
+            assert!(text.starts_with(&format!("{}: {}\n", cause.name, cause.summary)), "{text}");
+            for part in ["  by hand: ", "  cure: "] {
+                assert!(text.contains(part), "{text}");
+            }
+            assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        }
+    }
+}
