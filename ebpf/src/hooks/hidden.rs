@@ -48,11 +48,6 @@ fn segment_kprobe(ctx: ProbeContext) -> Option<()> {
     on_segment(&ctx, ctx.arg(0)?, ctx.arg(1)?)
 }
 
-#[fentry]
-fn cow_fentry(ctx: FEntryContext) -> Option<()> {
-    on_cow(&ctx, ctx.arg(1))
-}
-
 #[kprobe]
 fn cow_kprobe(ctx: ProbeContext) -> Option<()> {
     on_cow(&ctx, ctx.arg(1)?)

@@ -90,7 +90,8 @@ const fn doors(trampoline: &'static str, probe: &'static str) -> Doors {
     Doors { trampoline: Some(trampoline), probe: Some(probe) }
 }
 
-/// For a handler that can do without the function's arguments, or needs more than those.
+/// For a handler that needs what a trampoline does not give: registers, or an argument that is a pointer to a
+/// pointer.
 const fn probe_only(probe: &'static str) -> Doors {
     Doors { trampoline: None, probe: Some(probe) }
 }
@@ -238,7 +239,7 @@ pub const HOOKS: &[Hook] = &[
     Hook {
         role: Role::Hidden,
         functions: &["skb_pp_cow_data"],
-        entry: Some(doors("cow_fentry", "cow_kprobe")),
+        entry: Some(probe_only("cow_kprobe")),
         need: Need::WhereThere(HIDDEN),
         ..HOOK
     },

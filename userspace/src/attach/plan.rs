@@ -177,7 +177,7 @@ fn step(offer: &Offer<'_>, hook: &Hook, doors: Doors, target: Target, exit: bool
     match (doors.trampoline, target.parameters, offer.no_trampolines) {
         (_, _, Some(why)) => probed(why),
         (None, ..) if hook.module.is_some() => probed("in a module"),
-        (None, ..) => probed("its handler looks at the caller's registers"),
+        (None, ..) => probed("its handler needs more than a trampoline gives"),
         (Some(_), None, None) => probed("not in the kernel's BTF, but it has a symbol"),
         (Some(_), Some(_), None) if may_miss && doors.probe.is_some() => {
             probed("this kernel is preemptible, and a trampoline would miss events")
