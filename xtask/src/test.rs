@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every check there is, on the host and on each guest kernel, with one summary.
 
 mod summary;
+mod table;
 mod tally;
 mod targets;
 
@@ -12,13 +13,18 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum as _};
 
 use self::summary::{Outcome, Row, Summary};
+use self::table::Table;
 use self::tally::{Reader, Tally};
 use crate::project::Project;
 use crate::setup::{self, Purpose};
 use crate::vm::{self, Kernel, Stream, VmOptions};
 
-/// The package and the test binary that is made for guests.
-const GUEST_TESTS: (&str, &str) = ("zcdiag", "guest");
+/// The package with the tests that are made for guests.
+const GUEST_PACKAGE: &str = "zcdiag";
+/// The test target that runs in guests only.
+const GUEST_TESTS: &str = "guest";
+/// The test target of what the kernel does: on the host it only compares README.md.
+const SCENARIOS: &str = "scenarios";
 /// Compiled for another machine, by the build script of the program.
 const KERNEL_SIDE: &str = "zcdiag-ebpf";
 /// Kernels on which tests of more than one processor are run again with two of them: one before and one
@@ -26,6 +32,8 @@ const KERNEL_SIDE: &str = "zcdiag-ebpf";
 const TWO_CPUS: [Kernel; 2] = [Kernel::V6_1, Kernel::Newest];
 /// What the names of such tests contain.
 const CPU_TESTS: &str = "cpus";
+/// For all tests of a guest, emulated on a busy machine.
+const TIMEOUT: Duration = Duration::from_mins(30);
 /// With fewer kernels than this, a run says too little about the differences between them.
 const FEWEST_KERNELS: usize = 3;
 
@@ -38,7 +46,13 @@ pub(crate) struct Options {
     /// Leave the guests out
     #[arg(long)]
     host_only: bool,
-    /// Run nothing but the guest tests whose names contain one of these
+    /// Run nothing but the scenarios: what the kernels do, in a table
+    #[arg(long, conflicts_with = "host_only")]
+    scenarios: bool,
+    /// Write the table into README.md
+    #[arg(long, requires = "scenarios", conflicts_with_all = ["kernel", "filter"])]
+    write_table: bool,
+    /// Run nothing but the guest tests and scenarios whose names contain one of these
     #[arg(conflicts_with = "host_only")]
     filter: Vec<String>,
 }
@@ -49,7 +63,7 @@ pub(crate) fn command(options: &Options) -> Result<ExitCode> {
     let mut summary = Summary::default();
     step(&mut summary, "set-up", || set_up(&project, options));
     if !summary.failed() {
-        if options.filter.is_empty() {
+        if options.filter.is_empty() && !options.scenarios {
             on_host(&project, &mut summary)?;
         }
         if !options.host_only {
@@ -85,7 +99,7 @@ fn on_host(project: &Project, summary: &mut Summary) -> Result<()> {
         tests(cargo.args(["--", "-D", "warnings"]))
     });
     let others = targets::all()?.into_iter().map(|(_, target)| target);
-    let others = others.filter(|target| target != GUEST_TESTS.1).flat_map(|target| ["--test".into(), target]);
+    let others = others.filter(|target| target != GUEST_TESTS).flat_map(|target| ["--test".into(), target]);
     step(summary, "unit tests", || {
         let mut cargo = project.cargo();
         tests(cargo.arg("test").args(host).args(["--no-fail-fast", "--lib", "--bins"]).args(others))
@@ -95,46 +109,54 @@ fn on_host(project: &Project, summary: &mut Summary) -> Result<()> {
 }
 
 fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Result<()> {
-    let (package, target) = GUEST_TESTS;
-    if !targets::all()?.contains(&(package.into(), target.into())) {
-        println!("\nno guests: {package} has no test target {target}");
-        return Ok(());
-    }
-    let mut binary = None;
+    let wanted: &[&str] = if options.scenarios { &[SCENARIOS] } else { &[GUEST_TESTS, SCENARIOS] };
+    let mut binaries = Vec::new();
     step(summary, "guest tests' build", || {
-        binary = Some(targets::build(project, package, target)?);
+        for target in wanted {
+            binaries.push(targets::build(project, GUEST_PACKAGE, target)?);
+        }
         Ok(Tally::default())
     });
-    let Some(binary) = binary else { return Ok(()) };
+    if binaries.len() < wanted.len() {
+        return Ok(());
+    }
+    let mut table = Table::default();
     let all = options.kernel.is_empty();
     let kernels = if all { Kernel::value_variants() } else { &options.kernel };
     let filter = options.filter.as_slice();
-    let one_cpu = |&&kernel: &&Kernel| in_guest(project, kernel, 1, &binary, filter, summary);
+    let one_cpu = |&&kernel: &&Kernel| in_guest(project, (kernel, 1), &binaries, filter, summary, &mut table);
     let ran = kernels.iter().filter(one_cpu).count();
     let cpu_tests = [CPU_TESTS.to_owned()];
-    if filter.is_empty() || filter.iter().any(|name| name.contains(CPU_TESTS)) {
+    let of_cpus = filter.is_empty() || filter.iter().any(|name| name.contains(CPU_TESTS));
+    if of_cpus && !options.scenarios {
         for kernel in kernels.iter().filter(|kernel| TWO_CPUS.contains(kernel)) {
-            in_guest(project, *kernel, 2, &binary, &cpu_tests, summary);
+            in_guest(project, (*kernel, 2), &binaries[..1], &cpu_tests, summary, &mut table);
         }
     }
     let fewest = if all { FEWEST_KERNELS } else { kernels.len() };
     if ran < fewest {
         step(summary, "kernels", || bail!("tested on {ran} kernels, which is fewer than {fewest}"));
     }
+    if !table.is_empty() {
+        println!("\n{}", table.markdown());
+    }
+    if options.write_table && !summary.failed() {
+        table.write(project)?;
+    }
     Ok(())
 }
 
-/// Runs the tests of `binary` that `filter` takes on `kernel`; false if that kernel cannot be had.
+/// Runs the tests of `binaries` that `filter` takes, one after the other in one guest with a kernel and a number
+/// of processors; false if that kernel cannot be had. What scenarios show goes into `table`.
 fn in_guest(
     project: &Project,
-    kernel: Kernel,
-    cpus: u32,
-    binary: &str,
+    (kernel, cpus): (Kernel, u32),
+    binaries: &[String],
     filter: &[String],
     summary: &mut Summary,
+    table: &mut Table,
 ) -> bool {
-    let mut argv = vec![binary.to_owned(), "--test-threads=1".into()];
-    argv.extend_from_slice(filter);
+    let argv = ["/bin/sh".into(), "-c".into(), script(binaries, filter)];
     let cpus_word = if cpus > 1 { format!(", {cpus} CPUs") } else { String::new() };
     let name = format!("guest {}{cpus_word}", kernel.key());
     let version = match vm::kernels::get(project, kernel) {
@@ -146,13 +168,14 @@ fn in_guest(
             return false;
         }
     };
-    let mut vm = VmOptions { cpus, ..VmOptions::new(kernel) };
+    let mut vm = VmOptions { cpus, timeout: TIMEOUT, ..VmOptions::new(kernel) };
     vm.env = vec![("ZCDIAG_KERNEL".into(), kernel.key().into()), ("ZCDIAG_GUEST".into(), "1".into())];
     let row = step(summary, &name, || {
         let mut reader = Reader::default();
         let code = vm::run_with(project, &vm, &argv, &mut |stream, bytes| match stream {
             Stream::Stdout => {
                 reader.read(bytes);
+                table.read(kernel, bytes);
                 show(bytes)
             }
             Stream::Stderr => io::stderr().write_all(bytes),
@@ -161,6 +184,15 @@ fn in_guest(
     });
     row.note = format!("{version} {}", row.note).trim_end().into();
     true
+}
+
+/// The shell's words for: run all of them, and fail if one fails.
+fn script(binaries: &[String], filter: &[String]) -> String {
+    let quoted = |word: &String| format!("'{}'", word.replace('\'', "'\\''"));
+    let filter = filter.iter().map(quoted).collect::<Vec<_>>().join(" ");
+    let runs =
+        binaries.iter().map(|binary| format!("{} --test-threads=1 {filter} || status=1", quoted(binary)));
+    format!("status=0\n{}\nexit $status", runs.collect::<Vec<_>>().join("\n"))
 }
 
 /// Runs `check` as a step of its own and notes how it went.

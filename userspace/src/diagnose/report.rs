@@ -241,6 +241,8 @@ fn finish(
     duration: Duration,
 ) -> Report {
     senders.sort_by_key(|row| std::cmp::Reverse((row.sends.copied, row.sends.zerocopied)));
+    // Copies of packets without data of their own.
+    causes.retain(|row| row.sends > 0 || row.copy_bytes > 0);
     causes.sort_by_key(|row| std::cmp::Reverse((row.sends, row.copies)));
     hidden.sort_by_key(|row| std::cmp::Reverse(row.sends));
     let mut sends = Split::default();

@@ -16,4 +16,5 @@ mod socket;
 mod tapped;
 mod watch;
 mod world;
+#[allow(dead_code, reason = "shared with the scenarios")]
 mod xdp;

@@ -60,13 +60,22 @@ impl Probe {
 
     /// Waits for its end.
     pub(crate) fn finish(self) -> Sent {
+        self.answer().0
+    }
+
+    /// Waits for its end; gives also all that it wrote.
+    pub(crate) fn answer(self) -> (Sent, Value) {
         let pid = self.0.id();
         let output = self.0.wait_with_output().expect("wait for zcdiag probe");
         let json = serde_json::from_slice(&output.stdout).expect("nothing but JSON");
         let sent = Sent::of(pid, &json);
-        let expected = if sent.copied > 0 { 3 } else { 0 };
+        let expected = match (sent.copied, sent.zerocopied, json["untold"] == 0) {
+            (0, 0, _) | (0, _, false) => 4,
+            (0, _, true) => 0,
+            _ => 3,
+        };
         assert_eq!(output.status.code(), Some(expected), "{json}");
-        sent
+        (sent, json)
     }
 }
 

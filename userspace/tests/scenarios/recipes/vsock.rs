@@ -1,0 +1,26 @@
+//! A stream between virtual machines, over the loopback of this one.
+
+use crate::{
+    scenario::{
+        Expected::{Copied, Unsupported, Zerocopied},
+        Scenario, here, since,
+    },
+    world::{Daemon, Kernel, run},
+};
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "vsock",
+    what: "vsock",
+    world: |stage| {
+        run("modprobe", "vsock_loopback");
+        stage.keep(Daemon::sink("vsock:7000"));
+    },
+    sends: &[
+        here("16 kB at once", "vsock:1:7000", since(Kernel::V6_12, Unsupported, Zerocopied)),
+        here(
+            "more than a packet takes",
+            "vsock:1:7000 --size 131072",
+            since(Kernel::V6_12, Unsupported, Copied("upfront_vsock")),
+        ),
+    ],
+};

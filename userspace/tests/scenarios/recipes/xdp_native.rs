@@ -1,0 +1,20 @@
+//! An XDP program at the other end of a veth: packets are copied for it, and nobody is told.
+
+use crate::{
+    scenario::{Expected::Hidden, Scenario, always, here},
+    world::{Daemon, ifindex},
+    xdp,
+};
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "xdp_native",
+    what: "a native XDP program behind a veth",
+    world: |stage| {
+        let kept = stage.behind_veth().enter(|| (Daemon::sink("7000"), xdp::pass(ifindex("v1"))));
+        stage.keep(kept);
+    },
+    sends: &[
+        here("TCP", "10.7.0.2:7000", always(Hidden("native_xdp"))),
+        here("UDP, IPv6", "[fd07::2]:7000 --udp", always(Hidden("native_xdp"))),
+    ],
+};

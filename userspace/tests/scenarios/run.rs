@@ -1,0 +1,209 @@
+//! Running a scenario: one watch, the sends one after the other, and then the judgement on each.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::{
+    pending::{FAILED, HIDDEN, PENDING, name_today},
+    probe::{Probe, Sent},
+    scenario::{Expected, Place, Scenario, Sends},
+    stage::Stage,
+    table,
+    watch::{Report, Watch},
+    world::{ZCDIAG, in_world, kernel},
+};
+
+/// Bytes of a datagram of `zcdiag probe --udp`, where it cannot tell how many were copied.
+const DATAGRAM: u64 = 1000;
+
+/// Sends that were made, and what the sender knows of them.
+struct Made<'a> {
+    sends: &'a Sends,
+    expected: Expected,
+    /// By the sender's error queue.
+    sent: Sent,
+    /// What it wrote.
+    answer: Value,
+}
+
+/// Runs a scenario and panics if anything is not as expected.
+pub(crate) fn run(scenario: &'static Scenario) {
+    println!();
+    let followed = !PENDING.contains(&scenario.name);
+    let expected = |sends: &&Sends| sends.expected(kernel());
+    let (absent, present): (Vec<&Sends>, Vec<&Sends>) =
+        scenario.sends.iter().partition(|sends| matches!(expected(sends), Expected::Absent));
+    let show = |sends: &&Sends| {
+        if followed {
+            table::show(scenario, sends);
+        }
+    };
+    absent.iter().for_each(show);
+    if present.is_empty() {
+        return;
+    }
+    in_world(|| {
+        let mut stage = Stage::default();
+        (scenario.world)(&mut stage);
+        let (unsupported, present): (Vec<&Sends>, Vec<&Sends>) =
+            present.iter().partition(|sends| matches!(expected(sends), Expected::Unsupported));
+        for sends in &unsupported {
+            refused(sends);
+            show(sends);
+        }
+        if present.is_empty() {
+            return;
+        }
+        let watch = followed.then(|| Watch::start(&[]));
+        let made: Vec<Made<'_>> = present.iter().map(|sends| Made::make(sends, &stage)).collect();
+        let report = watch.map(Watch::stop);
+        drop(stage);
+        for made in &made {
+            println!("{}: {}", made.sends.what, made.answer);
+        }
+        made.iter().for_each(Made::judge_sender);
+        let Some(report) = report else { return };
+        report.agrees_with(&made.iter().map(Made::truth).collect::<Vec<_>>());
+        for made in &made {
+            made.judge_report(&report);
+            show(&made.sends);
+        }
+    });
+}
+
+/// Asserts that the probe says that the kernel has no such sends.
+#[track_caller]
+fn refused(sends: &Sends) {
+    let mut command = Command::new(ZCDIAG);
+    let output = command.arg("probe").args(sends.probe.split(' ')).output().expect("run zcdiag probe");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let refused = output.status.code() == Some(1) && said.contains("this kernel has no MSG_ZEROCOPY for");
+    assert!(refused, "{}: {said}", sends.what);
+}
+
+impl<'a> Made<'a> {
+    fn make(sends: &'a Sends, stage: &Stage) -> Self {
+        let (sent, answer) = match sends.from {
+            Place::Here => Probe::start(sends.probe).answer(),
+            Place::There => stage.there(|| Probe::start(sends.probe).answer()),
+        };
+        Self { sends, expected: sends.expected(kernel()), sent, answer }
+    }
+
+    /// All sends, also those that failed.
+    fn count(&self) -> u64 {
+        let failed = self.failed().as_object().into_iter().flatten();
+        let failed: u64 = failed.filter_map(|(_, count)| count.as_u64()).sum();
+        self.sent.zerocopied + self.sent.copied + self.untold() + failed
+    }
+
+    fn untold(&self) -> u64 {
+        self.answer["untold"].as_u64().expect("a number")
+    }
+
+    fn failed(&self) -> &Value {
+        &self.answer["failed"]
+    }
+
+    /// What the kernel really did, as far as the sender does not know it.
+    fn truth(&self) -> Sent {
+        match self.expected {
+            Expected::Untold(_) => {
+                let copied = self.untold();
+                Sent { copied, copied_bytes: copied * DATAGRAM, ..self.sent }
+            }
+            Expected::Misread(copied, _) => {
+                let all = self.sent.zerocopied_bytes + self.sent.copied_bytes;
+                // The copied ones are the large ones, three times as large.
+                let zerocopied = self.count() - copied;
+                let unit = all / (zerocopied + 3 * copied);
+                Sent {
+                    pid: self.sent.pid,
+                    zerocopied,
+                    copied,
+                    zerocopied_bytes: zerocopied * unit,
+                    copied_bytes: 3 * copied * unit,
+                }
+            }
+            _ => self.sent,
+        }
+    }
+
+    /// Compares what the sender knows with what is expected.
+    #[track_caller]
+    fn judge_sender(&self) {
+        let count = self.count();
+        let Sent { zerocopied, copied, .. } = self.sent;
+        let told = (zerocopied, copied);
+        let fails = |error: &str, failed: u64| *self.failed() == json!({ error: failed });
+        let as_expected = match self.expected {
+            Expected::Absent | Expected::Unsupported => false,
+            Expected::Zerocopied | Expected::Hidden(_) => told == (count, 0),
+            Expected::Copied(_) => told == (0, count),
+            Expected::PartlyHidden(..) => zerocopied + copied == count,
+            Expected::Untold(_) | Expected::NotRequested => told == (0, 0) && self.untold() == count,
+            Expected::Fails(error) => told == (0, 0) && fails(error, count),
+            Expected::Full(taken, error) => told == (taken, 0) && fails(error, count - taken),
+            Expected::Misread(..) => told == (count, 0) || told == (0, count),
+        };
+        assert!(
+            count > 0 && as_expected,
+            "{:?} expected of {}: {}",
+            self.expected,
+            self.sends.what,
+            self.answer
+        );
+    }
+
+    /// Compares what the report says with what is expected.
+    #[track_caller]
+    fn judge_report(&self, report: &Report) {
+        match self.expected {
+            Expected::Absent | Expected::Unsupported | Expected::NotRequested => (),
+            Expected::Zerocopied => self.hidden(report, 0, ""),
+            Expected::Copied(cause) | Expected::Untold(cause) | Expected::Misread(_, cause) => {
+                self.caused(report, cause);
+            }
+            Expected::Hidden(cause) => self.hidden(report, self.count(), cause),
+            Expected::PartlyHidden(cause, hidden) => {
+                if self.sent.copied > 0 {
+                    self.caused(report, cause);
+                }
+                self.hidden(report, self.sent.zerocopied, hidden);
+            }
+            Expected::Fails(error) => self.fails(report, self.count(), error),
+            Expected::Full(taken, error) => self.fails(report, self.count() - taken, error),
+        }
+    }
+
+    /// All copied sends have this cause. What was copied more than once stands under further causes, with no sends.
+    #[track_caller]
+    fn caused(&self, report: &Report, cause: &'static str) {
+        let of_sender = |found: &&Value| found["sender_pid"] == self.sent.pid && found["sends"] != 0;
+        let found: Vec<&Value> = report.list("causes").iter().filter(of_sender).collect();
+        let right = found.iter().all(|found| found["cause"] == name_today(cause));
+        assert!(!found.is_empty() && right, "{cause} expected of {}: {found:#?}", self.sends.what);
+    }
+
+    /// So many sends have failed with this error.
+    #[track_caller]
+    fn fails(&self, report: &Report, failed: u64, error: &str) {
+        if FAILED {
+            let row = report.list("senders").iter().find(|row| row["pid"] == self.sent.pid);
+            assert_eq!(row.map(|row| &row["failed"]), Some(&json!({ error: failed })), "{:#}", report.0);
+        }
+    }
+
+    /// So many sends that were reported zerocopied were copied for this cause.
+    #[track_caller]
+    fn hidden(&self, report: &Report, sends: u64, cause: &'static str) {
+        if !HIDDEN {
+            return;
+        }
+        let found = report.list("hidden_copies").iter().filter(|found| found["sender_pid"] == self.sent.pid);
+        let found: Vec<_> = found.map(|found| (found["cause"].as_str(), found["sends"].as_u64())).collect();
+        let expected = if sends == 0 { vec![] } else { vec![(Some(name_today(cause)), Some(sends))] };
+        assert_eq!(found, expected, "{:#}", report.0);
+    }
+}

@@ -1,0 +1,78 @@
+//! The table of causes and kernels: what `cargo xtask test --scenarios` collects, and what README.md has of it.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    pending::{PENDING, name_today},
+    recipes::SCENARIOS,
+    scenario::{Scenario, Sends},
+    world::{Kernel, kernel},
+};
+
+const README: &str = include_str!("../../../README.md");
+const BEGIN: &str = "<!-- table of scenarios, written by `cargo xtask test --scenarios --write-table` -->";
+const END: &str = "<!-- end of the table of scenarios -->";
+
+/// In the order of the table's columns.
+const KERNELS: [Kernel; 4] = [Kernel::V5_10, Kernel::V6_1, Kernel::V6_12, Kernel::Newest];
+
+/// Tells xtask what was seen on this kernel, which is what was expected.
+pub(crate) fn show(scenario: &Scenario, sends: &Sends) {
+    println!("scenario: {} | {}", row(scenario, sends).join(" | "), sends.expected(kernel()).cell());
+}
+
+/// What a row begins with: the cause, and of what it is an example.
+fn row(scenario: &Scenario, sends: &Sends) -> [String; 2] {
+    let cause = sends.cause().map_or("none".to_owned(), |cause| format!("`{}`", name_today(cause)));
+    let what = match (scenario.what, sends.what) {
+        ("", what) | (what, "") => what.to_owned(),
+        (world, sends) => format!("{world}: {sends}"),
+    };
+    [cause, what]
+}
+
+/// Whether README.md has the table that the scenarios' data make.
+pub(crate) fn check() -> Result<(), String> {
+    let rewrite = "run `cargo xtask test --scenarios --write-table`";
+    let table = README.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END));
+    let (table, _) = table.ok_or_else(|| format!("README.md has no table of scenarios: {rewrite}"))?;
+    let cells = |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
+    // The first two lines are the head.
+    let found: BTreeSet<Vec<String>> =
+        table.lines().filter(|line| line.starts_with('|')).skip(2).map(cells).collect();
+    let run = SCENARIOS.iter().filter(|scenario| !PENDING.contains(&scenario.name));
+    let rows = run.flat_map(|scenario| {
+        scenario.sends.iter().map(|sends| {
+            let cells = KERNELS.map(|kernel| sends.expected(kernel).cell());
+            row(scenario, sends).into_iter().chain(cells).collect::<Vec<_>>()
+        })
+    });
+    let expected: BTreeSet<Vec<String>> = rows.collect();
+    if found == expected {
+        return Ok(());
+    }
+    let (missing, extra) = (expected.difference(&found), found.difference(&expected));
+    Err(format!(
+        "the table of README.md is not that of the scenarios: {rewrite}\nmissing: {:#?}\nwrong: {:#?}",
+        missing.collect::<Vec<_>>(),
+        extra.collect::<Vec<_>>()
+    ))
+}
+
+/// Whether scenarios can be told apart by their names, and rows by what they say.
+pub(crate) fn check_names() -> Result<(), String> {
+    let mut names = BTreeSet::new();
+    let mut rows = BTreeSet::new();
+    for scenario in SCENARIOS {
+        if !names.insert(scenario.name) {
+            return Err(format!("two scenarios {}", scenario.name));
+        }
+        for sends in scenario.sends {
+            let row = row(scenario, sends);
+            if !rows.insert(row.clone()) {
+                return Err(format!("two rows {row:?}"));
+            }
+        }
+    }
+    Ok(())
+}
