@@ -1,7 +1,8 @@
 //! What the scenarios expect and `zcdiag watch` does not say yet. Each line goes when it does.
 
 /// Scenarios in which only the sender's own counts are compared.
-pub(crate) const PENDING: &[&str] = &["io_uring", "mirrored_in", "misreported", "not_requested", "vsock"];
+pub(crate) const PENDING: &[&str] =
+    &["io_uring", "mirrored_in", "misreported", "nfqueue", "not_requested", "vsock"];
 
 /// Whether `hidden_copies` are looked for.
 pub(crate) const HIDDEN: bool = false;
