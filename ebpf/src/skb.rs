@@ -47,6 +47,14 @@ pub(crate) fn dev(skb: Addr) -> Addr {
     field(skb, offset!(skb_dev)).unwrap_or(0)
 }
 
+/// The device of the route that a packet has, or 0.
+#[inline(always)]
+pub(crate) fn route_dev(skb: Addr) -> Addr {
+    // The lowest bit says who counts the references to it.
+    let dst = field(skb, offset!(skb_dst)).map_or(0, |dst: Addr| dst & !1);
+    if dst == 0 { 0 } else { field(dst, offset!(dst_dev)).unwrap_or(0) }
+}
+
 /// Whether a packet came in through a device: then it is on the receive path, or routed on from there.
 #[inline(always)]
 pub(crate) fn received(skb: Addr) -> bool {

@@ -34,7 +34,9 @@ pub(crate) fn note(record: &mut Uarg, uarg: Addr, skb: Addr) {
 /// certain where the device cannot do it either.
 #[inline(always)]
 fn reason(record: &Uarg, skb: Addr) -> (u32, Addr) {
-    let dev = if skb == 0 { 0 } else { skb::dev(skb) };
+    let sent_on = if skb == 0 { 0 } else { skb::dev(skb) };
+    // A packet that was not sent in the end still knows its route.
+    let dev = if sent_on == 0 && skb != 0 { skb::route_dev(skb) } else { sent_on };
     if record.flags & UargFlags::CORKED != 0 {
         return (SiteKind::UPFRONT_CORK, dev);
     }
@@ -44,7 +46,9 @@ fn reason(record: &Uarg, skb: Addr) -> (u32, Addr) {
     if skb::is_encrypted(skb) {
         return (SiteKind::UPFRONT_IPSEC, dev);
     }
-    if skb::can_gather_and_sum(dev) && skb::len(skb) < record.size + IP_HEADER {
+    let whole = record.size + IP_HEADER;
+    let fragmented = if sent_on == 0 { whole > skb::mtu(dev) } else { skb::len(skb) < whole };
+    if fragmented && skb::can_gather_and_sum(dev) {
         return (SiteKind::UPFRONT_FRAG, dev);
     }
     // Where this device can do it, the route's is one above it.

@@ -86,7 +86,11 @@ fn on_put(ctx: &impl StackIdContext, skb: Addr, uarg: Addr, success: bool) -> Op
     };
     let window = cpu::window()?;
     if !success {
-        note_copy(ctx, window, (uarg, skb), record, uarg::zerocopy(uarg)?);
+        let first = uarg::zerocopy(uarg)?;
+        if !first && record.settled == 0 {
+            upfront::note(record, uarg, skb);
+        }
+        note_copy(ctx, window, (uarg, skb), record, first);
     }
     if refs <= LAST_FEW {
         record.end = uarg::end_state(uarg, &record.sender, 0);
@@ -174,10 +178,13 @@ fn on_old_put(ctx: &impl StackIdContext, uarg: Addr) -> Option<()> {
     let skb = if released == uarg { skb } else { 0 };
     let record = uarg::record(uarg)?;
     let copying = window.copy_uarg == uarg;
-    if !copying && record.settled == 0 && skb != 0 && skb::is_released(skb) {
-        upfront::note(record, uarg, skb);
-    } else {
-        note_copy(ctx, window, (uarg, skb), record, !copying || window.copy_first);
+    let released = !copying && skb != 0 && skb::is_released(skb);
+    let before = copying && !window.copy_first;
+    if record.settled == 0 && (released || before) {
+        upfront::note(record, uarg, if copying { window.copy_skb } else { skb });
+    }
+    if !released {
+        note_copy(ctx, window, (uarg, skb), record, !before);
     }
     Some(())
 }

@@ -59,6 +59,8 @@ pub struct Offsets {
     pub task_leader: u32,
     /// `task_struct.start_boottime` (5.5 and later) or `.real_start_time`
     pub task_start: u32,
+    /// `sk_buff._skb_refdst`
+    pub skb_dst: u32,
     /// `sk_buff.len`
     pub skb_len: u32,
     /// `sk_buff.network_header`, an offset from `head`
@@ -150,6 +152,7 @@ impl Offsets {
         sock_protocol: MISSING,
         task_leader: MISSING,
         task_start: MISSING,
+        skb_dst: MISSING,
         skb_len: MISSING,
         skb_network_header: MISSING,
         skb_pkt_type: MISSING,

@@ -92,6 +92,7 @@ pub fn resolve(btf: &Btf) -> Result<Offsets, MissingField> {
         sock_protocol: byte("sock", &["sk_protocol"])?,
         task_leader: byte("task_struct", &["group_leader"])?,
         task_start: byte("task_struct", &["start_boottime", "real_start_time"])?,
+        skb_dst: or_missing("sk_buff", "_skb_refdst"),
         skb_len: or_missing("sk_buff", "len"),
         skb_network_header: or_missing("sk_buff", "network_header"),
         skb_pkt_type: pkt_type.map_or(MISSING, Member::byte),

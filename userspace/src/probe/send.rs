@@ -172,13 +172,13 @@ impl<'a> Probe<'a> {
 
     /// Sends once. An error that belongs to an earlier datagram is noted, and no reason to stop.
     fn send(&mut self, number: u64) -> Result<(), ProbeError> {
-        let data = 0..self.options.size_of(number);
+        let size = self.options.size_of(number);
         let mut flags = SendFlags::NOSIGNAL;
         flags.set(MSG_ZEROCOPY, self.options.method != Method::Copying);
         flags.set(SendFlags::MORE, self.options.has_more(number));
         let mut refusals = 0;
         loop {
-            let data = &self.data[data.clone()];
+            let data = &self.data[..size];
             let sent = match self.destination {
                 Endpoint::Inet(address) if self.options.transport == Transport::Udp => {
                     sendto(&self.socket, data, flags, &address)
@@ -203,13 +203,22 @@ impl<'a> Probe<'a> {
                 Err(Errno::AGAIN) => {
                     return Err(ProbeError::Send { number, source: Errno::TIMEDOUT.into() });
                 }
-                Err(errno) if self.options.keep_going => {
-                    self.ledger.failed(errno);
-                    return Ok(());
-                }
+                Err(errno) if self.options.keep_going => return self.failed(size as u64, errno),
                 Err(errno) => return Err(ProbeError::Send { number, source: errno.into() }),
             }
         }
+    }
+
+    /// Notes a send that failed. One that fails late, as a datagram that the device cannot cut, has got an id by
+    /// then, and a notification.
+    fn failed(&mut self, bytes: u64, errno: Errno) -> Result<(), ProbeError> {
+        self.ledger.failed(errno);
+        if self.options.method == Method::Zerocopy {
+            self.ledger.sent(bytes);
+            self.drain()?;
+            self.ledger.take_back();
+        }
+        Ok(())
     }
 
     /// Waits until nothing is in flight; false if that takes too long.

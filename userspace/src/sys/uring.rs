@@ -11,7 +11,7 @@ use io_uring::{
     IoUring, Probe, cqueue, opcode, squeue,
     types::{Fd, SubmitArgs, Timespec},
 };
-use rustix::{io::Errno, net::addr::SocketAddrArg};
+use rustix::io::Errno;
 
 use crate::sys::SysError;
 
@@ -66,45 +66,39 @@ impl Ring {
         Ok(probe.is_supported(code).then_some(Self { ring, request }))
     }
 
-    /// Sends `data`, and waits until the kernel has done with it. `report`: ask whether it was copied.
+    /// Sends `data` on a connected socket, and waits until the kernel has done with it. `report`: ask whether it
+    /// was copied.
     ///
     /// `data` lives for ever, for a request that is late may still be read from it.
     pub(crate) fn send(
         &mut self,
         socket: impl AsFd,
         data: &'static [u8],
-        to: Option<&impl SocketAddrArg>,
         report: bool,
         timeout: Duration,
     ) -> Result<End, SysError> {
         let fd = Fd(socket.as_fd().as_raw_fd());
         let flags = if report { REPORT_USAGE } else { 0 };
-        let mut submit = |address: *const libc::sockaddr, length: libc::socklen_t| match self.request {
+        let submitted = match self.request {
             Request::Send => {
                 let bytes = u32::try_from(data.len()).unwrap_or(u32::MAX);
                 let send = opcode::SendZc::new(fd, data.as_ptr(), bytes).flags(libc::MSG_NOSIGNAL);
-                self.submit(&send.zc_flags(flags).dest_addr(address).dest_addr_len(length).build())
+                self.submit(&send.zc_flags(flags).build())
             }
             Request::Sendmsg => {
                 let mut part = libc::iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() };
                 // SAFETY: `msghdr` is made of integers and pointers, for which zeros are valid.
                 let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
                 (header.msg_iov, header.msg_iovlen) = (&raw mut part, 1);
-                (header.msg_name, header.msg_namelen) = (address.cast_mut().cast(), length);
                 let flags = (flags, libc::MSG_NOSIGNAL.cast_unsigned());
                 self.submit(
                     &opcode::SendMsgZc::new(fd, &raw const header).ioprio(flags.0).flags(flags.1).build(),
                 )
             }
         };
-        match to {
-            // SAFETY: the pointer is used within the closure only: the kernel has taken what it points to when
-            // the request is submitted (IORING_FEAT_SUBMIT_STABLE, 5.5 and later).
-            Some(to) => unsafe { to.with_sockaddr(|address, length| submit(address.cast(), length)) },
-            None => submit(std::ptr::null(), 0),
-        }
-        .map_err(|error| SysError::new("io_uring_enter", error))?;
-        self.wait(report, timeout).map_err(|error| SysError::new("io_uring_enter", error))
+        submitted
+            .and_then(|_| self.wait(report, timeout))
+            .map_err(|error| SysError::new("io_uring_enter", error))
     }
 
     /// Hands a request to the kernel, which has taken what it points to, but for the data, at the return.

@@ -143,7 +143,7 @@ impl<'a> Made<'a> {
             Expected::Copied(_) => told == (0, count),
             Expected::PartlyHidden(..) => zerocopied + copied == count,
             Expected::Untold(_) | Expected::NotRequested => told == (0, 0) && self.untold() == count,
-            Expected::Fails(error) => told == (0, 0) && fails(error, count),
+            Expected::Fails(error, _) => zerocopied == 0 && copied > 0 && fails(error, copied),
             Expected::Full(taken, error) => told == (taken, 0) && fails(error, count - taken),
             Expected::Misread(..) => told == (count, 0) || told == (0, count),
         };
@@ -172,7 +172,10 @@ impl<'a> Made<'a> {
                 }
                 self.hidden(report, self.sent.zerocopied, hidden);
             }
-            Expected::Fails(error) => self.fails(report, self.count(), error),
+            Expected::Fails(error, cause) => {
+                self.caused(report, cause);
+                self.fails(report, self.sent.copied, error);
+            }
             Expected::Full(taken, error) => self.fails(report, self.count() - taken, error),
         }
     }

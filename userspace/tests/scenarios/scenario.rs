@@ -51,8 +51,8 @@ pub(crate) enum Expected {
     Untold(&'static str),
     /// The kernel takes them for plain sends.
     NotRequested,
-    /// All fail with this error.
-    Fails(&'static str),
+    /// All fail with this error, and are all the same reported copied, for this cause.
+    Fails(&'static str, &'static str),
     /// So many are zerocopied, then all fail with this error.
     Full(u64, &'static str),
     /// So many of them were copied for this cause, but the sender is told of all what is true for the first.
@@ -78,9 +78,10 @@ impl Expected {
             Self::Copied(cause)
             | Self::PartlyHidden(cause, _)
             | Self::Untold(cause)
+            | Self::Fails(_, cause)
             | Self::Misread(_, cause) => Some(cause),
             Self::NotRequested => Some("not_requested"),
-            Self::Absent | Self::Unsupported | Self::Zerocopied | Self::Fails(_) | Self::Full(..) => None,
+            Self::Absent | Self::Unsupported | Self::Zerocopied | Self::Full(..) => None,
         }
     }
 
@@ -96,7 +97,7 @@ impl Expected {
             Self::PartlyHidden(..) => "n or y, copied".to_owned(),
             Self::Untold(_) => "untold, copied".to_owned(),
             Self::NotRequested => "untold".to_owned(),
-            Self::Fails(error) => (*error).to_owned(),
+            Self::Fails(error, _) => format!("{error} and n"),
             Self::Full(sends, error) => format!("{error} after {sends}"),
             Self::Misread(..) => "misreported".to_owned(),
         }

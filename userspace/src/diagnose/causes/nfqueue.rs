@@ -37,5 +37,5 @@ pub(super) const CAUSE: Cause = Cause {
 };
 
 fn recognises(evidence: &Evidence<'_>) -> bool {
-    evidence.gathered_for(|function| function.starts_with("nfqnl_"))
+    evidence.gathered_for(|function| function.contains("nfqnl_"))
 }

@@ -45,6 +45,14 @@ impl Ledger {
         *self.report.failed.entry(errno::name(errno)).or_default() += 1;
     }
 
+    /// The last send that was noted as taken has failed, and the kernel has not reported on it until now: so it
+    /// has no id.
+    pub(super) fn take_back(&mut self) {
+        if self.in_flight.remove(&self.next_id.wrapping_sub(1)).is_some() {
+            self.next_id = self.next_id.wrapping_sub(1);
+        }
+    }
+
     /// Sends that the kernel has taken so far.
     pub(super) fn taken(&self) -> u64 {
         self.report.sends.total() + self.report.untold + self.in_flight.len() as u64
@@ -125,6 +133,19 @@ mod tests {
         assert_eq!((report.bytes.copied, report.bytes.zerocopied, report.unanswered), (3, 4, 0));
         let merged = vec![Merged { lo: u32::MAX, hi: 0, copied: true }];
         assert_eq!(report.notifications, Notifications { messages: 2, merged, timestamps: 0 });
+    }
+
+    #[test]
+    fn a_failed_send_that_the_kernel_reports_on_keeps_its_id() {
+        let mut ledger = ledger(&[1, 2], 0);
+        assert!(ledger.note(Message::Zerocopy { lo: 0, hi: 1, copied: true }));
+        ledger.take_back();
+        ledger.sent(4);
+        ledger.take_back();
+        ledger.sent(8);
+        assert!(ledger.note(Message::Zerocopy { lo: 2, hi: 2, copied: false }));
+        let report = ledger.close(0);
+        assert_eq!((report.bytes.copied, report.bytes.zerocopied, report.unanswered), (3, 8, 0));
     }
 
     #[test]

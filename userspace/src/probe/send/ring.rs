@@ -2,6 +2,8 @@
 
 use std::os::fd::OwnedFd;
 
+use rustix::net::connect;
+
 use super::{RingRequest, SendOptions, ledger::Ledger};
 use crate::{
     model::probe::{Endpoint, ProbeReport, Transport},
@@ -17,10 +19,10 @@ pub(super) fn run(
     options: &SendOptions,
 ) -> Result<ProbeReport, ProbeError> {
     let kind = if request.sendmsg { Request::Sendmsg } else { Request::Send };
-    let unconnected = match destination {
-        Endpoint::Inet(address) if options.transport == Transport::Udp => Some(address),
-        _ => None,
-    };
+    if let (Endpoint::Inet(address), Transport::Udp) = (destination, options.transport) {
+        connect(socket, &address)
+            .map_err(|errno| ProbeError::Unreachable { destination, source: errno.into() })?;
+    }
     let mut ring = Ring::new(kind)?.ok_or(ProbeError::Unsupported("io_uring"))?;
     // For ever, as a request that is given up may still be read from it.
     let data: &'static [u8] = vec![0x5a; options.largest()].leak();
@@ -29,7 +31,7 @@ pub(super) fn run(
     for number in 1..=options.count {
         let data = &data[..options.size_of(number)];
         let report = request.report_usage;
-        match ring.send(socket, data, unconnected.as_ref(), report, options.timeout)? {
+        match ring.send(socket, data, report, options.timeout)? {
             End::Done { bytes, copied: Some(copied) } => ledger.answered(bytes.into(), copied),
             End::Done { copied: None, .. } => ledger.sent_untold(),
             End::Failed(errno) if options.keep_going => ledger.failed(errno),

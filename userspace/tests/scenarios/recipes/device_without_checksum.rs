@@ -8,7 +8,8 @@ use crate::{
     world::{Kernel, run},
 };
 
-const GSO: [crate::scenario::Expected; 4] = since(Kernel::V6_12, Fails("EIO"), Copied("upfront_dev"));
+const GSO: [crate::scenario::Expected; 4] =
+    since(Kernel::V6_12, Fails("EIO", "upfront_dev"), Copied("upfront_dev"));
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "device_without_checksum",

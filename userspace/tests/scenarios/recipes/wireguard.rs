@@ -5,10 +5,10 @@ use std::fs;
 use crate::{
     scenario::{
         Expected::{Copied, Hidden},
-        Scenario, always, here,
+        Scenario, always, here, since,
     },
     stage::Stage,
-    world::{ip, run},
+    world::{Kernel, ip, run},
 };
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -17,7 +17,11 @@ pub(super) const SCENARIO: Scenario = Scenario {
     world,
     sends: &[
         here("UDP", "10.1.0.2:9 --udp", always(Copied("wireguard"))),
-        here("UDP GSO", "10.1.0.2:9 --udp --gso 1000", always(Hidden("wireguard"))),
+        here(
+            "UDP GSO",
+            "10.1.0.2:9 --udp --gso 1000",
+            since(Kernel::V6_1, Copied("wireguard"), Hidden("wireguard")),
+        ),
     ],
 };
 
