@@ -14,7 +14,7 @@ use zcdiag_wire::{Loss, Rare, RareKind, SenderInfo, SenderKey, SiteKey};
 use crate::{
     facts::offset,
     loss, rare,
-    read::{Addr, field},
+    read::{Addr, value},
 };
 
 /// `IPPROTO_TCP`
@@ -30,14 +30,13 @@ static SENDERS: HashMap<SenderKey, SenderInfo> = HashMap::with_max_entries(8192,
 pub(crate) fn current(tgid: u32, sk: Addr, api: u32) -> SenderKey {
     // SAFETY: returns the current task's address, which is only handed to checked reads.
     let task = unsafe { bpf_get_current_task() };
-    let leader: Option<Addr> = field(task, offset!(task_leader));
-    let netns = field(sk, offset!(sock_net)).and_then(|net: Addr| field(net, offset!(net_inum)));
+    let leader: Addr = value(task, offset!(task_leader));
     SenderKey {
-        start_ns: leader.and_then(|leader| field(leader, offset!(task_start))).unwrap_or(0),
+        start_ns: value(leader, offset!(task_start)),
         tgid,
-        netns: netns.unwrap_or(0),
-        family: field(sk, offset!(sock_family)).unwrap_or(0),
-        protocol: field(sk, offset!(sock_protocol)).unwrap_or(0),
+        netns: value(value(sk, offset!(sock_net)), offset!(net_inum)),
+        family: value(sk, offset!(sock_family)),
+        protocol: value(sk, offset!(sock_protocol)),
         api,
     }
 }

@@ -4,15 +4,14 @@ use zcdiag_wire::NAME_LEN;
 
 use crate::{
     facts::offset,
-    read::{Addr, field},
+    read::{Addr, field, value},
 };
 
 /// `skb_shared_info` of a packet.
 #[inline(always)]
 fn shinfo(skb: Addr) -> Option<Addr> {
     let head: u64 = field(skb, offset!(skb_head))?;
-    let end: u32 = field(skb, offset!(skb_end))?;
-    Some(head + u64::from(end))
+    Some(head + u64::from(value::<u32>(skb, offset!(skb_end))))
 }
 
 /// The uarg of a packet that carries user pages, as `skb_zcopy()` in `include/linux/skbuff.h` finds it.
@@ -35,30 +34,29 @@ pub(crate) fn may_be(address: Addr) -> bool {
 /// Whether what may be a packet refers, or has just referred, to a uarg.
 #[inline(always)]
 pub(crate) fn has_had(skb: Addr, uarg: Addr) -> bool {
-    let head: Option<u64> = field(skb, offset!(skb_head));
-    let end: Option<u32> = field(skb, offset!(skb_end));
-    let (Some(head), Some(end)) = (head, end) else { return false };
-    may_be(head) && field(head + u64::from(end), offset!(shinfo_uarg)) == Some(uarg)
+    let head: u64 = value(skb, offset!(skb_head));
+    let shinfo = head + u64::from(value::<u32>(skb, offset!(skb_end)));
+    may_be(head) && value::<u64>(shinfo, offset!(shinfo_uarg)) == uarg
 }
 
 /// The device a packet is on, or 0.
 #[inline(always)]
 pub(crate) fn dev(skb: Addr) -> Addr {
-    field(skb, offset!(skb_dev)).unwrap_or(0)
+    value(skb, offset!(skb_dev))
 }
 
 /// The device of the route that a packet has, or 0.
 #[inline(always)]
 pub(crate) fn route_dev(skb: Addr) -> Addr {
     // The lowest bit says who counts the references to it.
-    let dst = field(skb, offset!(skb_dst)).map_or(0, |dst: Addr| dst & !1);
-    if dst == 0 { 0 } else { field(dst, offset!(dst_dev)).unwrap_or(0) }
+    let dst = value::<Addr>(skb, offset!(skb_dst)) & !1;
+    if dst == 0 { 0 } else { value(dst, offset!(dst_dev)) }
 }
 
 /// Whether a packet came in through a device: then it is on the receive path, or routed on from there.
 #[inline(always)]
 pub(crate) fn received(skb: Addr) -> bool {
-    field(skb, offset!(skb_iif)).is_some_and(|iif: u32| iif != 0)
+    value::<u32>(skb, offset!(skb_iif)) != 0
 }
 
 /// `PACKET_LOOPBACK` of `linux/if_packet.h`: what `dev_loopback_xmit()` makes of a packet.
@@ -67,8 +65,7 @@ const LOOPED: u8 = 5;
 /// Whether a packet to a multicast group was looped back to this machine.
 #[inline(always)]
 pub(crate) fn looped(skb: Addr) -> bool {
-    let byte: Option<u8> = field(skb, offset!(skb_pkt_type));
-    byte.is_some_and(|byte| byte >> offset!(skb_pkt_type_shift) & 7 == LOOPED)
+    value::<u8>(skb, offset!(skb_pkt_type)) >> offset!(skb_pkt_type_shift) & 7 == LOOPED
 }
 
 /// Whether a packet is being freed for good: nobody refers to its data any more (`skb_release_data()`).
@@ -80,7 +77,7 @@ pub(crate) fn is_released(skb: Addr) -> bool {
 /// Bytes of a packet.
 #[inline(always)]
 pub(crate) fn len(skb: Addr) -> u32 {
-    field(skb, offset!(skb_len)).unwrap_or(0)
+    value(skb, offset!(skb_len))
 }
 
 /// `IPPROTO_ESP` and `IPPROTO_AH`
@@ -89,13 +86,10 @@ const ENCRYPTED: [u8; 2] = [50, 51];
 /// Whether a packet of IPv4 or IPv6 holds an IPsec one.
 #[inline(always)]
 pub(crate) fn is_encrypted(skb: Addr) -> bool {
-    let head: Option<u64> = field(skb, offset!(skb_head));
-    let network: Option<u16> = field(skb, offset!(skb_network_header));
-    let (Some(head), Some(network)) = (head, network) else { return false };
-    let header = head + u64::from(network);
-    let Some(version) = field::<u8>(header, 0) else { return false };
-    let protocol: Option<u8> = field(header, if version >> 4 == 6 { 6 } else { 9 });
-    protocol.is_some_and(|protocol| ENCRYPTED.contains(&protocol))
+    let header =
+        value::<u64>(skb, offset!(skb_head)) + u64::from(value::<u16>(skb, offset!(skb_network_header)));
+    let version = value::<u8>(header, 0) >> 4;
+    ENCRYPTED.contains(&value::<u8>(header, if version == 6 { 6 } else { 9 }))
 }
 
 /// `NETIF_F_SG`
@@ -106,20 +100,20 @@ const CHECKSUMS: u64 = 1 << 1 | 1 << 3 | 1 << 4;
 /// Whether a device sends what lies in several places, and computes checksums.
 #[inline(always)]
 pub(crate) fn can_gather_and_sum(dev: Addr) -> bool {
-    field(dev, offset!(dev_features))
-        .is_some_and(|features: u64| features & SCATTER_GATHER != 0 && features & CHECKSUMS != 0)
+    let features: u64 = value(dev, offset!(dev_features));
+    features & SCATTER_GATHER != 0 && features & CHECKSUMS != 0
 }
 
 /// Bytes that fit into a packet of a device.
 #[inline(always)]
 pub(crate) fn mtu(dev: Addr) -> u32 {
-    field(dev, offset!(dev_mtu)).unwrap_or(u32::MAX)
+    value(dev, offset!(dev_mtu))
 }
 
 /// Bytes of a packet outside its linear part: those that a copy has to move.
 #[inline(always)]
 pub(crate) fn data_len(skb: Addr) -> u32 {
-    field(skb, offset!(skb_data_len)).unwrap_or(0)
+    value(skb, offset!(skb_data_len))
 }
 
 /// Index of a device, and inode number of its network namespace; zeros where there is no device.
@@ -128,9 +122,7 @@ pub(crate) fn dev_id(dev: Addr) -> (u32, u32) {
     if dev == 0 {
         return (0, 0);
     }
-    let ifindex = field(dev, offset!(dev_ifindex)).unwrap_or(0);
-    let netns = field(dev, offset!(dev_net)).and_then(|net: Addr| field(net, offset!(net_inum)));
-    (ifindex, netns.unwrap_or(0))
+    (value(dev, offset!(dev_ifindex)), value(value(dev, offset!(dev_net)), offset!(net_inum)))
 }
 
 /// Name of a device.
@@ -139,5 +131,5 @@ pub(crate) fn dev_name(dev: Addr) -> [u8; NAME_LEN] {
     if dev == 0 {
         return [0; NAME_LEN];
     }
-    field(dev, offset!(dev_name)).unwrap_or([0; NAME_LEN])
+    value(dev, offset!(dev_name))
 }

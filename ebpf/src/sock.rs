@@ -2,21 +2,21 @@
 
 use crate::{
     facts::offset,
-    read::{Addr, field},
+    read::{Addr, field, value},
 };
 
 /// The device of the route that a connected socket has cached, or 0.
 #[inline(always)]
 pub(crate) fn route_dev(sk: Addr) -> Addr {
-    let dst = field(sk, offset!(sock_dst)).filter(|dst: &Addr| *dst != 0);
-    dst.and_then(|dst| field(dst, offset!(dst_dev))).unwrap_or(0)
+    let dst: Addr = value(sk, offset!(sock_dst));
+    if dst == 0 { 0 } else { value(dst, offset!(dst_dev)) }
 }
 
 /// Whether the cached route of a connected socket leads through an IPsec policy.
 #[inline(always)]
 pub(crate) fn route_encrypts(sk: Addr) -> bool {
-    let dst = field(sk, offset!(sock_dst)).filter(|dst: &Addr| *dst != 0);
-    dst.and_then(|dst| field(dst, offset!(dst_xfrm))).is_some_and(|xfrm: Addr| xfrm != 0)
+    let dst: Addr = value(sk, offset!(sock_dst));
+    dst != 0 && value::<Addr>(dst, offset!(dst_xfrm)) != 0
 }
 
 /// Whether a UDP socket is in the middle of a datagram that is not for GSO.
@@ -25,8 +25,7 @@ pub(crate) fn route_encrypts(sk: Addr) -> bool {
 /// may be appended.
 #[inline(always)]
 pub(crate) fn is_corked(sk: Addr) -> bool {
-    field(sk, offset!(udp_pending)).is_some_and(|pending: u32| pending != 0)
-        && field(sk, offset!(cork_gso_size)).is_some_and(|size: u16| size == 0)
+    value::<u32>(sk, offset!(udp_pending)) != 0 && value::<u16>(sk, offset!(cork_gso_size)) == 0
 }
 
 /// Whether the application has set `SO_ZEROCOPY`.
@@ -39,14 +38,14 @@ pub(crate) fn allows_zerocopy(sk: Addr) -> Option<bool> {
 /// Bytes of option memory in use.
 #[inline(always)]
 pub(crate) fn omem(sk: Addr) -> u32 {
-    field(sk, offset!(sock_omem)).unwrap_or(0)
+    value(sk, offset!(sock_omem))
 }
 
 /// Messages in the error queue.
 #[inline(always)]
 pub(crate) fn unread(sk: Addr) -> u32 {
     let queue = sk + u64::from(offset!(sock_error_queue));
-    field(queue, offset!(queue_len)).unwrap_or(0)
+    value(queue, offset!(queue_len))
 }
 
 /// `SO_EE_ORIGIN_ZEROCOPY` of `linux/errqueue.h`.

@@ -10,7 +10,7 @@ use zcdiag_wire::{Loss, SenderKey, SiteKind, TallyKey, Uarg, UargEnd, UargFlags}
 use crate::{
     facts::offset,
     loss,
-    read::{Addr, field},
+    read::{Addr, field, value},
     sender::UDP,
     sock, tally,
 };
@@ -100,12 +100,14 @@ const UDP_HEADER: u32 = 8;
 /// notification. Bytes are those of the application.
 #[inline(always)]
 pub(crate) fn end_state(uarg: Addr, sender: &SenderKey, aborted: u32) -> UargEnd {
-    let bytes: u32 = field(uarg, offset!(uarg_bytelen)).unwrap_or(0);
+    let bytes = bytelen(uarg);
     let headers = if sender.protocol == UDP { UDP_HEADER } else { 0 };
     UargEnd {
-        len: u32::from(len(uarg).unwrap_or(0)).saturating_sub(aborted),
+        len: u32::from(value::<u16>(uarg, offset!(uarg_len))).saturating_sub(aborted),
         bytes: bytes.saturating_sub(headers),
-        zerocopy: u32::from(zerocopy(uarg).unwrap_or(false)),
+        zerocopy: u32::from(
+            u32::from(value::<u8>(uarg, offset!(uarg_zerocopy))) & offset!(uarg_zerocopy_bit) != 0,
+        ),
         known: 1,
         misreported: 0,
         pad: 0,
@@ -115,7 +117,7 @@ pub(crate) fn end_state(uarg: Addr, sender: &SenderKey, aborted: u32) -> UargEnd
 /// Bytes of a uarg with one send, for UDP with the header.
 #[inline(always)]
 pub(crate) fn bytelen(uarg: Addr) -> u32 {
-    field(uarg, offset!(uarg_bytelen)).unwrap_or(0)
+    value(uarg, offset!(uarg_bytelen))
 }
 
 /// Looks whether the notification of a uarg that ends right now will tell the application wrong.

@@ -98,6 +98,7 @@ impl Btf {
         let type_end = type_start + u32_at(&data, 12)? as usize;
         let strings = header + u32_at(&data, 16)? as usize;
         let mut btf = Self { data, types: vec![0], named: HashMap::new(), functions: HashMap::new() };
+        let names: HashMap<&[u8], &str> = wanted.iter().map(|name| (name.as_bytes(), *name)).collect();
         let mut at = type_start;
         while at < type_end {
             let id = u32::try_from(btf.types.len()).unwrap_or(u32::MAX);
@@ -105,7 +106,7 @@ impl Btf {
             let kind = info >> 24 & 0x1f;
             if kind == STRUCT || kind == ENUM || kind == FUNC {
                 let name = c_str(&btf.data, strings + u32_at(&btf.data, at)? as usize)?;
-                if let Some(name) = wanted.iter().find(|wanted| wanted.as_bytes() == name) {
+                if let Some(name) = names.get(name) {
                     let index = if kind == FUNC { &mut btf.functions } else { &mut btf.named };
                     index.entry((*name).to_owned()).or_insert(id);
                 }
