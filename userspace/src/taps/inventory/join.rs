@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn bindings() {
-        let v0 = Device { ifindex: 5, name: "v0".to_owned(), up: true };
+        let v0 = Device { ifindex: 5, name: "v0".to_owned(), ..Device::default() };
         let devices = Some(&[v0][..]);
         let device = |name: Option<&str>| Binding::Device { ifindex: 5, name: name.map(str::to_owned) };
         assert_eq!(binding(0, devices), Binding::Any);
