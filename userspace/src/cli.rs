@@ -24,6 +24,7 @@ use crate::{
     probe::send::SendOptions,
     process::ProcRoot,
     render::watch::{Face, Form, Look},
+    taps::programs,
 };
 
 /// Runs the command that the arguments ask for, and gives the exit code.
@@ -96,6 +97,7 @@ fn run_taps(args: &Args, taps: &TapsArgs) -> Result<u8, Failure> {
         color: use_color(args.color, io::stdout().is_terminal()),
         scope: Some(session::tap_list_scope()),
         proc: ProcRoot::system(),
+        holders: programs::DIRECTORY.into(),
     };
     match taps::run(&options, &mut io::stdout(), &mut io::stderr()) {
         Ok(outcome) => Ok(outcome.exit_code()),
@@ -114,6 +116,7 @@ fn run_mute(args: &Args, mute: &MuteArgs, action: MuteAction) -> Result<u8, Fail
         color: use_color(args.color, io::stdout().is_terminal()),
         scope: Some(session::tap_list_scope()),
         proc: ProcRoot::system(),
+        holders: programs::DIRECTORY.into(),
     };
     match mute::run(&options, &mut io::stdout(), &mut io::stderr()) {
         Ok(code) => Ok(code),

@@ -78,7 +78,7 @@ pub(super) struct TapsArgs {
     #[arg(long, value_name = "NETNS")]
     pub(super) netns: Vec<String>,
 
-    /// Only taps that have packets copied that leave this device; devices below it are not looked at
+    /// Only taps that have packets copied that are sent through this device, here or further on their way
     #[arg(long, value_name = "DEV")]
     pub(super) dev: Option<String>,
 

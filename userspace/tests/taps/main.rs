@@ -227,7 +227,8 @@ fn a_packet_is_followed_through_stacked_devices_into_the_other_namespace() {
     in_sandbox(|v0| {
         let named = NamedNetns::new("path");
         ip(&["link", "set", "v1", "netns", &named.name]);
-        ip(&["link", "add", "link", "v0", "name", "v0.7", "type", "vlan", "id", "7"]);
+        ip(&["link", "add", "link", "v0", "name", "mv0", "type", "macvlan"]);
+        ip(&["link", "set", "mv0", "up"]);
         let there = named.enter(|| {
             ip(&["link", "add", "br0", "type", "bridge"]);
             ip(&["link", "set", "v1", "master", "br0", "up"]);
@@ -236,9 +237,9 @@ fn a_packet_is_followed_through_stacked_devices_into_the_other_namespace() {
         let inventory = inventory::collect(&ProcRoot::system()).expect("procfs can be read");
         let way = |device, netns| hops(&inventory.namespaces, netns, device);
         assert_eq!(way(v0, netns()), ">v0 <v1 <br0");
-        assert_eq!(way(sandbox::ifindex("v0.7"), netns()), ">v0.7 >v0 <v1 <br0");
+        assert_eq!(way(sandbox::ifindex("mv0"), netns()), ">mv0 >v0 <v1 <br0");
         let v1 = named.enter(|| sandbox::ifindex("v1"));
-        assert_eq!(way(v1, there), ">v1 <v0 <v0.7");
+        assert_eq!(way(v1, there), ">v1 <v0 <mv0");
         assert_eq!(way(1, there), ">lo <lo");
     });
 }

@@ -19,6 +19,7 @@ use crate::{
         inventory::missing::Gaps,
         netns::{Census, Found, inum_of},
         packet::{self, PacketSocket},
+        ptype::{self, PacketHandler},
     },
 };
 
@@ -44,6 +45,8 @@ pub(crate) struct NamespaceListing {
     pub(crate) sockets: Vec<PacketSocket>,
     /// Its devices; `None` if they could not be listed.
     pub(crate) devices: Option<Vec<Device>>,
+    /// Its handlers for all protocols that are no packet sockets; none as well if they could not be listed.
+    pub(crate) handlers: Vec<PacketHandler>,
 }
 
 /// How often to look again at what does not fit together.
@@ -156,7 +159,7 @@ impl<'proc> Surveyor<'proc> {
         if devices.is_none() {
             self.gaps.nameless_namespaces.insert(inum);
         }
-        Some(NamespaceListing { sockets, devices })
+        Some(NamespaceListing { sockets, devices, handlers: self.read_handlers("thread-self") })
     }
 
     /// `/proc/PID/net` can be read without entering the namespace.
@@ -164,7 +167,8 @@ impl<'proc> Surveyor<'proc> {
         let read = found.member.map(|member| self.read_packet_file(inum, &member.to_string()));
         if let Some(Ok(sockets)) = read {
             self.gaps.peeked_namespaces.insert(inum);
-            return Some(NamespaceListing { sockets, devices: None });
+            let handlers = found.member.map(|member| self.read_handlers(&member.to_string()));
+            return Some(NamespaceListing { sockets, devices: None, handlers: handlers.unwrap_or_default() });
         }
         // Without a descriptor it may be gone, together with the only process in it.
         let gone = |error: io::Error| found.handle.is_none() && error.kind() == io::ErrorKind::NotFound;
@@ -172,6 +176,11 @@ impl<'proc> Surveyor<'proc> {
             self.gaps.closed_namespaces.insert(inum);
         }
         None
+    }
+
+    fn read_handlers(&self, process: &str) -> Vec<PacketHandler> {
+        let text = fs::read_to_string(self.proc.path().join(process).join("net/ptype"));
+        text.map(|text| ptype::parse(&text)).unwrap_or_default()
     }
 
     fn read_packet_file(&mut self, inum: u32, process: &str) -> io::Result<Vec<PacketSocket>> {
