@@ -1,6 +1,7 @@
 //! One file per command; owns tasks, wiring and exit codes.
 
 pub mod command;
+pub mod engine;
 pub mod mute;
 pub mod outcome;
 pub mod probe;

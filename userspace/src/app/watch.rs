@@ -1,34 +1,25 @@
 //! `zcdiag watch`: attach, wait, report.
 
-mod known;
-
 use std::{
     io,
     time::{Duration, Instant},
 };
 
-use known::Gatherer;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::MissedTickBehavior,
 };
 
-use zcdiag_wire::Uarg;
-
 use super::{
     command::{self, Watched},
+    engine::Engine,
     outcome::{Failure, code},
-    session::{Session, SessionOptions},
+    session::SessionOptions,
 };
 use crate::{
-    attach::load::decode_rare,
-    diagnose::{self, Filter},
-    model::{
-        counts::Counts,
-        report::{CommandOutcome, Report, Verdict},
-    },
+    diagnose::Filter,
+    model::report::{CommandOutcome, Report, Verdict},
     render::watch::{Face, Start},
-    sys::ring::awaitable,
 };
 
 /// How long sends of a command that has ended may take to be acknowledged.
@@ -79,19 +70,13 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
     // Before anything is attached: a signal from now on ends the watch in order.
     let mut signals = Signals::new()?;
     tokio::spawn(exit_when_urged(Signals::new()?, |code| std::process::exit(code)));
-    let mut session = Session::start(&options.session)?;
-    let rare =
-        session.loaded.take_rare().ok_or_else(|| Failure::new("the BPF object has no ring buffer", ""))?;
-    let mut rare = awaitable(rare).map_err(|error| Failure::new(error, ""))?;
-    let mut gatherer = Gatherer::new(&session);
-    let started = Instant::now();
-    let mut face_open = keep_open(face.start(&attached(&session)))?;
+    let mut engine = Engine::attach(&options.session)?;
+    let mut face_open = keep_open(face.start(&attached(&engine)))?;
     let mut child = match options.command.as_slice() {
         [] => None,
         argv => Some(Watched::start(argv.to_vec(), face.owns_stdout())?),
     };
 
-    let mut last = (Counts::default(), Duration::ZERO);
     let mut ticks = tokio::time::interval(options.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.reset();
@@ -103,27 +88,14 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
                 break Ok(End::OutputClosed);
             }
             tokio::select! {
-                ready = rare.readable_mut() => {
-                    let mut ready = ready.map_err(|error| Failure::new(error, ""))?;
-                    while let Some(item) = ready.get_inner_mut().next() {
-                        if let Some(rare) = decode_rare(&item) {
-                            gatherer.announce(&rare);
-                        }
-                    }
-                    ready.clear_ready();
-                    gatherer.look(session.scope).await;
+                announced = engine.announced() => {
+                    announced?;
+                    engine.look().await;
                 }
                 _ = ticks.tick() => {
-                    #[cfg(feature = "kernel-log")]
-                    session.loaded.flush_log();
-                    let now = (counts_of(&session)?, started.elapsed());
-                    gatherer.follow(&now.0);
-                    gatherer.look(session.scope).await;
-                    let window = diagnose::since(&last.0, &now.0);
-                    let interval = gatherer.report_interval(&mut session, &window, &options.filter, now.1.saturating_sub(last.1));
-                    let total = gatherer.report(&mut session, &now.0, &options.filter, now.1);
+                    engine.tick().await?;
+                    let (interval, total) = (engine.interval(&options.filter), engine.total(&options.filter));
                     face_open = keep_open(face.interval(&interval, &total))?;
-                    last = now;
                 }
                 () = until(deadline) => break Ok(End::Time),
                 signal = signals.which() => break Ok(End::Signal(signal)),
@@ -134,28 +106,18 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
     let end = watching.await.unwrap_or_else(End::Failed);
     let (end, outcome) = finish_command(child, end, &mut signals).await?;
     if outcome.is_some() {
-        settle(&session, &mut signals).await;
+        settle(&engine, &mut signals).await;
     }
-    let duration = started.elapsed();
-    #[cfg(feature = "kernel-log")]
-    session.loaded.flush_log();
-    let counts = counts_of(&session)?;
-    gatherer.name(&mut session, &counts);
-    session.detach();
-    let mut counts = counts_of(&session)?;
-    gatherer.settle(&session, &mut counts);
-    gatherer.follow(&counts);
-    gatherer.look(session.scope).await;
-    let mut report = gatherer.report(&mut session, &counts, &options.filter, duration);
+    let mut report = engine.finish(&options.filter).await?;
     report.command = outcome;
-    drop(session);
     if face_open {
         keep_open(face.summary(&report))?;
     }
     Ok(exit_code(&options, &end, &report))
 }
 
-fn attached(session: &Session) -> Start {
+fn attached(engine: &Engine) -> Start {
+    let session = engine.session();
     Start {
         kernel: session.kernel.clone(),
         steps: session.loaded.steps.clone(),
@@ -220,18 +182,10 @@ async fn end_command(
     }
 }
 
-/// Waits until the last sends have got their notification. TCP data may be on its way after the sender
-/// has ended; what is not back by then is reported as in flight.
-async fn settle(session: &Session, signals: &mut Signals) {
-    let waited = async {
-        let mut pause = tokio::time::interval(Duration::from_millis(20));
-        let under_way = |uarg: &Uarg| uarg.ended != 1;
-        while session.loaded.uargs().unwrap_or_default().values().any(under_way) {
-            pause.tick().await;
-        }
-    };
+/// Waits a while for the notifications of the last sends.
+async fn settle(engine: &Engine, signals: &mut Signals) {
     tokio::select! {
-        () = waited => (),
+        () = engine.all_notified() => (),
         () = tokio::time::sleep(SETTLE) => (),
         () = signals.next() => (),
     }
@@ -249,10 +203,6 @@ async fn ended(child: Option<&mut Watched>) -> Option<std::process::ExitStatus> 
         Some(child) => child.wait().await,
         None => std::future::pending().await,
     }
-}
-
-fn counts_of(session: &Session) -> Result<Counts, Failure> {
-    session.loaded.counts().map_err(|error| Failure::new(format!("cannot read the counts: {error}"), ""))
 }
 
 /// Whether there is still somebody to write to. A reader that has gone is no error: the watch ends.

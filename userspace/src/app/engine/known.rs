@@ -8,8 +8,8 @@ use std::{
 
 use zcdiag_wire::{Rare, RareKind, SenderKey, SiteKey};
 
-use super::super::{outcome::with_sources, session::Session};
 use crate::{
+    app::{outcome::with_sources, session::Session},
     diagnose::{self, Culprits, Filter, Known, SiteFacts},
     model::{counts::Counts, kernel::TapListScope, process::ProcessIdentity, report::Report, tap::JudgedTap},
     process::{ProcRoot, identify, remembered},

@@ -1,0 +1,147 @@
+//! What every command that watches shares: attached programs, what the kernel side announces, the counts at each
+//! tick, a look at taps, and the reports on that. It shows nothing.
+
+mod known;
+
+use std::time::{Duration, Instant};
+
+use aya::maps::{MapData, RingBuf};
+use tokio::io::unix::AsyncFd;
+use zcdiag_wire::Uarg;
+
+use self::known::Gatherer;
+use super::{
+    outcome::Failure,
+    session::{Session, SessionOptions},
+};
+use crate::{
+    attach::load::decode_rare,
+    diagnose::{self, Filter},
+    model::{counts::Counts, report::Report},
+    sys::ring::awaitable,
+};
+
+/// Watches all zerocopy sends of the machine. Dropping it detaches everything.
+pub struct Engine {
+    session: Session,
+    rare: AsyncFd<RingBuf<MapData>>,
+    gatherer: Gatherer,
+    started: Instant,
+    earlier: Moment,
+    latest: Moment,
+}
+
+/// The counts at a tick.
+#[derive(Default)]
+struct Moment {
+    counts: Counts,
+    /// Since the start.
+    at: Duration,
+}
+
+impl Engine {
+    /// Attaches.
+    ///
+    /// # Errors
+    /// What is missing, and what helps.
+    pub fn attach(options: &SessionOptions) -> Result<Self, Failure> {
+        let mut session = Session::start(options)?;
+        let rare = session.loaded.take_rare();
+        let rare = rare.ok_or_else(|| Failure::new("the BPF object has no ring buffer", ""))?;
+        let rare = awaitable(rare).map_err(|error| Failure::new(error, ""))?;
+        Ok(Self {
+            gatherer: Gatherer::new(&session),
+            session,
+            rare,
+            started: Instant::now(),
+            earlier: Moment::default(),
+            latest: Moment::default(),
+        })
+    }
+
+    /// How it is attached, and to what kernel.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Waits until the kernel side announces something new, and takes it in while it can still be seen; then it
+    /// is time to [`look`](Self::look). May be cancelled.
+    ///
+    /// # Errors
+    /// If the ring buffer cannot be awaited.
+    pub async fn announced(&mut self) -> Result<(), Failure> {
+        let mut ready = self.rare.readable_mut().await.map_err(|error| Failure::new(error, ""))?;
+        while let Some(item) = ready.get_inner_mut().next() {
+            if let Some(rare) = decode_rare(&item) {
+                self.gatherer.announce(&rare);
+            }
+        }
+        ready.clear_ready();
+        Ok(())
+    }
+
+    /// Looks who taps the devices that have come up since.
+    pub async fn look(&mut self) {
+        self.gatherer.look(self.session.scope).await;
+    }
+
+    /// Begins a new interval: reads the counts, and looks who taps the devices with copies.
+    ///
+    /// # Errors
+    /// If the counts cannot be read.
+    pub async fn tick(&mut self) -> Result<(), Failure> {
+        #[cfg(feature = "kernel-log")]
+        self.session.loaded.flush_log();
+        let now = Moment { counts: self.counts()?, at: self.started.elapsed() };
+        self.earlier = std::mem::replace(&mut self.latest, now);
+        self.gatherer.follow(&self.latest.counts);
+        self.look().await;
+        Ok(())
+    }
+
+    /// What happened between the last two ticks. Blames only what was still there at the last look.
+    pub fn interval(&mut self, filter: &Filter) -> Report {
+        let window = diagnose::since(&self.earlier.counts, &self.latest.counts);
+        let duration = self.latest.at.saturating_sub(self.earlier.at);
+        self.gatherer.report_interval(&mut self.session, &window, filter, duration)
+    }
+
+    /// What happened from the start to the last tick. Blames everything seen since the start.
+    pub fn total(&mut self, filter: &Filter) -> Report {
+        let Moment { counts, at } = &self.latest;
+        self.gatherer.report(&mut self.session, counts, filter, *at)
+    }
+
+    /// Waits until every send has got its notification. TCP data may be on its way after its sender has ended.
+    /// May be cancelled: what is not back by then is reported as in flight.
+    pub async fn all_notified(&self) {
+        let mut pause = tokio::time::interval(Duration::from_millis(20));
+        let under_way = |uarg: &Uarg| uarg.ended != 1;
+        while self.session.loaded.uargs().unwrap_or_default().values().any(under_way) {
+            pause.tick().await;
+        }
+    }
+
+    /// Detaches, and reports on everything from the start to now.
+    ///
+    /// # Errors
+    /// If the counts cannot be read.
+    pub async fn finish(mut self, filter: &Filter) -> Result<Report, Failure> {
+        let duration = self.started.elapsed();
+        #[cfg(feature = "kernel-log")]
+        self.session.loaded.flush_log();
+        let counts = self.counts()?;
+        self.gatherer.name(&mut self.session, &counts);
+        self.session.detach();
+        let mut counts = self.counts()?;
+        self.gatherer.settle(&self.session, &mut counts);
+        self.gatherer.follow(&counts);
+        self.look().await;
+        Ok(self.gatherer.report(&mut self.session, &counts, filter, duration))
+    }
+
+    fn counts(&self) -> Result<Counts, Failure> {
+        let counts = self.session.loaded.counts();
+        counts.map_err(|error| Failure::new(format!("cannot read the counts: {error}"), ""))
+    }
+}
