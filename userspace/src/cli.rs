@@ -4,7 +4,7 @@ mod args;
 
 use std::io::{self, IsTerminal as _, Write};
 
-use args::{Args, ColorChoice, Command, MuteArgs, ProbeArgs, TapsArgs, WatchArgs};
+use args::{Args, ColorChoice, Command, MuteArgs, ProbeArgs, TapsArgs, VerifyArgs, WatchArgs};
 use clap::Parser as _;
 
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
         probe::{self, ProbeOptions},
         session::{self, SessionOptions},
         taps::{self, NetnsFilter, TapsError, TapsOptions},
+        verify::{self, VerifyOptions},
         watch::{self, WatchOptions},
     },
     diagnose::Filter,
@@ -37,6 +38,7 @@ pub fn main() -> u8 {
         Command::Taps(ref taps) => run_taps(&args, taps),
         Command::Mute(ref mute) => run_mute(&args, mute, MuteAction::Mute),
         Command::Unmute(ref mute) => run_mute(&args, mute, MuteAction::Unmute),
+        Command::Verify(ref verify) => run_verify(&args, verify),
         Command::Probe(ref probe) => run_probe(probe),
     };
     result.unwrap_or_else(|failure| {
@@ -123,6 +125,18 @@ fn run_mute(args: &Args, mute: &MuteArgs, action: MuteAction) -> Result<u8, Fail
         Err(MuteError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(code::OK),
         Err(error) => Err(Failure::new(with_sources(&error), "")),
     }
+}
+
+fn run_verify(args: &Args, verify: &VerifyArgs) -> Result<u8, Failure> {
+    let options = VerifyOptions {
+        filter: Filter { pid: verify.pid.clone(), dev: verify.dev.clone(), ..Filter::default() },
+        duration: verify.duration,
+        cure: verify.cure.clone(),
+        json: verify.json,
+        color: use_color(args.color, io::stdout().is_terminal()),
+        session: SessionOptions::default(),
+    };
+    runtime()?.block_on(verify::run(&options, &mut io::stdout(), &mut io::stderr()))
 }
 
 fn run_probe(probe: &ProbeArgs) -> Result<u8, Failure> {

@@ -12,3 +12,4 @@ pub mod process;
 pub mod program;
 pub mod report;
 pub mod tap;
+pub mod verification;
