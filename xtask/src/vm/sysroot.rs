@@ -2,7 +2,8 @@
 //! host is needed and no service starts.
 
 use std::fs;
-use std::path::PathBuf;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
@@ -27,6 +28,11 @@ const PROGRAMS: &[Program] = &[
     plain("ethtool", "ethtool"),
     plain("tcpdump", "tcpdump"),
     plain("dhclient", "isc-dhcp-client"),
+    plain("udhcpd", "udhcpd"),
+    plain("netsniff-ng", "netsniff-ng"),
+    plain("nft", "nftables"),
+    plain("wg", "wireguard-tools"),
+    Program { name: "ovs-vsctl", package: "openvswitch-switch", users: &[], run_dirs: &["/run/openvswitch"] },
     plain("python3", "python3-minimal"),
     Program { name: "lldpd", package: "lldpd", users: &["_lldpd"], run_dirs: &["/run/lldpd"] },
 ];
@@ -48,27 +54,27 @@ pub(crate) fn ensure(project: &Project) -> Result<Option<PathBuf>> {
     if packages.is_empty() {
         return Ok(None);
     }
-    let dir = project.vm().join("sysroot");
-    let stamp = project.vm().join("sysroot.packages");
-    let wanted = packages.join("\n");
-    if fs::read_to_string(&stamp).is_ok_and(|unpacked| unpacked == wanted) {
-        return Ok(Some(dir));
+    // A directory for each list, for another checkout may share the parent and be older or newer than this one.
+    let mut hasher = DefaultHasher::new();
+    packages.hash(&mut hasher);
+    let dir = project.vm().join(format!("sysroot-{:016x}", hasher.finish()));
+    if !dir.is_dir() {
+        fetch(project, &packages, &dir).with_context(|| format!("get {} for guests", packages.join(", ")))?;
     }
-    fetch(project, &packages, &dir).with_context(|| format!("get {} for guests", packages.join(", ")))?;
-    fs::write(&stamp, wanted).with_context(|| format!("write {}", stamp.display()))?;
     Ok(Some(dir))
 }
 
-fn fetch(project: &Project, packages: &[&str], dir: &PathBuf) -> Result<()> {
+fn fetch(project: &Project, packages: &[&str], dir: &Path) -> Result<()> {
     let apt = Apt::of_host(&project.vm().join("apt/host"))?;
     apt.update()?;
     let all = apt.missing(packages)?;
     eprintln!("fetching {}", all.join(", "));
-    let _ = fs::remove_dir_all(dir);
-    apt.unpack(&all, dir)?;
+    let new = dir.with_extension("new");
+    let _ = fs::remove_dir_all(&new);
+    apt.unpack(&all, &new)?;
     // Laid over the host's root, these would hide its own.
     for link in MERGED {
-        fs::remove_file(dir.join(link)).with_context(|| format!("remove {link} from {}", dir.display()))?;
+        fs::remove_file(new.join(link)).with_context(|| format!("remove {link} from {}", new.display()))?;
     }
-    Ok(())
+    fs::rename(&new, dir).with_context(|| format!("put {} in place", dir.display()))
 }
