@@ -8,4 +8,5 @@ pub mod outcome;
 pub mod probe;
 pub mod session;
 pub mod taps;
+pub mod verify;
 pub mod watch;

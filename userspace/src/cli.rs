@@ -5,7 +5,8 @@ mod args;
 use std::io::{self, IsTerminal as _, Write};
 
 use args::{
-    Args, CausesArgs, ColorChoice, Command, MuteArgs, ProbeArgs, RingKind, Stamps, TapsArgs, WatchArgs,
+    Args, CausesArgs, ColorChoice, Command, MuteArgs, ProbeArgs, RingKind, Stamps, TapsArgs, VerifyArgs,
+    WatchArgs,
 };
 use clap::Parser as _;
 
@@ -17,6 +18,7 @@ use crate::{
         probe::{self, ProbeOptions},
         session::{self, SessionOptions},
         taps::{self, NetnsFilter, TapsError, TapsOptions},
+        verify::{self, VerifyOptions},
         watch::{self, WatchOptions},
     },
     diagnose::Filter,
@@ -27,6 +29,7 @@ use crate::{
     probe::send::{Method, RingRequest, SendOptions, Timestamping},
     process::ProcRoot,
     render::watch::{Face, Form, Look},
+    taps::programs,
 };
 
 /// Runs the command that the arguments ask for, and gives the exit code.
@@ -39,6 +42,7 @@ pub fn main() -> u8 {
         Command::Taps(ref taps) => run_taps(&args, taps),
         Command::Mute(ref mute) => run_mute(&args, mute, MuteAction::Mute),
         Command::Unmute(ref mute) => run_mute(&args, mute, MuteAction::Unmute),
+        Command::Verify(ref verify) => run_verify(&args, verify),
         Command::Probe(ref probe) => run_probe(probe),
         Command::Causes(ref causes) => run_causes(&args, causes),
     };
@@ -100,6 +104,7 @@ fn run_taps(args: &Args, taps: &TapsArgs) -> Result<u8, Failure> {
         color: use_color(args.color, io::stdout().is_terminal()),
         scope: Some(session::tap_list_scope()),
         proc: ProcRoot::system(),
+        holders: programs::DIRECTORY.into(),
     };
     match taps::run(&options, &mut io::stdout(), &mut io::stderr()) {
         Ok(outcome) => Ok(outcome.exit_code()),
@@ -118,12 +123,25 @@ fn run_mute(args: &Args, mute: &MuteArgs, action: MuteAction) -> Result<u8, Fail
         color: use_color(args.color, io::stdout().is_terminal()),
         scope: Some(session::tap_list_scope()),
         proc: ProcRoot::system(),
+        holders: programs::DIRECTORY.into(),
     };
     match mute::run(&options, &mut io::stdout(), &mut io::stderr()) {
         Ok(code) => Ok(code),
         Err(MuteError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(code::OK),
         Err(error) => Err(Failure::new(with_sources(&error), "")),
     }
+}
+
+fn run_verify(args: &Args, verify: &VerifyArgs) -> Result<u8, Failure> {
+    let options = VerifyOptions {
+        filter: Filter { pid: verify.pid.clone(), dev: verify.dev.clone(), ..Filter::default() },
+        duration: verify.duration,
+        cure: verify.cure.clone(),
+        json: verify.json,
+        color: use_color(args.color, io::stdout().is_terminal()),
+        session: SessionOptions::default(),
+    };
+    runtime()?.block_on(verify::run(&options, &mut io::stdout(), &mut io::stderr()))
 }
 
 fn run_probe(probe: &ProbeArgs) -> Result<u8, Failure> {

@@ -1,10 +1,15 @@
 //! Words of the domain: plain data, no serialisation, no input or output.
 
 pub mod counts;
+pub mod cure;
+pub mod handler;
 pub mod kernel;
 pub mod mute;
 pub mod netns;
+pub mod path;
 pub mod probe;
 pub mod process;
+pub mod program;
 pub mod report;
 pub mod tap;
+pub mod verification;

@@ -5,5 +5,6 @@ pub(crate) mod lines;
 pub mod mute;
 pub mod probe;
 pub mod taps;
+pub mod verify;
 pub mod watch;
 pub mod words;

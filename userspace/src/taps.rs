@@ -2,13 +2,16 @@
 //!
 //! Nothing here ever opens a packet socket: that would be a tap of our own.
 
+pub mod cure;
 mod diag;
 mod fds;
 pub mod inventory;
-mod links;
 pub mod mute;
 mod netns;
 mod options;
 mod packet;
+pub mod programs;
+mod ptype;
 pub mod remedies;
 pub mod verdict;
+pub mod way;

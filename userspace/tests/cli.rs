@@ -67,6 +67,7 @@ fn misuse_has_a_code_of_its_own() {
         ("watch --duration 0", "longer than nothing"),
         ("watch --cause gremlins", "tap_tx"),
         ("watch --no-such-option", "--no-such-option"),
+        ("verify --duration soon", "number with a unit"),
         ("no-such-command", "no-such-command"),
         ("probe", "DEST:PORT"),
         ("probe 127.0.0.1:9 -n 0", "1.."),
@@ -89,7 +90,7 @@ fn misuse_has_a_code_of_its_own() {
 
 #[test]
 fn what_cannot_be_done_is_said_with_its_cure() {
-    let failures: [(&str, &[&str]); 7] = [
+    let failures: [(&str, &[&str]); 8] = [
         ("probe nowhere", &["'nowhere' is no destination", "HOST:PORT"]),
         ("probe host.invalid:9", &["cannot find 'host.invalid'", "cure:"]),
         ("probe vsock:2", &["'vsock:2' is no destination", "vsock:CID:PORT"]),
@@ -97,6 +98,7 @@ fn what_cannot_be_done_is_said_with_its_cure() {
         ("probe --listen nowhere", &["'nowhere' is no address to listen on", "cure:"]),
         ("probe --listen 192.0.2.1:0", &["cannot listen on 192.0.2.1:0", "an address of this machine"]),
         ("watch -- /nonexistent/program", &["/nonexistent/program", "there is no such program", "cure:"]),
+        ("verify -- /nonexistent/program", &["/nonexistent/program", "there is no such program", "cure:"]),
     ];
     for (arguments, parts) in failures {
         fails(arguments, 1, parts);

@@ -3,10 +3,11 @@
 use std::{
     collections::HashSet,
     io::{self, Write},
+    path::PathBuf,
 };
 
 use crate::{
-    app::outcome::code,
+    app::{outcome::code, taps::known_programs},
     model::{
         kernel::TapListScope,
         mute::{MuteAction, MuteReport, MuteRequest, MuteTarget},
@@ -36,6 +37,8 @@ pub struct MuteOptions {
     pub scope: Option<TapListScope>,
     /// The procfs to look at.
     pub proc: ProcRoot,
+    /// Where an administrator's own entries of the knowledge base are.
+    pub holders: PathBuf,
 }
 
 /// Why nothing was done, or nobody could be told.
@@ -54,7 +57,8 @@ pub enum MuteError {
 /// # Errors
 /// See [`MuteError`]; a target that could not be dealt with is said on `err` and makes the exit code 1.
 pub fn run(opts: &MuteOptions, out: &mut dyn Write, err: &mut dyn Write) -> Result<u8, MuteError> {
-    let inventory = inventory::collect(&opts.proc)?;
+    let mut inventory = inventory::collect(&opts.proc)?;
+    inventory.programs = known_programs(&opts.holders, err)?;
     let by_release = || inventory.kernel.as_deref().map_or(TapListScope::Unknown, TapListScope::from_release);
     let scope = opts.scope.unwrap_or_else(by_release);
     let request = MuteRequest { action: opts.action, dry_run: opts.dry_run, scope };
@@ -63,7 +67,7 @@ pub fn run(opts: &MuteOptions, out: &mut dyn Write, err: &mut dyn Write) -> Resu
     let results: Vec<_> =
         targets.flat_map(|target| mute::apply(*target, request, &inventory, &opts.proc)).collect();
     let remaining = match opts.action {
-        MuteAction::Mute => mute::remaining(&results, &inventory.taps, scope),
+        MuteAction::Mute => mute::remaining(&results, &inventory, scope),
         MuteAction::Unmute => Vec::new(),
     };
     let report = MuteReport {
@@ -74,6 +78,7 @@ pub fn run(opts: &MuteOptions, out: &mut dyn Write, err: &mut dyn Write) -> Resu
         complete: inventory.complete,
         missing: inventory.missing,
         results,
+        cure: mute::cure(&remaining),
         remaining,
     };
 

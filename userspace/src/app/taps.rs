@@ -3,20 +3,26 @@
 use std::{
     io::{self, Write},
     os::unix::fs::MetadataExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use crate::{
+    links::path::path,
     model::{
         kernel::TapListScope,
         netns::Namespace,
-        tap::{Binding, JudgedTap, TapReport, TapVerdict},
+        path::DevicePath,
+        tap::{Binding, TapReport, TapVerdict},
     },
     process::ProcRoot,
-    render::taps::{TextOptions, json::write_json, write_text},
+    render::{
+        lines::harmless,
+        taps::{TextOptions, json::write_json, write_text},
+    },
     taps::{
         inventory::{self, Inventory, InventoryError},
-        verdict::verdict_for_device,
+        programs::Programs,
+        way,
     },
 };
 
@@ -29,7 +35,7 @@ pub struct TapsOptions {
     pub json: bool,
     /// Only taps that matter in these network namespaces; all if empty.
     pub netns: Vec<NetnsFilter>,
-    /// Only taps that matter to packets leaving this device of the selected namespaces, or else of this one.
+    /// Only taps that matter to sends through this device of the selected namespaces, or else of this one.
     pub dev: Option<String>,
     /// Let the outcome tell of offending taps.
     pub fail_on_offending: bool,
@@ -39,6 +45,8 @@ pub struct TapsOptions {
     pub scope: Option<TapListScope>,
     /// The procfs to look at.
     pub proc: ProcRoot,
+    /// Where an administrator's own entries of the knowledge base are.
+    pub holders: PathBuf,
 }
 
 /// A way to name a network namespace.
@@ -130,7 +138,8 @@ pub enum TapsError {
 /// # Errors
 /// See [`TapsError`]; what could merely not be seen is said on `err` and in the report.
 pub fn run(opts: &TapsOptions, out: &mut dyn Write, err: &mut dyn Write) -> Result<TapsOutcome, TapsError> {
-    let inventory = inventory::collect(&opts.proc)?;
+    let mut inventory = inventory::collect(&opts.proc)?;
+    inventory.programs = known_programs(&opts.holders, err)?;
     let by_release = || inventory.kernel.as_deref().map_or(TapListScope::Unknown, TapListScope::from_release);
     let scope = opts.scope.unwrap_or_else(by_release);
     let selected = opts
@@ -141,13 +150,13 @@ pub fn run(opts: &TapsOptions, out: &mut dyn Write, err: &mut dyn Write) -> Resu
             inum.ok_or_else(|| TapsError::NoSuchNetns { filter: filter.clone() })
         })
         .collect::<Result<Vec<u32>, _>>()?;
-    let devices = match &opts.dev {
-        Some(dev) => Some(devices(dev, &selected, &inventory)?),
+    let ways = match &opts.dev {
+        Some(dev) => Some(ways(dev, &selected, &inventory)?),
         None => None,
     };
     let mut report = inventory.judge(scope);
-    if let Some(devices) = &devices {
-        select_devices(&mut report, devices, scope);
+    if let Some(ways) = ways {
+        way::narrow(&mut report, ways, scope);
     } else if !selected.is_empty() {
         select(&mut report, &selected, scope);
     }
@@ -176,13 +185,22 @@ fn resolve(filter: &NetnsFilter, namespaces: &[Namespace], proc: &ProcRoot) -> O
     }
 }
 
-/// Namespace and index of every device that is meant.
-fn devices(dev: &str, selected: &[u32], inventory: &Inventory) -> Result<Vec<(u32, u32)>, TapsError> {
+/// The programs that are known; says on `err` which entries cannot be used.
+pub(super) fn known_programs(directory: &Path, err: &mut dyn Write) -> io::Result<Programs> {
+    let (programs, warnings) = Programs::with_directory(directory);
+    for warning in warnings {
+        writeln!(err, "zcdiag: {}", harmless(&warning))?;
+    }
+    Ok(programs)
+}
+
+/// The ways of what is sent through every device that is meant.
+fn ways(dev: &str, selected: &[u32], inventory: &Inventory) -> Result<Vec<DevicePath>, TapsError> {
     let inums = if selected.is_empty() { inventory.here.as_slice() } else { selected };
     let namespaces = inventory.namespaces.iter().filter(|namespace| inums.contains(&namespace.netns.inum));
     let found = namespaces.filter_map(|namespace| {
         let device = namespace.devices.as_deref()?.iter().find(|device| device.name == dev)?;
-        Some((namespace.netns.inum, device.ifindex))
+        Some(path(&inventory.namespaces, namespace.netns.inum, device.ifindex))
     });
     let found: Vec<_> = found.collect();
     if found.is_empty() {
@@ -190,29 +208,6 @@ fn devices(dev: &str, selected: &[u32], inventory: &Inventory) -> Result<Vec<(u3
         return Err(TapsError::NoSuchDevice { dev: dev.to_owned(), netns });
     }
     Ok(found)
-}
-
-/// Keeps what has, or may have, packets copied that leave one of the devices, and the harmless ones there.
-fn select_devices(report: &mut TapReport, devices: &[(u32, u32)], scope: TapListScope) {
-    report.taps.retain_mut(|JudgedTap { tap, judgement }| {
-        let verdicts =
-            devices.iter().map(|(netns, ifindex)| verdict_for_device(tap, *netns, *ifindex, scope));
-        let worst = verdicts.min().unwrap_or(TapVerdict::Harmless);
-        let is_there = devices.iter().any(|(netns, device)| {
-            tap.netns.inum == *netns
-                && match tap.binding {
-                    Binding::Device { ifindex, .. } => ifindex == *device,
-                    Binding::Any => true,
-                    Binding::Gone => false,
-                }
-        });
-        if judgement.verdict == TapVerdict::Harmless {
-            return is_there;
-        }
-        judgement.verdict = worst;
-        worst != TapVerdict::Harmless
-    });
-    report.taps.sort_by_key(|judged| judged.judgement.verdict);
 }
 
 /// Keeps what matters in the selected namespaces: their own taps, and those of others that reach into them.
@@ -223,10 +218,15 @@ fn select(report: &mut TapReport, selected: &[u32], scope: TapListScope) {
             && judged.judgement.verdict != TapVerdict::Harmless;
         reaches || selected.contains(&judged.tap.netns.inum)
     });
+    report
+        .handlers
+        .retain(|judged| judged.handler.netns.as_ref().is_none_or(|netns| selected.contains(&netns.inum)));
 }
 
 fn outcome(report: &TapReport) -> TapsOutcome {
-    let any = |verdict| report.taps.iter().any(|judged| judged.judgement.verdict == verdict);
+    let taps = || report.taps.iter().map(|judged| judged.judgement.verdict);
+    let handlers = report.handlers.iter().map(|judged| judged.verdict);
+    let any = |verdict| taps().chain(handlers.clone()).any(|other| other == verdict);
     if any(TapVerdict::Offending) {
         TapsOutcome::Offending
     } else if any(TapVerdict::Unknown) || !report.complete {
@@ -238,12 +238,12 @@ fn outcome(report: &TapReport) -> TapsOutcome {
 
 #[cfg(test)]
 mod tests {
-    use super::{NetnsFilter, TapsOutcome, outcome, resolve, select, select_devices};
+    use super::{NetnsFilter, TapsOutcome, outcome, resolve, select};
     use crate::{
         model::{
             kernel::TapListScope,
             netns::{Namespace, Netns},
-            tap::{Binding, TapVerdict},
+            tap::{Binding, TapReport, TapVerdict},
         },
         process::ProcRoot,
         render::taps::tests::report,
@@ -274,44 +274,16 @@ mod tests {
 
     #[test]
     fn outcomes() {
-        let mut report = report();
+        let handler = TapReport { taps: Vec::new(), complete: true, ..report() };
+        assert_eq!(outcome(&handler), TapsOutcome::Undecided, "a handler may be to blame");
+        let mut report = TapReport { handlers: Vec::new(), complete: true, ..report() };
         assert_eq!(outcome(&report), TapsOutcome::Offending);
         report.taps.retain(|tap| tap.judgement.verdict != TapVerdict::Offending);
-        report.complete = true;
         assert_eq!(outcome(&report), TapsOutcome::Undecided, "one is unknown");
         report.taps.retain(|tap| tap.judgement.verdict == TapVerdict::Harmless);
         assert_eq!(outcome(&report), TapsOutcome::Done);
         report.complete = false;
         assert_eq!(outcome(&report), TapsOutcome::Undecided, "something was not seen");
-    }
-
-    #[test]
-    fn only_what_matters_to_the_devices_stays() {
-        let mut everything = report();
-        everything.taps[1].tap.ignore_outgoing = None;
-        let home = everything.taps[0].tap.netns.inum;
-        let blue = everything.taps[1].tap.netns.inum;
-        // Devices, then the verdicts that are left: one tap offends at home, one is unknown in the other
-        // namespace, and one for all devices at home is harmless.
-        let cases = [
-            (vec![(home, 5)], vec![TapVerdict::Offending, TapVerdict::Harmless]),
-            (vec![(home, 6)], vec![TapVerdict::Harmless]),
-            (vec![(blue, 5)], vec![TapVerdict::Unknown]),
-            (
-                vec![(blue, 5), (home, 5)],
-                vec![TapVerdict::Offending, TapVerdict::Unknown, TapVerdict::Harmless],
-            ),
-        ];
-        for (devices, expected) in cases {
-            let mut report = everything.clone();
-            select_devices(&mut report, &devices, TapListScope::PerNetns);
-            let left: Vec<_> = report.taps.iter().map(|judged| judged.judgement.verdict).collect();
-            assert_eq!(left, expected, "{devices:?}");
-        }
-        everything.taps[0].tap.binding = Binding::Any;
-        select_devices(&mut everything, &[(1, 5)], TapListScope::Unknown);
-        assert_eq!(everything.taps.len(), 1, "whom it harms elsewhere depends on the kernel");
-        assert_eq!(everything.taps[0].judgement.verdict, TapVerdict::Unknown);
     }
 
     #[test]

@@ -40,6 +40,11 @@ pub(super) enum Command {
     Mute(MuteArgs),
     /// Give the taps of a running process outgoing packets again: takes `zcdiag mute` back
     Unmute(MuteArgs),
+    /// Say whether zero copy is back, by watching live traffic: now, or before and after a cure
+    ///
+    /// With a cure, such as `zcdiag verify --dev v0 -- zcdiag mute 812`, it watches for --duration, runs the cure,
+    /// and watches for as long again. Exit code 0: no send is copied; 3: some are; 4: nothing was sent.
+    Verify(VerifyArgs),
     /// Send MSG_ZEROCOPY traffic to a destination of your choice, and say whether it was copied; needs no BPF
     Probe(ProbeArgs),
     /// Explain the causes of copies: what each means, how to see it by hand, what to do; needs no BPF
@@ -91,7 +96,7 @@ pub(super) struct TapsArgs {
     #[arg(long, value_name = "NETNS")]
     pub(super) netns: Vec<String>,
 
-    /// Only taps that have packets copied that leave this device; devices below it are not looked at
+    /// Only taps that have packets copied that are sent through this device, here or further on their way
     #[arg(long, value_name = "DEV")]
     pub(super) dev: Option<String>,
 
@@ -154,6 +159,29 @@ pub(super) struct WatchArgs {
     /// Run this command, and stop when it ends
     #[arg(last = true, value_name = "CMD")]
     pub(super) command: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct VerifyArgs {
+    /// Only copies on this device; sends that are not copied count whatever their device; can be repeated
+    #[arg(long, value_name = "DEV")]
+    pub(super) dev: Vec<String>,
+
+    /// Only sends of this process; can be repeated
+    #[arg(long, value_name = "PID")]
+    pub(super) pid: Vec<u32>,
+
+    /// Watch for this time, such as 10s, 500ms, 5m
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "5s")]
+    pub(super) duration: Duration,
+
+    /// Write JSON
+    #[arg(long)]
+    pub(super) json: bool,
+
+    /// Run this cure in between, and compare
+    #[arg(last = true, value_name = "CURE")]
+    pub(super) cure: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::model::{kernel::TapListScope, tap::JudgedTap};
+use crate::model::{cure::Cure, kernel::TapListScope, tap::JudgedTap};
 
 /// What is to become of a tap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,6 +171,8 @@ pub struct MuteReport {
     pub results: Vec<MuteResult>,
     /// Taps that still make sends copy on the devices of those that were muted.
     pub remaining: Vec<JudgedTap>,
+    /// What has to be done about those.
+    pub cure: Cure,
 }
 
 impl MuteReport {

@@ -21,13 +21,17 @@ pub struct Namespace {
 impl Namespace {
     /// The name of the device with this index.
     pub fn device_name(&self, ifindex: u32) -> Option<&str> {
-        let devices = self.devices.as_deref()?;
-        devices.iter().find(|device| device.ifindex == ifindex).map(|device| device.name.as_str())
+        self.device(ifindex).map(|device| device.name.as_str())
+    }
+
+    /// The device with this index.
+    pub fn device(&self, ifindex: u32) -> Option<&Device> {
+        self.devices.as_deref()?.iter().find(|device| device.ifindex == ifindex)
     }
 }
 
 /// A network device of one namespace.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Device {
     /// Interface index, unique within the namespace only.
     pub ifindex: u32,
@@ -35,4 +39,19 @@ pub struct Device {
     pub name: String,
     /// Whether it is administratively up (`IFF_UP`).
     pub up: bool,
+    /// What it is (`IFLA_INFO_KIND`): `veth`, `vlan`, `bond` ..; `None` for hardware and `lo`.
+    pub kind: Option<String>,
+    /// Bond, bridge, VRF .. of the same namespace that it is a port of (`IFLA_MASTER`).
+    pub master: Option<u32>,
+    /// The device below it, or the other end of its pair (`IFLA_LINK`).
+    pub link: Option<DeviceLink>,
+}
+
+/// Where a device leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceLink {
+    /// Network namespace of the other device; `None` if it could not be found.
+    pub netns: Option<u32>,
+    /// Interface index there.
+    pub ifindex: u32,
 }

@@ -1,6 +1,16 @@
 //! A packet socket, who holds it, and what it does to zero-copy sends.
 
-use crate::model::{netns::Netns, process::ProcessIdentity};
+use std::time::Duration;
+
+use crate::model::{
+    cure::Cure,
+    handler::JudgedHandler,
+    netns::Netns,
+    path::{DevicePath, Hop},
+    process::ProcessIdentity,
+    program::KnownProgram,
+    report::DeviceId,
+};
 
 /// An `AF_PACKET` socket as found on the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +37,8 @@ pub struct Tap {
     pub ring: Option<bool>,
     /// Whether a socket filter is attached; `None` if it could not be read.
     pub filter: Option<bool>,
+    /// Whether it keeps a device in promiscuous mode; `None` if it could not be read.
+    pub promiscuous: Option<bool>,
     /// User that made the socket.
     pub uid: Option<u32>,
 }
@@ -68,6 +80,8 @@ pub struct Holder {
     pub process: ProcessIdentity,
     /// Its lowest descriptor that refers to the tap.
     pub fd: u32,
+    /// How long the process has been running. How long the tap has existed the kernel does not tell.
+    pub age: Option<Duration>,
 }
 
 /// What a packet socket is bound to.
@@ -209,6 +223,21 @@ pub struct TapJudgement {
     pub remedies: Vec<String>,
     /// What people commonly suppose about such a tap and is not so.
     pub notes: Vec<String>,
+    /// What is known of the program that holds it.
+    pub program: Option<KnownProgram>,
+    /// Which devices' sends meet it further on their way.
+    pub harms: Vec<Harm>,
+}
+
+/// Sends through one device that meet a tap on their way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Harm {
+    /// The device that is sent through.
+    pub from: DeviceId,
+    /// Where they meet the tap.
+    pub at: Hop,
+    /// Whether they are copied for it: offending or unknown.
+    pub verdict: TapVerdict,
 }
 
 /// A tap and what was found about it.
@@ -233,4 +262,10 @@ pub struct TapReport {
     pub missing: Vec<String>,
     /// The taps, offending ones first.
     pub taps: Vec<JudgedTap>,
+    /// Handlers of other origin that are given every packet.
+    pub handlers: Vec<JudgedHandler>,
+    /// The ways of what is sent through the device that the question was about; `None` if it was about all.
+    pub ways: Option<Vec<DevicePath>>,
+    /// What has to be changed for sends through that device to be zero-copy.
+    pub cure: Option<Cure>,
 }

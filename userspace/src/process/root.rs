@@ -40,6 +40,13 @@ impl ProcRoot {
         Ok(std::fs::read_to_string(self.0.join("sys/kernel/osrelease"))?.trim().to_owned())
     }
 
+    /// How long the machine has been up, suspension included, from `uptime`; `None` if not readable.
+    pub(crate) fn uptime(&self) -> Option<std::time::Duration> {
+        let text = std::fs::read_to_string(self.0.join("uptime")).ok()?;
+        let seconds = text.split_ascii_whitespace().next()?.parse().ok()?;
+        std::time::Duration::try_from_secs_f64(seconds).ok()
+    }
+
     /// Every process (thread group) there is now, in the order of the directory.
     ///
     /// # Errors

@@ -5,5 +5,5 @@ mod text;
 
 #[cfg(test)]
 pub(crate) use text::tests;
-pub(crate) use text::title;
 pub use text::{TextOptions, write_text};
+pub(crate) use text::{title, write_changes};

@@ -8,6 +8,11 @@ use std::io::{self, Write};
 
 use crate::{attach::plan::Step, model::report::Report, render::lines::harmless};
 
+/// What was seen, in one clause.
+pub(super) fn headline(report: &Report) -> String {
+    text::headline(report)
+}
+
 /// How the programs were attached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Start {

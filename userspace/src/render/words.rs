@@ -37,6 +37,18 @@ pub fn time(duration: Duration) -> String {
     }
 }
 
+/// How long something has lasted, in its largest unit.
+pub fn age(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (count, unit) = match seconds {
+        0..60 => (seconds, "second"),
+        60..3600 => (seconds / 60, "minute"),
+        3600..86400 => (seconds / 3600, "hour"),
+        _ => (seconds / 86400, "day"),
+    };
+    plural(count, unit)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,5 +62,7 @@ mod tests {
         assert_eq!(time(Duration::from_micros(12_300)), "12.3 ms");
         assert_eq!(time(Duration::from_secs(5)), "5.0 s");
         assert_eq!(time(Duration::from_nanos(4_200)), "4 µs");
+        let ages = [59, 60, 7199, 86_400 * 3].map(|seconds| age(Duration::from_secs(seconds)));
+        assert_eq!(ages, ["59 seconds", "1 minute", "1 hour", "3 days"]);
     }
 }

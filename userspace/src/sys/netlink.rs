@@ -1,4 +1,4 @@
-//! One netlink dump: a question, and every message of the answer.
+//! Netlink: a question, and every message of the answer.
 
 use std::os::fd::OwnedFd;
 
@@ -12,8 +12,10 @@ use rustix::{
 
 use crate::sys::SysError;
 
-/// `NLM_F_REQUEST | NLM_F_DUMP`.
-const DUMP_REQUEST: u16 = 0x01 | 0x300;
+/// `NLM_F_REQUEST`.
+const REQUEST: u16 = 0x01;
+/// `NLM_F_DUMP`.
+const DUMP: u16 = 0x300;
 /// `NLM_F_DUMP_INTR`: what is dumped changed meanwhile, so something may be missing.
 const DUMP_INTERRUPTED: u16 = 0x10;
 /// `NLMSG_ERROR`.
@@ -73,9 +75,27 @@ impl NetlinkSocket {
         Ok(dump)
     }
 
+    /// Asks for one thing; gives the payload of the first message of the answer.
+    pub(crate) fn ask(&mut self, message_type: u16, payload: &[u8]) -> Result<Vec<u8>, SysError> {
+        let answer = self.exchange(message_type, REQUEST, payload, |dump| !dump.messages.is_empty())?;
+        let first = answer.messages.into_iter().next().map(|(_, payload)| payload);
+        first.ok_or(SysError::new("recv(AF_NETLINK)", Errno::NODATA))
+    }
+
     fn dump_once(&mut self, message_type: u16, payload: &[u8]) -> Result<Dump, SysError> {
+        self.exchange(message_type, REQUEST | DUMP, payload, |_| false)
+    }
+
+    /// Sends a request and takes in messages until the kernel says that it was the last, or `enough` does.
+    fn exchange(
+        &mut self,
+        message_type: u16,
+        flags: u16,
+        payload: &[u8],
+        enough: impl Fn(&Dump) -> bool,
+    ) -> Result<Dump, SysError> {
         self.sequence += 1;
-        let request = request(message_type, self.sequence, payload);
+        let request = request(message_type, flags, self.sequence, payload);
         send(&self.fd, &request, SendFlags::empty()).map_err(|e| SysError::new("send(AF_NETLINK)", e))?;
         let mut buffer = vec![0; BUFFER];
         let mut dump = Dump::default();
@@ -86,9 +106,9 @@ impl NetlinkSocket {
                 Err(errno) => return Err(SysError::new("recv(AF_NETLINK)", errno)),
             };
             let datagram = buffer.get(..length).ok_or(SysError::new("recv(AF_NETLINK)", Errno::MSGSIZE))?;
-            if read_datagram(datagram, self.sequence, &mut dump)
-                .map_err(|errno| SysError::new("netlink dump", errno))?
-            {
+            let last = read_datagram(datagram, self.sequence, &mut dump)
+                .map_err(|errno| SysError::new("netlink answer", errno))?;
+            if last || enough(&dump) {
                 return Ok(dump);
             }
         }
@@ -96,12 +116,12 @@ impl NetlinkSocket {
 }
 
 /// Puts a `struct nlmsghdr` before a payload.
-fn request(message_type: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
+fn request(message_type: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(HEADER + payload.len()).unwrap_or(u32::MAX);
     let mut bytes = Vec::with_capacity(HEADER + payload.len());
     bytes.extend(length.to_ne_bytes());
     bytes.extend(message_type.to_ne_bytes());
-    bytes.extend(DUMP_REQUEST.to_ne_bytes());
+    bytes.extend(flags.to_ne_bytes());
     bytes.extend(sequence.to_ne_bytes());
     bytes.extend(0_u32.to_ne_bytes());
     bytes.extend(payload);
@@ -164,8 +184,7 @@ mod tests {
     use super::{DUMP_INTERRUPTED, Dump, MESSAGE_DONE, MESSAGE_ERROR, attributes, read_datagram, request};
 
     fn message(kind: u16, flags: u16, payload: &[u8]) -> Vec<u8> {
-        let mut bytes = request(kind, 7, payload);
-        bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
+        let mut bytes = request(kind, flags, 7, payload);
         bytes.resize(bytes.len().next_multiple_of(4), 0);
         bytes
     }

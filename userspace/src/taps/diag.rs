@@ -12,19 +12,24 @@ use crate::{
 /// `SOCK_DIAG_BY_FAMILY`.
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const AF_PACKET: u8 = 17;
-/// `PACKET_SHOW_INFO | RING_CFG | FANOUT | FILTER`.
-const SHOW: u32 = 0x01 | 0x04 | 0x08 | 0x20;
+/// `PACKET_SHOW_INFO | MCLIST | RING_CFG | FANOUT | FILTER`.
+const SHOW: u32 = 0x01 | 0x02 | 0x04 | 0x08 | 0x20;
 /// Size of `struct packet_diag_msg`.
 const MESSAGE: usize = 16;
 /// `PDI_RUNNING`; set since the first kernel with this interface, but racy while a socket is being bound.
 const RUNNING: u32 = 0x01;
 
 const ATTRIBUTE_INFO: u16 = 0;
+const ATTRIBUTE_MEMBERSHIPS: u16 = 1;
 const ATTRIBUTE_RX_RING: u16 = 2;
 const ATTRIBUTE_TX_RING: u16 = 3;
 const ATTRIBUTE_FANOUT: u16 = 4;
 const ATTRIBUTE_UID: u16 = 5;
 const ATTRIBUTE_FILTER: u16 = 7;
+/// Size of `struct packet_diag_mclist`, one membership.
+const MEMBERSHIP: usize = 44;
+/// `PACKET_MR_PROMISC`.
+const PROMISCUOUS: u16 = 1;
 
 /// Every packet socket of a namespace.
 pub(crate) struct Listing {
@@ -60,7 +65,7 @@ fn parse(message: &[u8]) -> Option<PacketSocket> {
         detail: None,
     };
     // A socket without a filter has no filter attribute; without CAP_NET_ADMIN every socket has an empty one.
-    let mut detail = PacketDetail { ring: false, fanout: None, filter: Some(false) };
+    let mut detail = PacketDetail { ring: false, fanout: None, filter: Some(false), promiscuous: false };
     let mut has_info = false;
     for (kind, value) in attributes(message.get(MESSAGE..)?) {
         match kind {
@@ -68,6 +73,10 @@ fn parse(message: &[u8]) -> Option<PacketSocket> {
                 socket.ifindex = u32_at(value, 0)?.cast_signed();
                 socket.running = u32_at(value, 20)? & RUNNING != 0;
                 has_info = true;
+            }
+            ATTRIBUTE_MEMBERSHIPS => {
+                let mut kinds = value.chunks_exact(MEMBERSHIP).map(|membership| u16_at(membership, 8));
+                detail.promiscuous = kinds.any(|kind| kind == Some(PROMISCUOUS));
             }
             ATTRIBUTE_RX_RING | ATTRIBUTE_TX_RING => detail.ring = true,
             ATTRIBUTE_FANOUT => {
@@ -86,7 +95,8 @@ fn parse(message: &[u8]) -> Option<PacketSocket> {
 #[cfg(test)]
 mod tests {
     use super::{
-        ATTRIBUTE_FANOUT, ATTRIBUTE_FILTER, ATTRIBUTE_INFO, ATTRIBUTE_RX_RING, ATTRIBUTE_UID, parse,
+        ATTRIBUTE_FANOUT, ATTRIBUTE_FILTER, ATTRIBUTE_INFO, ATTRIBUTE_MEMBERSHIPS, ATTRIBUTE_RX_RING,
+        ATTRIBUTE_UID, parse,
     };
     use crate::{
         model::tap::{PacketProtocol, PacketSocketType},
@@ -122,7 +132,9 @@ mod tests {
         let uid = (ATTRIBUTE_UID, 103_u32.to_ne_bytes().to_vec());
         let fanout = (ATTRIBUTE_FANOUT, 0x0002_0007_u32.to_ne_bytes().to_vec());
         let ring = (ATTRIBUTE_RX_RING, vec![0; 28]);
-        let plain = PacketDetail { ring: false, fanout: None, filter: Some(false) };
+        let plain = PacketDetail { ring: false, fanout: None, filter: Some(false), promiscuous: false };
+        let membership = |kind: u16| [&[0; 8][..], &kind.to_ne_bytes(), &[0; 34]].concat();
+        let memberships = |kinds: [u16; 2]| (ATTRIBUTE_MEMBERSHIPS, kinds.map(membership).concat());
         let cases = [
             (vec![info(5, 1), uid], expected(5, true, Some(103), plain.clone())),
             (vec![info(-1, 0)], expected(-1, false, None, plain.clone())),
@@ -132,12 +144,17 @@ mod tests {
                     0,
                     true,
                     None,
-                    PacketDetail { ring: true, fanout: Some((7, 2)), filter: Some(true) },
+                    PacketDetail { ring: true, fanout: Some((7, 2)), filter: Some(true), promiscuous: false },
                 ),
             ),
             (
                 vec![info(5, 1), (ATTRIBUTE_FILTER, vec![])],
-                expected(5, true, None, PacketDetail { filter: None, ..plain }),
+                expected(5, true, None, PacketDetail { filter: None, ..plain.clone() }),
+            ),
+            (vec![info(5, 1), memberships([0, 2])], expected(5, true, None, plain.clone())),
+            (
+                vec![info(5, 1), memberships([0, 1])],
+                expected(5, true, None, PacketDetail { promiscuous: true, ..plain }),
             ),
         ];
         for (attributes, expected) in cases {

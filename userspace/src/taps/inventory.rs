@@ -7,12 +7,14 @@ mod survey;
 use std::{io, panic, thread};
 
 use crate::{
+    links::path::Topology,
     model::{
+        handler::Handler,
         netns::Namespace,
         tap::{Tap, TapReport},
     },
     process::ProcRoot,
-    taps::verdict,
+    taps::{programs::Programs, verdict, way},
 };
 
 /// Everything that could be found out about the packet sockets of the machine.
@@ -24,8 +26,12 @@ pub struct Inventory {
     pub here: Option<u32>,
     /// Every packet socket, in order of namespace and inode.
     pub taps: Vec<Tap>,
+    /// Handlers of other origin that are given every packet.
+    pub handlers: Vec<Handler>,
     /// Every network namespace that could be found, with its devices.
     pub namespaces: Vec<Namespace>,
+    /// The programs that are known; those that are built in, unless others are set.
+    pub programs: Programs,
     /// Whether nothing is known to be missing.
     pub complete: bool,
     /// What is missing, each with the cure.
@@ -35,12 +41,17 @@ pub struct Inventory {
 impl Inventory {
     /// Judges the taps.
     pub fn judge(self, scope: crate::model::kernel::TapListScope) -> TapReport {
+        let mut taps = verdict::judge_all(self.taps, scope, &self.programs);
+        way::note_harms(&mut taps, &Topology::new(&self.namespaces), scope);
         TapReport {
             kernel: self.kernel,
             here: self.here,
             complete: self.complete,
             missing: self.missing,
-            taps: verdict::judge_all(self.taps, scope),
+            taps,
+            handlers: self.handlers.into_iter().map(verdict::judge_handler).collect(),
+            ways: None,
+            cure: None,
         }
     }
 }

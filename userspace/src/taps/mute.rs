@@ -17,10 +17,15 @@ mod effects;
 mod refusals;
 mod select;
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::{
+    os::fd::{AsFd, OwnedFd},
+    slice,
+};
 
 use crate::{
+    links::path::Topology,
     model::{
+        cure::Cure,
         kernel::TapListScope,
         mute::{MuteAction, MuteChange, MuteOutcome, MuteRequest, MuteResult, MuteStep, MuteTarget},
         tap::{Binding, Fanout, FanoutGroup, Holder, JudgedTap, Tap, TapVerdict},
@@ -31,10 +36,12 @@ use crate::{
         sockopt::{packet_fanout, packet_ignore_outgoing, set_packet_ignore_outgoing},
     },
     taps::{
+        cure::{Blamed, smallest},
         fds::SocketFd,
         inventory::Inventory,
         options::{self, OptionsError},
-        verdict::{judge, offends_device},
+        verdict::{grounds, judge, offends_device},
+        way::note_harms,
     },
 };
 
@@ -56,8 +63,8 @@ pub fn plan(tap: &Tap, action: MuteAction) -> MuteStep {
 fn blind_because(tap: &Tap) -> Option<String> {
     let hearing = Tap { ignore_outgoing: Some(false), fanout: Fanout::None, ..tap.clone() };
     // Whom it harms does not matter to whether it harms anyone.
-    let judgement = judge(&hearing, TapListScope::Unknown);
-    (judgement.verdict == TapVerdict::Harmless).then_some(judgement.reason)
+    let (verdict, reason) = grounds(&hearing, TapListScope::Unknown);
+    (verdict == TapVerdict::Harmless).then_some(reason)
 }
 
 /// Mutes or unmutes what a target means; every tap that was found gets its own result.
@@ -77,9 +84,10 @@ pub fn apply(
     // A process may have sockets that see nothing leave beside those that are meant.
     let left_alone = |tap: &Tap| if tap.ignores_outgoing() == Some(true) { None } else { blind_because(tap) };
     let any_meant = taps.iter().any(|tap| left_alone(tap).is_none());
+    let topology = Topology::new(&inventory.namespaces);
     let results = taps.into_iter().map(|tap| {
         let mut after = tap.clone();
-        let outcome = match left_alone(tap) {
+        let mut outcome = match left_alone(tap) {
             Some(why) if any_meant => MuteOutcome::LeftAlone { why },
             _ => carry_out(&mut after, request),
         };
@@ -87,9 +95,17 @@ pub fn apply(
             MuteOutcome::Done { undo } => Some(undo.action.ignore()),
             _ => after.ignore_outgoing,
         };
-        let notes = effects::notes(&after, request.action, &outcome);
-        let tap = Some(JudgedTap { judgement: judge(&after, request.scope), tap: after });
-        MuteResult { target, tap, before, outcome, notes }
+        let judgement = judge(&after, request.scope, &inventory.programs);
+        let mut judged = JudgedTap { judgement, tap: after };
+        note_harms(slice::from_mut(&mut judged), &topology, request.scope);
+        if let MuteOutcome::Refused(refusal) = &mut outcome
+            && judged.judgement.verdict == TapVerdict::Harmless
+            && let Some(devices) = effects::incoming(&judged)
+        {
+            *refusal = refusals::incoming(&refusal.why, &devices);
+        }
+        let notes = effects::notes(&judged, request.action, &outcome);
+        MuteResult { target, tap: Some(judged), before, outcome, notes }
     });
     results.collect()
 }
@@ -140,18 +156,29 @@ fn set(socket: impl AsFd, tap: &mut Tap, request: MuteRequest) -> Result<MuteOut
 }
 
 /// The taps that make sends copy on the devices of those that were muted: one is enough for the copy.
-pub fn remaining(results: &[MuteResult], taps: &[Tap], scope: TapListScope) -> Vec<JudgedTap> {
+pub fn remaining(results: &[MuteResult], inventory: &Inventory, scope: TapListScope) -> Vec<JudgedTap> {
     let done = |result: &&MuteResult| {
         matches!(result.outcome, MuteOutcome::Done { .. } | MuteOutcome::WouldDo | MuteOutcome::Already)
     };
     let muted = results.iter().filter(done).filter_map(|result| result.tap.as_ref());
     let muted: Vec<&Tap> = muted.map(|judged| &judged.tap).collect();
-    let others = taps.iter().filter(|tap| muted.iter().all(|muted| muted.inode != tap.inode));
-    let judged = others.map(|tap| JudgedTap { judgement: judge(tap, scope), tap: tap.clone() });
+    let others = inventory.taps.iter().filter(|tap| muted.iter().all(|muted| muted.inode != tap.inode));
+    let judged =
+        others.map(|tap| JudgedTap { judgement: judge(tap, scope, &inventory.programs), tap: tap.clone() });
     judged
         .filter(|other| other.judgement.verdict == TapVerdict::Offending)
         .filter(|other| muted.iter().any(|muted| meets(&other.tap, muted, scope)))
         .collect()
+}
+
+/// What has to be done about these as well.
+pub fn cure(remaining: &[JudgedTap]) -> Cure {
+    let blame = |judged: &'_ JudgedTap| judged.judgement.verdict;
+    smallest(remaining.iter().map(|judged| Blamed {
+        tap: &judged.tap,
+        verdict: blame(judged),
+        incoming: false,
+    }))
 }
 
 /// Whether an offending tap is on a list with another.

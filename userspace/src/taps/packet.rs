@@ -30,6 +30,8 @@ pub(crate) struct PacketDetail {
     pub(crate) fanout: Option<(u16, u8)>,
     /// Whether a classic filter is attached; `None` if the kernel would not say.
     pub(crate) filter: Option<bool>,
+    /// Whether it keeps a device in promiscuous mode.
+    pub(crate) promiscuous: bool,
 }
 
 /// Reads the text of `/proc/net/packet` (`packet_seq_show()`): the sockets, and how many lines made no sense.

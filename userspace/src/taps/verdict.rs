@@ -6,27 +6,55 @@
 
 use crate::{
     model::{
+        handler::{Handler, JudgedHandler},
         kernel::TapListScope,
+        program::KnownProgram,
         tap::{Binding, Fanout, JudgedTap, PacketProtocol, Tap, TapJudgement, TapVerdict},
     },
-    taps::remedies,
+    taps::{programs::Programs, remedies},
 };
 
 /// Judges a tap: would sends through *some* device be copied because of it.
-pub fn judge(tap: &Tap, scope: TapListScope) -> TapJudgement {
+pub fn judge(tap: &Tap, scope: TapListScope, programs: &Programs) -> TapJudgement {
     let (verdict, reason) = grounds(tap, scope);
     let harmless = verdict == TapVerdict::Harmless;
+    let program = programs.holding(tap).cloned();
     TapJudgement {
         verdict,
         reason,
-        remedies: if harmless { Vec::new() } else { remedies::remedies(tap) },
-        notes: if harmless { Vec::new() } else { notes(tap) },
+        remedies: if harmless { Vec::new() } else { remedies::remedies(tap, program.as_ref()) },
+        notes: if harmless { Vec::new() } else { notes(tap, program.as_ref()) },
+        program,
+        harms: Vec::new(),
     }
 }
 
+/// Judges a handler that is no packet socket: no interface tells whether it ignores outgoing packets.
+pub fn judge_handler(handler: Handler) -> JudgedHandler {
+    let place = match &handler.binding {
+        Binding::Device { name: Some(name), .. } => name.clone(),
+        Binding::Device { ifindex, name: None } => format!("device {ifindex}"),
+        Binding::Any | Binding::Gone => "any device".to_owned(),
+    };
+    let reason = format!(
+        "is given every packet that leaves {place}, unless it ignores outgoing ones, which the kernel does not tell"
+    );
+    let remedies = match &handler.module {
+        Some(module) => vec![format!(
+            "stop what uses the module {module}, and unload it: modprobe -r {module}; or have its makers set \
+             ignore_outgoing in its struct packet_type (Linux 4.20)"
+        )],
+        None => vec![format!(
+            "find out which part of this kernel {} belongs to, and turn it off",
+            handler.function
+        )],
+    };
+    JudgedHandler { handler, verdict: TapVerdict::Unknown, reason, remedies }
+}
+
 /// Judges every tap, and puts the offending ones first, then those that could not be told.
-pub fn judge_all(taps: Vec<Tap>, scope: TapListScope) -> Vec<JudgedTap> {
-    let judge = |tap| JudgedTap { judgement: judge(&tap, scope), tap };
+pub fn judge_all(taps: Vec<Tap>, scope: TapListScope, programs: &Programs) -> Vec<JudgedTap> {
+    let judge = |tap| JudgedTap { judgement: judge(&tap, scope, programs), tap };
     let mut judged: Vec<_> = taps.into_iter().map(judge).collect();
     judged.sort_by_key(|judged| judged.judgement.verdict);
     judged
@@ -69,7 +97,8 @@ fn covers(tap: &Tap, netns: u32, ifindex: u32, scope: TapListScope) -> Option<bo
     }
 }
 
-fn grounds(tap: &Tap, scope: TapListScope) -> (TapVerdict, String) {
+/// The verdict, and why, in one clause that follows "it".
+pub(super) fn grounds(tap: &Tap, scope: TapListScope) -> (TapVerdict, String) {
     let harmless = |reason: &str| (TapVerdict::Harmless, reason.to_owned());
     if tap.binding == Binding::Gone {
         return harmless("sees nothing: its device has been removed");
@@ -119,23 +148,37 @@ fn sight(tap: &Tap, scope: TapListScope) -> String {
 }
 
 /// What people commonly suppose and is not so.
-fn notes(tap: &Tap) -> Vec<String> {
+fn notes(tap: &Tap, program: Option<&KnownProgram>) -> Vec<String> {
     let mut notes = Vec::new();
     if tap.filter == Some(true) {
-        notes.push("its filter does not help: the kernel copies before the filter runs");
+        notes.push("its filter does not help: the kernel copies before the filter runs".to_owned());
+    }
+    if let Some(KnownProgram { name, harmless_since: Some(version), .. }) = program
+        && tap.ignores_outgoing() == Some(false)
+    {
+        notes.push(format!(
+            "{name} {version} and later is known to do no harm, but this socket does: its version is older, or it \
+             was built without the option"
+        ));
     }
     if let Fanout::Member(group) = tap.fanout {
         if tap.ignore_outgoing == Some(true) {
-            notes.push("its own PACKET_IGNORE_OUTGOING does nothing, because it is in a fanout group");
+            notes.push(
+                "its own PACKET_IGNORE_OUTGOING does nothing, because it is in a fanout group".to_owned(),
+            );
         }
         if group.flag == Some(true) && group.ignores_outgoing == Some(false) {
-            notes.push("its group's PACKET_FANOUT_FLAG_IGNORE_OUTGOING does nothing before Linux 6.2");
+            notes.push(
+                "its group's PACKET_FANOUT_FLAG_IGNORE_OUTGOING does nothing before Linux 6.2".to_owned(),
+            );
         }
     }
     if matches!(&tap.binding, Binding::Device { name: Some(name), .. } if name == "lo") {
-        notes.push("sends through lo are copied even without it, as their receiver is on this host");
+        notes.push(
+            "sends through lo are copied even without it, as their receiver is on this host".to_owned(),
+        );
     }
-    notes.into_iter().map(str::to_owned).collect()
+    notes
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 mod bad_days;
 mod crowds;
+mod cures;
 mod daemons;
 mod ends;
 mod gathered;

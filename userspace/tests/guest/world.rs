@@ -8,6 +8,7 @@ use std::{
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
+        mpsc::{Receiver, channel},
     },
     thread,
     time::{Duration, Instant},
@@ -135,6 +136,28 @@ impl Elsewhere {
         elsewhere
     }
 
+    /// One whose bridge `br0` (10.7.0.2) is reached from here through `v0` (10.7.0.1). What is sent to 10.7.0.99 goes
+    /// on through another port of the bridge, and no copy is made of it on the way.
+    pub(crate) fn behind_switch() -> Self {
+        let elsewhere = Self::new();
+        ip(&format!("link add v0 type veth peer name v1 netns {}", elsewhere.name));
+        elsewhere.enter(|| {
+            ip("link add br0 type bridge");
+            ip("link add d9 type dummy");
+            for port in ["v1", "d9"] {
+                ip(&format!("link set {port} master br0"));
+                ip(&format!("link set {port} mtu 1500 up"));
+            }
+            ip("link set br0 up");
+            ip("addr add 10.7.0.2/24 dev br0");
+            run("bridge", "fdb add 02:00:00:00:00:99 dev d9 master static");
+        });
+        ip("link set v0 mtu 1500 up");
+        ip("addr add 10.7.0.1/24 dev v0");
+        ip("neigh add 10.7.0.99 lladdr 02:00:00:00:00:99 dev v0");
+        elsewhere
+    }
+
     /// Runs something in it, then moves the calling thread back.
     pub(crate) fn enter<T>(&self, run: impl FnOnce() -> T) -> T {
         let home = File::open("/proc/thread-self/ns/net").expect("own namespace");
@@ -157,6 +180,8 @@ impl Drop for Elsewhere {
 pub(crate) struct Daemon {
     child: Child,
     _stdin: Option<ChildStdin>,
+    /// What it wrote since it was ready.
+    lines: Receiver<String>,
 }
 
 /// Where a program says that it is ready.
@@ -181,7 +206,8 @@ impl Daemon {
             Says::Out => Box::new(child.stdout.take().expect("piped")),
             Says::Err => Box::new(child.stderr.take().expect("piped")),
         };
-        let daemon = Self { child, _stdin: stdin };
+        let (heard, later) = channel();
+        let daemon = Self { child, _stdin: stdin, lines: later };
         let mut lines = BufReader::new(output).lines();
         let mut said = String::new();
         let is_ready = lines.by_ref().map_while(Result::ok).any(|line| {
@@ -191,8 +217,23 @@ impl Daemon {
         });
         assert!(is_ready, "{program} never said {ready:?}:\n{said}");
         // Read on, or the program would be stopped by a closed or full pipe.
-        thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        thread::spawn(move || {
+            // Whether anybody still listens does not matter.
+            lines.map_while(Result::ok).for_each(|line| drop(heard.send(line)));
+        });
         daemon
+    }
+
+    /// Waits until it writes something more.
+    pub(crate) fn wait_for(&self, what: &str) {
+        let mut said = Vec::new();
+        loop {
+            match self.lines.recv_timeout(Duration::from_mins(2)) {
+                Ok(line) if line.contains(what) => return,
+                Ok(line) => said.push(line),
+                Err(error) => panic!("{what:?} was not said ({error}), but {said:#?}"),
+            }
+        }
     }
 
     /// A sink for probes in the namespace of the calling thread.

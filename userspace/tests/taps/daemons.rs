@@ -94,9 +94,14 @@ fn tcpdump_offends_although_it_filters() {
         assert_eq!(tap.judgement.verdict, TapVerdict::Offending);
         assert_eq!(tap.tap.filter, Some(true));
         assert_eq!(tap.tap.ring, Some(true), "libpcap captures through a ring");
+        assert_eq!(tap.tap.promiscuous, Some(true), "tcpdump asks for it, unless told not to");
+        let up = std::fs::read_to_string("/proc/uptime").expect("read the uptime");
+        let up: f64 = up.split(' ').next().and_then(|up| up.parse().ok()).expect("seconds");
+        let age = tap.tap.holders[0].age.expect("procfs shows when it was started");
+        assert!(age.as_secs_f64() < up, "{age:?} of {up} s");
         assert_eq!(tap.tap.holders[0].process.pid, daemon.pid());
         assert_eq!(tap.tap.holders[0].process.comm, "tcpdump");
-        let [at_once, for_good] = &tap.judgement.remedies[..] else { panic!("two cures: {tap:#?}") };
+        let [at_once, for_good, ..] = &tap.judgement.remedies[..] else { panic!("two cures: {tap:#?}") };
         assert!(at_once.contains("zcdiag mute --inode"), "{at_once}");
         assert!(for_good.starts_with("for good: stop the capture"), "{for_good}");
     });

@@ -14,8 +14,11 @@ use std::{
 use sandbox::{NamedNetns, as_root, find, in_sandbox, ip, netns, report, report_for};
 use socket::{ETH_P_ALL, ETH_P_IP, FANOUT_FLAG_IGNORE_OUTGOING, inode};
 use zcdiag::{
+    links::path::path,
     model::{
         kernel::{TapListScope, fanout_flag_obeyed},
+        netns::Namespace,
+        path::Passage,
         tap::{Binding, Fanout, PacketSocketType, TapVerdict},
     },
     process::ProcRoot,
@@ -207,6 +210,37 @@ fn devices_of_every_namespace_are_named() {
         assert_eq!(here.device_name(v0), Some("v0"));
         assert_eq!(here.device_name(1), Some("lo"));
         assert_eq!(here.device_name(v0 + 100), None);
+    });
+}
+
+/// The hops of a path: where a packet leaves (`>`) or comes in (`<`).
+fn hops(namespaces: &[Namespace], netns: u32, ifindex: u32) -> String {
+    let hops = path(namespaces, netns, ifindex).hops.into_iter().map(|hop| match hop.passage {
+        Passage::Out => format!(">{}", hop.device.name),
+        Passage::In { .. } => format!("<{}", hop.device.name),
+    });
+    hops.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn a_packet_is_followed_through_stacked_devices_into_the_other_namespace() {
+    in_sandbox(|v0| {
+        let named = NamedNetns::new("path");
+        ip(&["link", "set", "v1", "netns", &named.name]);
+        ip(&["link", "add", "link", "v0", "name", "mv0", "type", "macvlan"]);
+        ip(&["link", "set", "mv0", "up"]);
+        let there = named.enter(|| {
+            ip(&["link", "add", "br0", "type", "bridge"]);
+            ip(&["link", "set", "v1", "master", "br0", "up"]);
+            netns()
+        });
+        let inventory = inventory::collect(&ProcRoot::system()).expect("procfs can be read");
+        let way = |device, netns| hops(&inventory.namespaces, netns, device);
+        assert_eq!(way(v0, netns()), ">v0 <v1 <br0");
+        assert_eq!(way(sandbox::ifindex("mv0"), netns()), ">mv0 >v0 <v1 <br0");
+        let v1 = named.enter(|| sandbox::ifindex("v1"));
+        assert_eq!(way(v1, there), ">v1 <v0 <mv0");
+        assert_eq!(way(1, there), ">lo <lo");
     });
 }
 

@@ -25,7 +25,7 @@ use zcdiag::{
 
 use crate::{
     daemons::{dhclient, taps_on, tcpdump},
-    sandbox::{as_root, find, ifindex, in_sandbox, ip, report},
+    sandbox::{NamedNetns, as_root, find, ifindex, in_sandbox, ip, netns, report},
     socket::{self, ETH_P_ALL, ETH_P_IP, inode},
 };
 
@@ -38,6 +38,7 @@ fn options(action: MuteAction, targets: &[MuteTarget]) -> MuteOptions {
         color: false,
         scope: Some(TapListScope::PerNetns),
         proc: ProcRoot::system(),
+        holders: "/nonexistent".into(),
     }
 }
 
@@ -301,6 +302,48 @@ fn without_the_right_to_another_process_it_is_refused() {
             assert!(complaints.contains("CAP_SYS_PTRACE"), "{complaints}");
             assert_eq!(value["complete"], false, "{value:#}");
         }
+    });
+}
+
+#[test]
+fn what_comes_in_on_the_host_end_of_a_veth_cannot_be_muted() {
+    in_sandbox(|v0| {
+        let named = NamedNetns::new("mute-veth");
+        ip(&["link", "set", "v1", "netns", &named.name]);
+        let there = named.enter(|| {
+            ip(&["link", "set", "v1", "up"]);
+            netns()
+        });
+        let (everything, one_protocol) = (tap_on(v0), socket::open(ETH_P_IP));
+        socket::bind(&one_protocol, ETH_P_IP, v0);
+        let packets = format!("packets of v1 (network namespace {there}) come in on its device");
+        for word in ["done", "already"] {
+            let (code, value, _) = command(Mute, &[Inode(inode(&everything))]);
+            assert_eq!((code, &words(&value)[..]), (0, &[word][..]));
+            assert!(value["results"][0]["notes"].to_string().contains(&packets), "{value:#}");
+        }
+        let (code, value, complaints) = command(Mute, &[Inode(inode(&one_protocol))]);
+        assert_eq!((code, &words(&value)[..]), (1, &["refused"][..]));
+        assert!(value["results"][0]["why"].as_str().is_some_and(|why| why.contains(&packets)), "{value:#}");
+        assert!(complaints.contains("stop the program, or have it bind to another device"), "{complaints}");
+    });
+}
+
+#[test]
+fn a_tap_outlives_the_name_and_the_processes_of_its_namespace() {
+    as_root(|| {
+        let named = NamedNetns::new("vanishing");
+        let tap = named.enter(|| socket::open(ETH_P_ALL));
+        drop(named);
+        let number = inode(&tap);
+        assert_eq!(find(&report(), number).tap.netns.name, None, "the name is gone");
+        let (code, value, _) = command(Mute, &[Inode(number)]);
+        assert_eq!((code, &words(&value)[..]), (0, &["done"][..]), "{value:#}");
+        assert_eq!(ignores(number), Some(true));
+        drop(tap);
+        let (code, value, complaints) = command(Unmute, &[Inode(number)]);
+        assert_eq!((code, &words(&value)[..]), (1, &["refused"][..]));
+        assert!(complaints.contains("no socket with this inode"), "{complaints}");
     });
 }
 

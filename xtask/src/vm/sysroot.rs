@@ -28,6 +28,8 @@ const PROGRAMS: &[Program] = &[
     plain("ethtool", "ethtool"),
     plain("tcpdump", "tcpdump"),
     plain("dhclient", "isc-dhcp-client"),
+    plain("udhcpd", "udhcpd"),
+    plain("netsniff-ng", "netsniff-ng"),
     plain("nft", "nftables"),
     plain("wg", "wireguard-tools"),
     Program { name: "ovs-vsctl", package: "openvswitch-switch", users: &[], run_dirs: &["/run/openvswitch"] },

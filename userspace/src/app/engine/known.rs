@@ -14,7 +14,8 @@ use crate::{
     model::{counts::Counts, kernel::TapListScope, process::ProcessIdentity, report::Report, tap::JudgedTap},
     process::{ProcRoot, identify, remembered},
     taps::{
-        inventory,
+        inventory::{self, Inventory},
+        programs::{self, Programs},
         verdict::{hears_device, offends_device},
     },
 };
@@ -26,6 +27,7 @@ pub(super) struct Gatherer {
     /// Those that the last look at each device found.
     latest: Culprits,
     proc: ProcRoot,
+    programs: Programs,
     /// Copies on each tapped device when its taps were last looked at.
     looked_at: BTreeMap<(u32, u32), u64>,
     /// Devices whose taps are to be looked at.
@@ -34,7 +36,10 @@ pub(super) struct Gatherer {
 
 impl Gatherer {
     pub(super) fn new(session: &Session) -> Self {
-        Self::of(session.kernel.clone(), ProcRoot::system())
+        let gatherer = Self::of(session.kernel.clone(), ProcRoot::system());
+        // What is wrong with an entry, `zcdiag taps` tells.
+        let (programs, _) = Programs::with_directory(programs::DIRECTORY.as_ref());
+        Self { programs, ..gatherer }
     }
 
     fn of(kernel: String, proc: ProcRoot) -> Self {
@@ -43,6 +48,7 @@ impl Gatherer {
             known,
             latest: Culprits::default(),
             proc,
+            programs: Programs::default(),
             looked_at: BTreeMap::new(),
             to_look: BTreeSet::new(),
         }
@@ -94,7 +100,7 @@ impl Gatherer {
             Err(error) => Err(error.to_string()),
         };
         let report = match taken {
-            Ok(inventory) => inventory.judge(scope),
+            Ok(inventory) => Inventory { programs: self.programs.clone(), ..inventory }.judge(scope),
             Err(error) => {
                 self.known.missing = vec![format!("any packet socket: {error}")];
                 self.to_look.extend(devices);

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     model::mute::{MuteOutcome, MuteReport, MuteResult, MuteTarget},
-    render::taps::json::{PlainFormatter, TapJson},
+    render::taps::json::{CureJson, PlainFormatter, TapJson},
 };
 
 /// Rises with every change that could break a reader.
@@ -23,6 +23,8 @@ struct MuteJson<'a> {
     results: Vec<ResultJson<'a>>,
     /// Taps that still make sends copy on the devices of those that were muted.
     remaining: Vec<TapJson<'a>>,
+    /// What has to be done about those.
+    cure: CureJson<'a>,
 }
 
 #[derive(Debug, Serialize)]
@@ -92,6 +94,7 @@ pub fn write_json(report: &MuteReport, out: &mut dyn Write) -> io::Result<()> {
         missing: &report.missing,
         results: report.results.iter().map(ResultJson::from).collect(),
         remaining: report.remaining.iter().map(TapJson::from).collect(),
+        cure: (&report.cure).into(),
     };
     json.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, PlainFormatter))?;
     out.write_all(b"\n")
@@ -127,5 +130,6 @@ mod tests {
             })
         );
         assert_eq!(value["remaining"][0]["inode"], 12354);
+        assert_eq!(value["cure"]["command"], "zcdiag mute --inode 12354");
     }
 }

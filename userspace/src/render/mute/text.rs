@@ -9,7 +9,7 @@ use crate::{
     },
     render::{
         lines::{Emphasis, emphasize, harmless, wrap},
-        taps::title,
+        taps::{title, write_changes},
     },
 };
 
@@ -37,8 +37,9 @@ pub fn write_text(report: &MuteReport, color: bool, out: &mut dyn Write) -> io::
     let others: Vec<_> = report.remaining.iter().map(|judged| title(&judged.tap, report.here)).collect();
     let verb = if report.dry_run { "would still be" } else { "are still" };
     let line =
-        format!("Sends there {verb} copied because of {}; `zcdiag taps` says what to do.", others.join(", "));
-    writeln!(out, "{}", emphasize(wrap("", &line).trim_end(), Emphasis::Doubtful, color))
+        format!("Sends there {verb} copied because of {}. All of this is needed as well:", others.join(", "));
+    writeln!(out, "{}", emphasize(wrap("", &line).trim_end(), Emphasis::Doubtful, color))?;
+    write_changes(&report.cure, out)
 }
 
 /// Writes what could not be done, why, and what to do instead.

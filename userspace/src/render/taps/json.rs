@@ -8,7 +8,17 @@ use serde::Serialize;
 use serde_json::ser::Formatter;
 
 use crate::{
-    model::tap::{Binding, Fanout, FanoutGroup, Holder, JudgedTap, PacketSocketType, TapReport, TapVerdict},
+    model::{
+        cure::{Cure, OtherChange},
+        handler::JudgedHandler,
+        netns::Netns,
+        path::{DevicePath, Hop, Passage},
+        program::KnownProgram,
+        report::DeviceId,
+        tap::{
+            Binding, Fanout, FanoutGroup, Harm, Holder, JudgedTap, PacketSocketType, TapReport, TapVerdict,
+        },
+    },
     render::lines::is_dangerous,
 };
 
@@ -25,6 +35,14 @@ struct TapsJson<'a> {
     /// How many there are of each kind, shown or not.
     counts: CountsJson,
     taps: Vec<TapJson<'a>>,
+    /// Handlers of other origin that are given every packet.
+    handlers: Vec<HandlerJson<'a>>,
+    /// The devices that sends through the one asked for meet; `null` if none was asked for.
+    path: Option<Vec<HopJson<'a>>>,
+    /// Where that path could not be followed.
+    path_lost: Option<Vec<&'a str>>,
+    /// What has to be changed for these sends to be zero-copy.
+    cure: Option<CureJson<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -51,11 +69,74 @@ pub struct TapJson<'a> {
     fanout: Option<FanoutJson>,
     ring: Option<bool>,
     filter: Option<bool>,
+    promiscuous: Option<bool>,
     uid: Option<u32>,
     verdict: &'static str,
     reason: &'a str,
     remedies: &'a [String],
     notes: &'a [String],
+    /// What is known of the program that holds it.
+    program: Option<ProgramJson<'a>>,
+    /// Sends of which devices meet it on their way: where, and whether they are copied for it.
+    harms: Vec<HarmJson<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ProgramJson<'a> {
+    name: &'a str,
+    purpose: &'a str,
+    harmless_since: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct HarmJson<'a> {
+    from: DeviceJson<'a>,
+    at: HopJson<'a>,
+    verdict: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct HopJson<'a> {
+    device: DeviceJson<'a>,
+    /// `out` or `in`.
+    passage: &'static str,
+    /// Whether every packet comes there.
+    certain: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct DeviceJson<'a> {
+    netns: u32,
+    ifindex: u32,
+    name: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct HandlerJson<'a> {
+    function: &'a str,
+    module: Option<&'a str>,
+    /// `null` if several namespaces list it.
+    netns: Option<NetnsJson<'a>>,
+    ifindex: i64,
+    ifname: Option<&'a str>,
+    verdict: &'static str,
+    reason: &'a str,
+    remedies: &'a [String],
+}
+
+/// What has to be changed, all of it.
+#[derive(Debug, Serialize)]
+pub(crate) struct CureJson<'a> {
+    mute: &'a [u64],
+    command: Option<String>,
+    others: Vec<ChangeJson<'a>>,
+    doubtful: &'a [u64],
+}
+
+#[derive(Debug, Serialize)]
+struct ChangeJson<'a> {
+    taps: &'a [u64],
+    what: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -68,6 +149,8 @@ struct HolderJson<'a> {
     container: Option<&'a str>,
     pod: Option<&'a str>,
     uid: Option<u32>,
+    /// How long it has been running.
+    age_seconds: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -87,15 +170,11 @@ struct FanoutJson {
 impl<'a> From<&'a JudgedTap> for TapJson<'a> {
     fn from(judged: &'a JudgedTap) -> Self {
         let JudgedTap { tap, judgement } = judged;
-        let (ifindex, ifname) = match &tap.binding {
-            Binding::Any => (0, None),
-            Binding::Device { ifindex, name } => (i64::from(*ifindex), name.as_deref()),
-            Binding::Gone => (-1, None),
-        };
+        let (ifindex, ifname) = bound(&tap.binding);
         Self {
             inode: tap.inode,
             holders: tap.holders.iter().map(HolderJson::from).collect(),
-            netns: NetnsJson { inum: tap.netns.inum, name: tap.netns.name.as_deref() },
+            netns: (&tap.netns).into(),
             ifindex,
             ifname,
             protocol: tap.protocol.to_string(),
@@ -113,16 +192,91 @@ impl<'a> From<&'a JudgedTap> for TapJson<'a> {
             },
             ring: tap.ring,
             filter: tap.filter,
+            promiscuous: tap.promiscuous,
             uid: tap.uid,
-            verdict: match judgement.verdict {
-                TapVerdict::Offending => "offending",
-                TapVerdict::Unknown => "unknown",
-                TapVerdict::Harmless => "harmless",
-            },
+            verdict: word(judgement.verdict),
             reason: &judgement.reason,
             remedies: &judgement.remedies,
             notes: &judgement.notes,
+            program: judgement.program.as_ref().map(ProgramJson::from),
+            harms: judgement.harms.iter().map(HarmJson::from).collect(),
         }
+    }
+}
+
+fn word(verdict: TapVerdict) -> &'static str {
+    match verdict {
+        TapVerdict::Offending => "offending",
+        TapVerdict::Unknown => "unknown",
+        TapVerdict::Harmless => "harmless",
+    }
+}
+
+/// Index and name of the device.
+fn bound(binding: &Binding) -> (i64, Option<&str>) {
+    match binding {
+        Binding::Any => (0, None),
+        Binding::Device { ifindex, name } => (i64::from(*ifindex), name.as_deref()),
+        Binding::Gone => (-1, None),
+    }
+}
+
+impl<'a> From<&'a Netns> for NetnsJson<'a> {
+    fn from(netns: &'a Netns) -> Self {
+        Self { inum: netns.inum, name: netns.name.as_deref() }
+    }
+}
+
+impl<'a> From<&'a KnownProgram> for ProgramJson<'a> {
+    fn from(program: &'a KnownProgram) -> Self {
+        Self {
+            name: &program.name,
+            purpose: &program.purpose,
+            harmless_since: program.harmless_since.as_deref(),
+        }
+    }
+}
+
+impl<'a> From<&'a Harm> for HarmJson<'a> {
+    fn from(harm: &'a Harm) -> Self {
+        Self { from: (&harm.from).into(), at: (&harm.at).into(), verdict: word(harm.verdict) }
+    }
+}
+
+impl<'a> From<&'a Hop> for HopJson<'a> {
+    fn from(hop: &'a Hop) -> Self {
+        let passage = if hop.passage == Passage::Out { "out" } else { "in" };
+        Self { device: (&hop.device).into(), passage, certain: hop.certain }
+    }
+}
+
+impl<'a> From<&'a DeviceId> for DeviceJson<'a> {
+    fn from(device: &'a DeviceId) -> Self {
+        Self { netns: device.netns, ifindex: device.ifindex, name: &device.name }
+    }
+}
+
+impl<'a> From<&'a JudgedHandler> for HandlerJson<'a> {
+    fn from(judged: &'a JudgedHandler) -> Self {
+        let handler = &judged.handler;
+        let (ifindex, ifname) = bound(&handler.binding);
+        Self {
+            function: &handler.function,
+            module: handler.module.as_deref(),
+            netns: handler.netns.as_ref().map(NetnsJson::from),
+            ifindex,
+            ifname,
+            verdict: word(judged.verdict),
+            reason: &judged.reason,
+            remedies: &judged.remedies,
+        }
+    }
+}
+
+impl<'a> From<&'a Cure> for CureJson<'a> {
+    fn from(cure: &'a Cure) -> Self {
+        let others = cure.others.iter().map(|OtherChange { taps, what }| ChangeJson { taps, what });
+        Self { mute: &cure.mute, command: cure.command(), others: others.collect(), doubtful: &cure.doubtful }
     }
 }
 
@@ -138,6 +292,7 @@ impl<'a> From<&'a Holder> for HolderJson<'a> {
             container: process.container.as_deref(),
             pod: process.pod.as_deref(),
             uid: process.uid,
+            age_seconds: holder.age.map(|age| age.as_secs_f64()),
         }
     }
 }
@@ -166,9 +321,21 @@ pub fn write_json(report: &TapReport, all: bool, out: &mut dyn Write) -> io::Res
             harmless: count(TapVerdict::Harmless),
         },
         taps: shown.map(TapJson::from).collect(),
+        handlers: report.handlers.iter().map(HandlerJson::from).collect(),
+        path: report.ways.as_deref().map(|ways| hops(ways).collect()),
+        path_lost: report.ways.as_deref().map(|ways| ways.iter().flat_map(lost).collect()),
+        cure: report.cure.as_ref().map(CureJson::from),
     };
     json.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, PlainFormatter))?;
     out.write_all(b"\n")
+}
+
+fn hops(ways: &[DevicePath]) -> impl Iterator<Item = HopJson<'_>> {
+    ways.iter().flat_map(|way| &way.hops).map(HopJson::from)
+}
+
+fn lost(way: &DevicePath) -> impl Iterator<Item = &str> {
+    way.lost.iter().map(String::as_str)
 }
 
 /// Escapes what could move a terminal, beyond what JSON demands.
@@ -196,7 +363,15 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::write_json;
-    use crate::render::taps::text::tests::{dhclient, report};
+    use crate::{
+        model::{
+            cure::{Cure, OtherChange},
+            path::{DevicePath, Hop, Passage},
+            report::DeviceId,
+            tap::TapReport,
+        },
+        render::taps::text::tests::{dhclient, report},
+    };
 
     fn written(all: bool) -> (String, Value) {
         let mut out = Vec::new();
@@ -219,13 +394,56 @@ mod tests {
                 "inode": 12354,
                 "holders": [{
                     "pid": 812, "comm": "dhclient", "exe": "/usr/sbin/dhclient", "fd": 7,
-                    "unit": "ifup@v0.service", "container": null, "pod": null, "uid": 0
+                    "unit": "ifup@v0.service", "container": null, "pod": null, "uid": 0,
+                    "age_seconds": 7200.0
                 }],
                 "netns": {"inum": 4_026_531_840_u32, "name": null},
                 "ifindex": 5, "ifname": "v0", "protocol": "ETH_P_ALL", "socket_type": "raw", "running": true,
-                "ignore_outgoing": false, "fanout": null, "ring": false, "filter": true, "uid": 0,
+                "ignore_outgoing": false, "fanout": null, "ring": false, "filter": true,
+                "promiscuous": false, "uid": 0,
                 "verdict": "offending", "reason": "sees every packet that leaves v0",
                 "remedies": dhclient().judgement.remedies, "notes": dhclient().judgement.notes,
+                "program": {
+                    "name": "ISC dhclient", "purpose": "it reads the answers of DHCP servers from it",
+                    "harmless_since": null
+                },
+                "harms": [],
+            })
+        );
+        assert_eq!(
+            value["handlers"][0],
+            json!({
+                "function": "spy", "module": "spymod", "netns": null, "ifindex": 0, "ifname": null,
+                "verdict": "unknown", "reason": "is given every packet", "remedies": ["unload spymod"],
+            })
+        );
+        assert_eq!(
+            (&value["path"], &value["path_lost"], &value["cure"]),
+            (&Value::Null, &Value::Null, &Value::Null)
+        );
+    }
+
+    #[test]
+    fn the_way_and_the_cure_of_one_device() {
+        let device = DeviceId { netns: 1, ifindex: 5, name: "v0".to_owned() };
+        let hop = Hop { device, passage: Passage::In { taken: true }, certain: false };
+        let other = OtherChange { taps: vec![3], what: "stop it".to_owned() };
+        let report = TapReport {
+            ways: Some(vec![DevicePath { hops: vec![hop], lost: vec!["lost".to_owned()] }]),
+            cure: Some(Cure { mute: vec![1, 2], others: vec![other], doubtful: vec![4] }),
+            ..report()
+        };
+        let mut out = Vec::new();
+        write_json(&report, true, &mut out).expect("write to memory");
+        let value: Value = serde_json::from_slice(&out).expect("it is JSON");
+        let device = json!({"netns": 1, "ifindex": 5, "name": "v0"});
+        assert_eq!(value["path"], json!([{"device": device, "passage": "in", "certain": false}]));
+        assert_eq!(value["path_lost"], json!(["lost"]));
+        assert_eq!(
+            value["cure"],
+            json!({
+                "mute": [1, 2], "command": "zcdiag mute --inode 1 --inode 2",
+                "others": [{"taps": [3], "what": "stop it"}], "doubtful": [4],
             })
         );
     }

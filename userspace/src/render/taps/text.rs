@@ -3,8 +3,17 @@
 use std::io::{self, Write};
 
 use crate::{
-    model::tap::{Binding, Fanout, Holder, JudgedTap, PacketSocketType, Tap, TapReport, TapVerdict},
-    render::lines::{Emphasis, emphasize, harmless, wrap},
+    model::{
+        cure::Cure,
+        handler::{Handler, JudgedHandler},
+        path::Passage,
+        report::DeviceId,
+        tap::{Binding, Fanout, Harm, Holder, JudgedTap, PacketSocketType, Tap, TapReport, TapVerdict},
+    },
+    render::{
+        lines::{Emphasis, emphasize, harmless, wrap},
+        words::age,
+    },
 };
 
 /// How much to write, and how.
@@ -32,8 +41,13 @@ pub fn write_text(report: &TapReport, options: TextOptions<'_>, out: &mut dyn Wr
     write_answer(report, &offending, &unknown, options, out)?;
     for tap in offending.iter().chain(&unknown) {
         writeln!(out)?;
-        write_tap(tap, report.here, options.color, out)?;
+        write_tap(tap, report, options.color, out)?;
     }
+    for judged in &report.handlers {
+        writeln!(out)?;
+        write_handler(judged, options.color, out)?;
+    }
+    write_way(report, options, out)?;
     let harmless = with(TapVerdict::Harmless).count();
     if harmless == 0 {
         return Ok(());
@@ -47,6 +61,9 @@ pub fn write_text(report: &TapReport, options: TextOptions<'_>, out: &mut dyn Wr
     for JudgedTap { tap, judgement } in with(TapVerdict::Harmless) {
         let line = format!("{}, inode {}: {}", title(tap, report.here), tap.inode, judgement.reason);
         write!(out, "{}", wrap("  ", &line))?;
+        for harm in further(&judgement.harms, report) {
+            write!(out, "{}", wrap("    but ", &harm))?;
+        }
     }
     Ok(())
 }
@@ -61,7 +78,7 @@ fn write_answer(
     let TextOptions { color, dev, .. } = options;
     let place = dev.map_or(String::new(), |dev| format!(" on {}", harmless(dev)));
     let sight = if report.complete { "" } else { ", as far as could be seen" };
-    if offending.is_empty() && unknown.is_empty() {
+    if offending.is_empty() && unknown.is_empty() && report.handlers.is_empty() {
         let answer = format!("No tap makes sends copy{place}{sight}.");
         let emphasis = if report.complete { Emphasis::Good } else { Emphasis::Doubtful };
         return writeln!(out, "{}", emphasize(&answer, emphasis, color));
@@ -82,21 +99,104 @@ fn write_answer(
         let answer = wrap("", &answer);
         writeln!(out, "{}", emphasize(answer.trim_end(), emphasis, color))?;
     }
+    if !report.handlers.is_empty() {
+        let names: Vec<_> = report.handlers.iter().map(|judged| handler_title(&judged.handler)).collect();
+        let answer = format!("A part of the kernel may make sends copy{place}: {}", names.join(", "));
+        writeln!(out, "{}", emphasize(wrap("", &answer).trim_end(), Emphasis::Doubtful, color))?;
+    }
     Ok(())
 }
 
-fn write_tap(judged: &JudgedTap, here: Option<u32>, color: bool, out: &mut dyn Write) -> io::Result<()> {
+fn write_handler(judged: &JudgedHandler, color: bool, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", emphasize(&handler_title(&judged.handler), Emphasis::Doubtful, color))?;
+    let mut field =
+        |name: &str, text: &str| write!(out, "{}", wrap(&format!("  {name:<6}"), &harmless(text)));
+    field("why", &format!("it {}", judged.reason))?;
+    for (index, remedy) in judged.remedies.iter().enumerate() {
+        field(if index == 0 { "cure" } else { "or" }, remedy)?;
+    }
+    Ok(())
+}
+
+/// "spy [module] on v0".
+fn handler_title(handler: &Handler) -> String {
+    let module = handler.module.as_deref().map_or(String::new(), |module| format!(" [{}]", harmless(module)));
+    format!("{}{module} on {}", harmless(&handler.function), place(&handler.binding))
+}
+
+/// What all of it takes for the device asked for, and where its packets were lost sight of.
+fn write_way(report: &TapReport, options: TextOptions<'_>, out: &mut dyn Write) -> io::Result<()> {
+    if let (Some(cure), Some(dev)) = (&report.cure, options.dev)
+        && cure.mute.len() + cure.others.len() + cure.doubtful.len() > 1
+    {
+        let head = format!("For zero copy on {} all of this is needed", harmless(dev));
+        writeln!(out, "\n{}", emphasize(&head, Emphasis::Heading, options.color))?;
+        write_changes(cure, out)?;
+    }
+    let lost: Vec<_> = report.ways.iter().flatten().flat_map(|way| &way.lost).collect();
+    if !lost.is_empty() {
+        writeln!(out)?;
+    }
+    for lost in lost {
+        write!(out, "{}", wrap("not followed: ", &harmless(lost)))?;
+    }
+    Ok(())
+}
+
+/// Writes every change of a cure on a line of its own.
+pub(crate) fn write_changes(cure: &Cure, out: &mut dyn Write) -> io::Result<()> {
+    let doubtful = cure.doubtful.iter().map(|inode| format!("perhaps: zcdiag mute --inode {inode}"));
+    let others = cure.others.iter().map(|other| other.what.clone());
+    for change in cure.command().into_iter().chain(others).chain(doubtful) {
+        write!(out, "{}", wrap("  ", &harmless(&change)))?;
+    }
+    Ok(())
+}
+
+/// Whose sends meet a tap further on their way, in sentences; nothing where the question was about one device,
+/// for then the reason says it.
+fn further(harms: &[Harm], report: &TapReport) -> Vec<String> {
+    if report.ways.is_some() {
+        return Vec::new();
+    }
+    let out = |harm: &&Harm| harm.at.passage == Passage::Out;
+    let (left, came_in): (Vec<_>, Vec<_>) = harms.iter().partition(out);
+    let names = |harms: &[&Harm]| -> Option<String> {
+        let mut names: Vec<_> =
+            harms.iter().take(NAMED).map(|harm| device(&harm.from, report.here)).collect();
+        if harms.len() > NAMED {
+            names.push(format!("{} more", harms.len() - NAMED));
+        }
+        (!names.is_empty()).then(|| names.join(", "))
+    };
+    let left = names(&left).map(|names| format!("sends through {names} pass its device, too"));
+    let came_in = names(&came_in).map(|names| {
+        format!("packets of {names} come in on its device and are copied for it, whatever it ignores")
+    });
+    left.into_iter().chain(came_in).collect()
+}
+
+fn device(device: &DeviceId, here: Option<u32>) -> String {
+    let name = harmless(&device.name);
+    if here == Some(device.netns) { name.into_owned() } else { format!("{name} in netns {}", device.netns) }
+}
+
+fn write_tap(judged: &JudgedTap, report: &TapReport, color: bool, out: &mut dyn Write) -> io::Result<()> {
     let JudgedTap { tap, judgement } = judged;
+    let here = report.here;
     let emphasis =
         if judgement.verdict == TapVerdict::Offending { Emphasis::Bad } else { Emphasis::Doubtful };
     writeln!(out, "{}", emphasize(&title(tap, here), emphasis, color))?;
     let mut field = |name: &str, text: &str| write!(out, "{}", wrap(&format!("  {name:<6}"), text));
     field("why", &format!("it {}", judgement.reason))?;
-    for note in &judgement.notes {
+    for note in further(&judgement.harms, report).iter().chain(&judgement.notes) {
         field("note", note)?;
     }
+    if let Some(program) = &judgement.program {
+        field("for", &harmless(&format!("{}: {}", program.name, program.purpose)))?;
+    }
     for (index, remedy) in judgement.remedies.iter().enumerate() {
-        field(if index == 0 { "cure" } else { "or" }, remedy)?;
+        field(if index == 0 { "cure" } else { "or" }, &harmless(remedy))?;
     }
     for holder in &tap.holders {
         field("who", &holder_line(holder))?;
@@ -113,17 +213,21 @@ fn write_tap(judged: &JudgedTap, here: Option<u32>, color: bool, out: &mut dyn W
 pub(crate) fn title(tap: &Tap, here: Option<u32>) -> String {
     let who = tap.holder();
     let who = who.as_deref().map_or("an unseen process".into(), harmless);
-    let place = match &tap.binding {
-        Binding::Any => "all devices".to_owned(),
-        Binding::Device { name: Some(name), .. } => harmless(name).into_owned(),
-        Binding::Device { ifindex, name: None } => format!("device {ifindex}"),
-        Binding::Gone => "a removed device".to_owned(),
-    };
+    let place = place(&tap.binding);
     if here == Some(tap.netns.inum) {
         return format!("{who} on {place}");
     }
     let netns = tap.netns.name.as_deref().map_or(tap.netns.inum.to_string().into(), harmless);
     format!("{who} on {place} in netns {netns}")
+}
+
+fn place(binding: &Binding) -> String {
+    match binding {
+        Binding::Any => "all devices".to_owned(),
+        Binding::Device { name: Some(name), .. } => harmless(name).into_owned(),
+        Binding::Device { ifindex, name: None } => format!("device {ifindex}"),
+        Binding::Gone => "a removed device".to_owned(),
+    }
 }
 
 fn holder_line(holder: &Holder) -> String {
@@ -140,6 +244,7 @@ fn holder_line(holder: &Holder) -> String {
     }));
     parts.extend(process.pod.as_deref().map(|pod| format!("pod {}", harmless(pod))));
     parts.extend(process.uid.filter(|uid| *uid != 0).map(|uid| format!("uid {uid}")));
+    parts.extend(holder.age.map(|running| format!("running for {}", age(running))));
     parts.join(", ")
 }
 
@@ -156,6 +261,7 @@ fn tap_line(tap: &Tap) -> String {
         parts.push(format!("fanout group {} ({})", group.id, group.mode_name().unwrap_or("unknown mode")));
     }
     parts.extend((tap.ring == Some(true)).then(|| "ring".to_owned()));
+    parts.extend((tap.promiscuous == Some(true)).then(|| "promiscuous".to_owned()));
     parts.push(format!("network namespace {}", tap.netns.inum));
     parts.join(", ")
 }

@@ -103,7 +103,7 @@ fn per_second(count: u64, interval: &Report) -> String {
 }
 
 /// The answer in one sentence.
-fn headline(report: &Report) -> String {
+pub(super) fn headline(report: &Report) -> String {
     let Split { zerocopied, copied } = report.sends;
     let of_whom = match report.senders.as_slice() {
         [only] => format!(" of {}", who(&only.sender)),

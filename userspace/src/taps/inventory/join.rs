@@ -1,9 +1,10 @@
 //! Sockets, holders and options put together into taps.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use crate::{
     model::{
+        handler::Handler,
         kernel::fanout_flag_obeyed,
         netns::{Device, Namespace, Netns},
         process::ProcessIdentity,
@@ -15,6 +16,8 @@ use crate::{
         inventory::{Inventory, missing::Gaps, survey::Survey},
         options::{self, LiveOptions},
         packet::PacketSocket,
+        programs::Programs,
+        ptype::PacketHandler,
     },
 };
 
@@ -27,13 +30,19 @@ pub(crate) fn join(proc: &ProcRoot, survey: Survey) -> Inventory {
         gaps,
         identities: HashMap::new(),
         flag_obeyed: kernel.as_deref().and_then(fanout_flag_obeyed),
+        uptime: proc.uptime(),
     };
     let mut taps = Vec::new();
     let mut namespaces = Vec::new();
+    let mut listed = Vec::new();
     for (inum, found) in census.namespaces {
         let netns = Netns { inum, name: found.name };
         let listing = listings.remove(&inum);
-        let (mut sockets, devices) = listing.map_or((Vec::new(), None), |l| (l.sockets, l.devices));
+        let (mut sockets, devices, others) =
+            listing.map_or_else(Default::default, |l| (l.sockets, l.devices, l.handlers));
+        if !others.is_empty() {
+            listed.push((netns.clone(), devices.clone(), others));
+        }
         sockets.sort_by_key(|socket| socket.inode);
         for socket in sockets {
             let fds = descriptors.holders(socket.inode);
@@ -42,7 +51,16 @@ pub(crate) fn join(proc: &ProcRoot, survey: Survey) -> Inventory {
         namespaces.push(Namespace { netns, devices });
     }
     let missing = joiner.gaps.sentences(rustix::process::geteuid().is_root());
-    Inventory { kernel, here, taps, namespaces, complete: missing.is_empty(), missing }
+    Inventory {
+        kernel,
+        here,
+        taps,
+        handlers: handlers(listed),
+        namespaces,
+        programs: Programs::default(),
+        complete: missing.is_empty(),
+        missing,
+    }
 }
 
 struct Joiner<'proc> {
@@ -50,6 +68,7 @@ struct Joiner<'proc> {
     gaps: Gaps,
     identities: HashMap<u32, Option<ProcessIdentity>>,
     flag_obeyed: Option<bool>,
+    uptime: Option<Duration>,
 }
 
 impl Joiner<'_> {
@@ -85,6 +104,7 @@ impl Joiner<'_> {
             ignore_outgoing: live.as_ref().map(|live| live.ignore_outgoing),
             fanout: fanout(&socket, live.as_ref(), self.flag_obeyed),
             ring: socket.detail.as_ref().map(|detail| detail.ring),
+            promiscuous: socket.detail.as_ref().map(|detail| detail.promiscuous),
             filter: live.and_then(|live| live.filter).or(socket.detail.and_then(|detail| detail.filter)),
             uid: socket.uid,
         })
@@ -92,8 +112,39 @@ impl Joiner<'_> {
 
     fn holder(&mut self, fd: SocketFd) -> Option<Holder> {
         let identity = self.identities.entry(fd.pid).or_insert_with(|| identify(self.proc, fd.pid));
-        Some(Holder { process: identity.clone()?, fd: fd.fd })
+        let process = identity.clone()?;
+        let age = self.uptime.and_then(|uptime| uptime.checked_sub(since_boot(process.start_time)));
+        Some(Holder { process, fd: fd.fd, age })
     }
+}
+
+/// A number of clock ticks as a time.
+fn since_boot(ticks: u64) -> Duration {
+    let per_second = rustix::param::clock_ticks_per_second().max(1);
+    Duration::from_millis(ticks.saturating_mul(1000) / per_second)
+}
+
+/// Puts handlers together that several namespaces list.
+fn handlers(listed: Vec<(Netns, Option<Vec<Device>>, Vec<PacketHandler>)>) -> Vec<Handler> {
+    let mut found: Vec<Handler> = Vec::new();
+    for (netns, devices, handlers) in listed {
+        for PacketHandler { function, module, device } in handlers {
+            let binding = device.map_or(Binding::Any, |name| {
+                let device = devices.iter().flatten().find(|device| device.name == name);
+                Binding::Device { ifindex: device.map_or(0, |device| device.ifindex), name: Some(name) }
+            });
+            let same = |other: &&mut Handler| {
+                binding == Binding::Any
+                    && other.binding == Binding::Any
+                    && (&other.function, &other.module) == (&function, &module)
+            };
+            match found.iter_mut().find(same) {
+                Some(other) => other.netns = None,
+                None => found.push(Handler { netns: Some(netns.clone()), binding, function, module }),
+            }
+        }
+    }
+    found
 }
 
 fn binding(ifindex: i32, devices: Option<&[Device]>) -> Binding {
@@ -131,28 +182,48 @@ fn fanout(socket: &PacketSocket, live: Option<&LiveOptions>, flag_obeyed: Option
 
 #[cfg(test)]
 mod tests {
-    use super::{binding, fanout};
+    use super::{binding, fanout, handlers};
     use crate::{
         model::{
-            netns::Device,
+            netns::{Device, Netns},
             tap::{Binding, Fanout, PacketProtocol, PacketSocketType},
         },
         sys::sockopt::FanoutOption,
         taps::{
             options::LiveOptions,
             packet::{PacketDetail, PacketSocket},
+            ptype::PacketHandler,
         },
     };
 
     #[test]
     fn bindings() {
-        let v0 = Device { ifindex: 5, name: "v0".to_owned(), up: true };
+        let v0 = Device { ifindex: 5, name: "v0".to_owned(), ..Device::default() };
         let devices = Some(&[v0][..]);
         let device = |name: Option<&str>| Binding::Device { ifindex: 5, name: name.map(str::to_owned) };
         assert_eq!(binding(0, devices), Binding::Any);
         assert_eq!(binding(-1, devices), Binding::Gone);
         assert_eq!(binding(5, devices), device(Some("v0")));
         assert_eq!(binding(5, None), device(None));
+    }
+
+    #[test]
+    fn a_handler_that_several_namespaces_list_is_one() {
+        let netns = |inum| Netns { inum, name: None };
+        let v0 = Device { ifindex: 5, name: "v0".to_owned(), ..Device::default() };
+        let handler = |device: Option<&str>| PacketHandler {
+            function: "spy".to_owned(),
+            module: Some("spymod".to_owned()),
+            device: device.map(str::to_owned),
+        };
+        let found = handlers(vec![
+            (netns(1), Some(vec![v0]), vec![handler(Some("v0")), handler(None)]),
+            (netns(2), None, vec![handler(None), handler(Some("v9"))]),
+        ]);
+        let places: Vec<_> = found.iter().map(|h| (h.netns.as_ref().map(|n| n.inum), &h.binding)).collect();
+        let device = |ifindex, name: &str| Binding::Device { ifindex, name: Some(name.to_owned()) };
+        let (v0, v9) = (device(5, "v0"), device(0, "v9"));
+        assert_eq!(places, [(Some(1), &v0), (None, &Binding::Any), (Some(2), &v9)]);
     }
 
     /// What a source says: nothing, no group, or a group with or without the flag.
@@ -195,7 +266,12 @@ mod tests {
                 ifindex: 0,
                 running: true,
                 uid: None,
-                detail: detail.map(|fanout| PacketDetail { ring: false, fanout, filter: None }),
+                detail: detail.map(|fanout| PacketDetail {
+                    ring: false,
+                    fanout,
+                    filter: None,
+                    promiscuous: false,
+                }),
             };
             let live = match live {
                 Nothing => None,

@@ -1,34 +1,51 @@
 //! What changes for those who hold a tap that is muted.
 
-use crate::{
-    model::{
-        mute::{MuteAction, MuteOutcome},
-        tap::{Binding, Tap},
-    },
-    taps::remedies::is_held_by,
+use crate::model::{
+    mute::{MuteAction, MuteOutcome},
+    path::Passage,
+    program::Needs,
+    tap::{Binding, JudgedTap},
 };
 
-/// Programs that read only what they receive.
-const RECEIVERS: &[&str] = &["dhclient", "dhcpcd", "lldpd", "NetworkManager"];
-/// Programs that people use to see both directions.
-const CAPTURES: &[&str] = &["tcpdump", "dumpcap", "tshark", "wireshark"];
-
 /// Notes on a change that was made or would be.
-pub(super) fn notes(tap: &Tap, action: MuteAction, outcome: &MuteOutcome) -> Vec<String> {
-    if !matches!(outcome, MuteOutcome::Done { .. } | MuteOutcome::WouldDo) {
-        return Vec::new();
+pub(super) fn notes(judged: &JudgedTap, action: MuteAction, outcome: &MuteOutcome) -> Vec<String> {
+    let changed = matches!(outcome, MuteOutcome::Done { .. } | MuteOutcome::WouldDo);
+    let mut notes = Vec::new();
+    if changed {
+        notes.push(effect(judged, action));
     }
-    let mut notes = vec![effect(tap, action)];
-    if tap.holders.len() > 1 {
-        notes.push(format!("this holds for all {} processes that share the socket", tap.holders.len()));
+    let holders = judged.tap.holders.len();
+    if changed && holders > 1 {
+        notes.push(format!("this holds for all {holders} processes that share the socket"));
     }
-    if action == MuteAction::Mute {
+    if let Some(devices) = incoming(judged).filter(|_| action == MuteAction::Mute) {
+        notes.push(format!(
+            "packets of {devices} come in on its device and are copied for it as before: no option of the socket \
+             helps there, only stopping the program"
+        ));
+    }
+    if changed && action == MuteAction::Mute {
         notes.push("it lasts until the socket is closed: mute its program again after a restart".to_owned());
     }
     notes
 }
 
-fn effect(tap: &Tap, action: MuteAction) -> String {
+/// The devices whose sends come in where the tap is; `None` if there are none.
+pub(super) fn incoming(judged: &JudgedTap) -> Option<String> {
+    let came_in = judged.judgement.harms.iter().filter(|harm| harm.at.passage != Passage::Out);
+    let mut names: Vec<_> =
+        came_in.map(|harm| format!("{} (network namespace {})", harm.from.name, harm.from.netns)).collect();
+    names.dedup();
+    match names.len() {
+        0 => None,
+        1..=3 => Some(names.join(", ")),
+        more => Some(format!("{}, {} and {} more devices", names[0], names[1], more - 2)),
+    }
+}
+
+fn effect(judged: &JudgedTap, action: MuteAction) -> String {
+    let tap = &judged.tap;
+    let needs = judged.judgement.program.as_ref().and_then(|program| program.needs);
     let place = match &tap.binding {
         Binding::Device { name: Some(name), .. } => name.clone(),
         Binding::Device { ifindex, name: None } => format!("device {ifindex}"),
@@ -39,10 +56,10 @@ fn effect(tap: &Tap, action: MuteAction) -> String {
         MuteAction::Unmute => {
             format!("{name} sees packets that leave {place} again, and zero-copy sends are copied for it")
         }
-        MuteAction::Mute if is_held_by(tap, CAPTURES) => {
+        MuteAction::Mute if needs == Some(Needs::Both) => {
             format!("this capture by {name} no longer sees packets that leave {place}, only received ones")
         }
-        MuteAction::Mute if is_held_by(tap, RECEIVERS) => {
+        MuteAction::Mute if needs == Some(Needs::Received) => {
             format!("{name} loses nothing it needs: it reads received packets only")
         }
         MuteAction::Mute => {

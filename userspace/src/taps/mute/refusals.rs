@@ -42,6 +42,14 @@ pub(super) fn harmless(tap: &Tap, why: &str) -> Refusal {
     Refusal::new(format!("it {why}"), instead)
 }
 
+/// A socket that no outgoing packet reaches, but some that come in.
+pub(super) fn incoming(why: &str, devices: &str) -> Refusal {
+    Refusal::new(
+        format!("{why}; but packets of {devices} come in on its device and are copied for it"),
+        "stop the program, or have it bind to another device: PACKET_IGNORE_OUTGOING does not touch what comes in",
+    )
+}
+
 /// The option did not keep its value.
 pub(super) fn not_kept(action: MuteAction) -> Refusal {
     let read = u8::from(!action.ignore());

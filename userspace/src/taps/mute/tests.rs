@@ -5,13 +5,28 @@ use crate::{
     model::{
         kernel::TapListScope,
         mute::{MuteAction, MuteChange, MuteOutcome, MuteResult, MuteStep, MuteTarget},
+        netns::Namespace,
         tap::{Binding, Fanout, FanoutGroup, JudgedTap, PacketProtocol, Tap},
     },
     render::taps::tests::dhclient,
+    taps::{inventory::Inventory, programs::Programs},
 };
 
 fn tap() -> Tap {
     dhclient().tap
+}
+
+fn inventory(taps: Vec<Tap>, namespaces: Vec<Namespace>) -> Inventory {
+    Inventory {
+        kernel: None,
+        here: None,
+        taps,
+        handlers: Vec::new(),
+        namespaces,
+        programs: Programs::default(),
+        complete: true,
+        missing: Vec::new(),
+    }
 }
 
 fn member(flag: bool, ignores_outgoing: Option<bool>) -> Fanout {
@@ -107,8 +122,9 @@ fn taps_that_still_make_sends_copy() {
     let mut elsewhere = Tap { inode: 6, ..everywhere.clone() };
     elsewhere.netns.inum += 1;
     let taps = [tap(), other_device, same_device, everywhere.clone(), muted, elsewhere];
+    let inventory = inventory(taps.to_vec(), Vec::new());
     let left = |results: &[MuteResult], scope| -> Vec<u64> {
-        remaining(results, &taps, scope).iter().map(|judged| judged.tap.inode).collect()
+        remaining(results, &inventory, scope).iter().map(|judged| judged.tap.inode).collect()
     };
     let one = [result(tap(), MuteOutcome::WouldDo)];
     assert_eq!(left(&one, TapListScope::PerNetns), [3, 4]);

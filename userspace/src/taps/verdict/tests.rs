@@ -1,11 +1,17 @@
 //! Verdicts, table by table.
 
-use super::{hears_device, judge, judge_all, offends_device, verdict_for_device};
+use super::{hears_device, judge_all, judge_handler, offends_device, verdict_for_device};
 use crate::model::{
+    handler::Handler,
     kernel::TapListScope,
     netns::Netns,
-    tap::{Binding, Fanout, FanoutGroup, PacketProtocol, PacketSocketType, Tap, TapVerdict},
+    tap::{Binding, Fanout, FanoutGroup, PacketProtocol, PacketSocketType, Tap, TapJudgement, TapVerdict},
 };
+use crate::taps::programs::Programs;
+
+fn judge(tap: &Tap, scope: TapListScope) -> TapJudgement {
+    super::judge(tap, scope, &Programs::default())
+}
 
 /// The namespace of the tap under test, and another.
 const HERE: u32 = 4_026_531_840;
@@ -27,6 +33,7 @@ fn tap() -> Tap {
         fanout: Fanout::None,
         ring: Some(false),
         filter: Some(true),
+        promiscuous: Some(false),
         uid: Some(0),
     }
 }
@@ -173,6 +180,42 @@ fn notes_correct_common_beliefs() {
 fn offending_taps_come_first() {
     let unknown = Tap { inode: 1, ignore_outgoing: None, ..tap() };
     let harmless = Tap { inode: 2, running: false, ..tap() };
-    let judged = judge_all(vec![harmless, unknown, tap()], TapListScope::Global);
+    let judged = judge_all(vec![harmless, unknown, tap()], TapListScope::Global, &Programs::default());
     assert_eq!(judged.iter().map(|judged| judged.tap.inode).collect::<Vec<_>>(), [12354, 1, 2]);
+}
+
+#[test]
+fn the_flag_outranks_the_version() {
+    let lldpd = |ignore_outgoing| {
+        let mut tap = crate::render::taps::tests::dhclient().tap;
+        tap.holders[0].process.comm = "lldpd".to_owned();
+        tap.holders[0].process.exe = None;
+        tap.filter = None;
+        judge(&Tap { ignore_outgoing, ..tap }, TapListScope::Global)
+    };
+    let offending = lldpd(Some(false));
+    assert_eq!(offending.verdict, TapVerdict::Offending);
+    assert!(
+        offending.notes[0].starts_with("lldpd 1.0.20 and later is known to do no harm, but this socket does")
+    );
+    assert_eq!(lldpd(Some(true)).verdict, TapVerdict::Harmless);
+    assert_eq!(lldpd(None).notes, [""; 0], "nothing is known of it");
+}
+
+#[test]
+fn handlers_of_modules_are_doubtful_and_named() {
+    let handler = |binding, module: Option<&str>| Handler {
+        netns: None,
+        binding,
+        function: "spy".to_owned(),
+        module: module.map(str::to_owned),
+    };
+    let judged = judge_handler(handler(Binding::Any, Some("spymod")));
+    assert_eq!(judged.verdict, TapVerdict::Unknown);
+    assert!(judged.reason.starts_with("is given every packet that leaves any device, unless"), "{judged:?}");
+    assert!(judged.remedies[0].contains("modprobe -r spymod"), "{judged:?}");
+    let v0 = Binding::Device { ifindex: V0, name: Some("v0".to_owned()) };
+    let judged = judge_handler(handler(v0, None));
+    assert!(judged.reason.contains("leaves v0"), "{judged:?}");
+    assert!(judged.remedies[0].contains("spy"), "{judged:?}");
 }

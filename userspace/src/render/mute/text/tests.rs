@@ -3,6 +3,7 @@
 use super::{write_refusals, write_text};
 use crate::{
     model::{
+        cure::Cure,
         mute::{MuteAction, MuteChange, MuteOutcome, MuteReport, MuteResult, MuteTarget, Refusal},
         tap::TapVerdict,
     },
@@ -48,6 +49,7 @@ pub(crate) fn report() -> MuteReport {
             gone,
         ],
         remaining: vec![dhclient()],
+        cure: Cure { mute: vec![12354], ..Cure::default() },
     }
 }
 
@@ -73,8 +75,9 @@ muted: dhclient (pid 812) on v0, inode 12354
 left alone: dhclient (pid 812) on v0, inode 12354
   why   it sees nothing for now
 
-Sends there are still copied because of dhclient (pid 812) on v0; `zcdiag taps`
-says what to do.
+Sends there are still copied because of dhclient (pid 812) on v0. All of this is
+needed as well:
+  zcdiag mute --inode 12354
 "
     );
     assert_eq!(

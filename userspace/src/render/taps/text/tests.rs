@@ -1,12 +1,19 @@
 //! What people read.
 
+use std::time::Duration;
+
 use super::{TextOptions, write_text};
 use crate::model::{
+    cure::{Cure, OtherChange},
+    handler::{Handler, JudgedHandler},
     netns::Netns,
+    path::{DevicePath, Hop, Passage},
     process::ProcessIdentity,
+    program::KnownProgram,
+    report::DeviceId,
     tap::{
-        Binding, Fanout, Holder, JudgedTap, PacketProtocol, PacketSocketType, Tap, TapJudgement, TapReport,
-        TapVerdict,
+        Binding, Fanout, Harm, Holder, JudgedTap, PacketProtocol, PacketSocketType, Tap, TapJudgement,
+        TapReport, TapVerdict,
     },
 };
 
@@ -25,7 +32,7 @@ pub(crate) fn dhclient() -> JudgedTap {
     JudgedTap {
         tap: Tap {
             inode: 12354,
-            holders: vec![Holder { process, fd: 7 }],
+            holders: vec![Holder { process, fd: 7, age: Some(Duration::from_hours(2)) }],
             netns: Netns { inum: 4_026_531_840, name: None },
             binding: Binding::Device { ifindex: 5, name: Some("v0".to_owned()) },
             protocol: PacketProtocol::ALL,
@@ -35,6 +42,7 @@ pub(crate) fn dhclient() -> JudgedTap {
             fanout: Fanout::None,
             ring: Some(false),
             filter: Some(true),
+            promiscuous: Some(false),
             uid: Some(0),
         },
         judgement: TapJudgement {
@@ -45,6 +53,18 @@ pub(crate) fn dhclient() -> JudgedTap {
                 "at once: zcdiag mute --inode 12354".to_owned(),
             ],
             notes: vec!["its filter does not help".to_owned()],
+            program: Some(KnownProgram {
+                name: "ISC dhclient".to_owned(),
+                comm: vec!["dhclient".to_owned()],
+                exe: Vec::new(),
+                unit: Vec::new(),
+                purpose: "it reads the answers of DHCP servers from it".to_owned(),
+                evidence: None,
+                needs: None,
+                harmless_since: None,
+                cures: Vec::new(),
+            }),
+            harms: Vec::new(),
         },
     }
 }
@@ -55,6 +75,7 @@ pub(crate) fn report() -> TapReport {
     unknown.judgement.verdict = TapVerdict::Unknown;
     unknown.tap.inode = 2;
     unknown.tap.netns = Netns { inum: 4_026_532_180, name: Some("blue".to_owned()) };
+    unknown.judgement.program = None;
     unknown.tap.holders[0].process.comm = "evil\u{1b}[2J\u{9b}x".to_owned();
     let mut harmless = dhclient();
     harmless.judgement.verdict = TapVerdict::Harmless;
@@ -67,6 +88,19 @@ pub(crate) fn report() -> TapReport {
         complete: false,
         missing: vec!["something".to_owned()],
         taps: vec![dhclient(), unknown, harmless],
+        handlers: vec![JudgedHandler {
+            handler: Handler {
+                netns: None,
+                binding: Binding::Any,
+                function: "spy".to_owned(),
+                module: Some("spymod".to_owned()),
+            },
+            verdict: TapVerdict::Unknown,
+            reason: "is given every packet".to_owned(),
+            remedies: vec!["unload spymod".to_owned()],
+        }],
+        ways: None,
+        cure: None,
     }
 }
 
@@ -78,7 +112,7 @@ fn text(report: &TapReport, all: bool, color: bool) -> String {
 
 #[test]
 fn the_answer_comes_first() {
-    let report = TapReport { taps: vec![dhclient()], complete: true, ..report() };
+    let report = TapReport { taps: vec![dhclient()], handlers: Vec::new(), complete: true, ..report() };
     assert_eq!(
         text(&report, false, false),
         "\
@@ -87,10 +121,12 @@ fn the_answer_comes_first() {
 dhclient (pid 812) on v0
   why   it sees every packet that leaves v0
   note  its filter does not help
+  for   ISC dhclient: it reads the answers of DHCP servers from it
   cure  replace dhclient, which has no setting for this and is no longer
         maintained
   or    at once: zcdiag mute --inode 12354
-  who   pid 812, /usr/sbin/dhclient, fd 7, unit ifup@v0.service
+  who   pid 812, /usr/sbin/dhclient, fd 7, unit ifup@v0.service, running for 2
+        hours
   tap   inode 12354, SOCK_RAW, ETH_P_ALL, network namespace 4026531840
 "
     );
@@ -110,7 +146,7 @@ fn harmless_ones_are_counted_or_listed() {
 fn doubt_is_said() {
     let text_of_report = text(&report(), false, false);
     assert!(text_of_report.contains("\n1 tap may make sends copy: evil"), "{text_of_report}");
-    let nothing = TapReport { taps: Vec::new(), ..report() };
+    let nothing = TapReport { taps: Vec::new(), handlers: Vec::new(), ..report() };
     assert_eq!(text(&nothing, false, false), "No tap makes sends copy, as far as could be seen.\n");
     let sure = TapReport { complete: true, ..nothing };
     assert_eq!(text(&sure, false, false), "No tap makes sends copy.\n");
@@ -124,15 +160,74 @@ fn the_answer_is_about_the_device() {
         write_text(report, options, &mut out).expect("write to memory");
         String::from_utf8(out).expect("text is UTF-8")
     };
-    let nothing = TapReport { taps: Vec::new(), complete: true, ..report() };
+    let nothing = TapReport { taps: Vec::new(), handlers: Vec::new(), complete: true, ..report() };
     assert_eq!(answer(&nothing), "No tap makes sends copy on v0.\n");
     let offender = TapReport { taps: vec![dhclient()], ..nothing };
     assert!(answer(&offender).starts_with("1 tap makes sends copy on v0: dhclient (pid 812) on v0\n"));
 }
 
 #[test]
+fn parts_of_the_kernel_are_named() {
+    let report = TapReport { taps: Vec::new(), complete: true, ..report() };
+    assert_eq!(
+        text(&report, false, false),
+        "\
+A part of the kernel may make sends copy: spy [spymod] on all devices
+
+spy [spymod] on all devices
+  why   it is given every packet
+  cure  unload spymod
+"
+    );
+}
+
+#[test]
+fn what_several_take_is_said_together() {
+    let cure = Cure {
+        mute: vec![1, 2],
+        others: vec![OtherChange { taps: vec![3], what: "stop tcpdump".to_owned() }],
+        doubtful: vec![4],
+    };
+    let way = DevicePath { hops: Vec::new(), lost: vec!["where vx0 sends is up to others".to_owned()] };
+    let report = TapReport { cure: Some(cure), ways: Some(vec![way]), handlers: Vec::new(), ..report() };
+    let mut out = Vec::new();
+    let options = TextOptions { all: false, color: false, dev: Some("v0") };
+    write_text(&report, options, &mut out).expect("write to memory");
+    let text = String::from_utf8(out).expect("text is UTF-8");
+    let expected = "
+For zero copy on v0 all of this is needed
+  zcdiag mute --inode 1 --inode 2
+  stop tcpdump
+  perhaps: zcdiag mute --inode 4
+
+not followed: where vx0 sends is up to others
+
+1 packet socket is harmless; --all lists them.
+";
+    assert!(text.ends_with(expected), "{text}");
+}
+
+#[test]
+fn whose_sends_pass_it_is_said() {
+    let device = |ifindex, name: &str, netns| DeviceId { netns, ifindex, name: name.to_owned() };
+    let harm = |from, passage| Harm {
+        from,
+        at: Hop { device: device(5, "v0", 4_026_531_840), passage, certain: true },
+        verdict: TapVerdict::Offending,
+    };
+    let mut tap = dhclient();
+    tap.judgement.harms =
+        (0..5).map(|index| harm(device(index, &format!("b{index}"), 4_026_531_840), Passage::Out)).collect();
+    tap.judgement.harms.push(harm(device(2, "v1", 77), Passage::In { taken: false }));
+    let report = TapReport { taps: vec![tap], ..report() };
+    let text = text(&report, false, false);
+    assert!(text.contains("  note  sends through b0, b1, b2, 2 more pass its device, too\n"), "{text}");
+    assert!(text.contains("  note  packets of v1 in netns 77 come in on its device and are"), "{text}");
+}
+
+#[test]
 fn many_offenders_do_not_crowd_the_answer() {
-    let report = TapReport { taps: vec![dhclient(); 5], complete: true, ..report() };
+    let report = TapReport { taps: vec![dhclient(); 5], handlers: Vec::new(), complete: true, ..report() };
     let text = text(&report, false, false);
     let answer: Vec<_> = text.lines().take_while(|line| !line.is_empty()).collect();
     assert!(answer.join(" ").starts_with("5 taps make sends copy: dhclient"), "{text}");
