@@ -9,6 +9,7 @@ pub mod cli;
 pub mod diagnose;
 pub mod kernel;
 pub mod model;
+pub mod path;
 pub mod probe;
 pub mod process;
 pub mod render;

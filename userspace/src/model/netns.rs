@@ -26,8 +26,17 @@ impl Namespace {
     }
 }
 
+/// A device of one of all namespaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// Number of the network namespace.
+    pub netns: u32,
+    /// Interface index there.
+    pub ifindex: u32,
+}
+
 /// A network device of one namespace.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Device {
     /// Interface index, unique within the namespace only.
     pub ifindex: u32,
@@ -35,4 +44,43 @@ pub struct Device {
     pub name: String,
     /// Whether it is administratively up (`IFF_UP`).
     pub up: bool,
+    /// Whether it is `lo` (`IFF_LOOPBACK`).
+    pub loopback: bool,
+    /// Largest packet, without the link-layer header.
+    pub mtu: u32,
+    /// What made it (`IFLA_INFO_KIND`): `vlan`, `veth` ..; `None` for hardware and for `lo`.
+    pub kind: Option<String>,
+    /// The device it stands on, or the other end of a pair (`IFLA_LINK`).
+    pub link: Option<Link>,
+    /// Index of the bond, bridge or VRF that it belongs to.
+    pub master: Option<u32>,
+    /// For a bond in a mode that sends through one of its devices only: that one.
+    pub active: Option<u32>,
+    /// What XDP program it has.
+    pub xdp: Xdp,
+}
+
+/// What a device leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    /// Interface index.
+    pub ifindex: u32,
+    /// Number of its namespace; `None` if that could not be seen.
+    pub netns: Option<u32>,
+}
+
+/// How an XDP program is attached (`IFLA_XDP_ATTACHED`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Xdp {
+    /// There is none.
+    #[default]
+    None,
+    /// In the driver.
+    Native,
+    /// In the receive path, where it gets packets in one piece.
+    Generic,
+    /// In the hardware.
+    Offloaded,
+    /// In several ways at once.
+    Multiple,
 }

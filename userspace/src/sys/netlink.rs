@@ -1,4 +1,7 @@
-//! One netlink dump: a question, and every message of the answer.
+//! Netlink: a question, and every message of the answer.
+//!
+//! The crates for it read whole messages and refuse one of which a newer kernel has changed a part that nobody
+//! asked for; they also want a runtime, and what is read here is read on threads that move between namespaces.
 
 use std::os::fd::OwnedFd;
 
@@ -14,6 +17,8 @@ use crate::sys::SysError;
 
 /// `NLM_F_REQUEST | NLM_F_DUMP`.
 const DUMP_REQUEST: u16 = 0x01 | 0x300;
+/// `NLM_F_REQUEST | NLM_F_ACK`.
+const PLAIN_REQUEST: u16 = 0x01 | 0x04;
 /// `NLM_F_DUMP_INTR`: what is dumped changed meanwhile, so something may be missing.
 const DUMP_INTERRUPTED: u16 = 0x10;
 /// `NLMSG_ERROR`.
@@ -65,7 +70,7 @@ impl NetlinkSocket {
     pub(crate) fn dump(&mut self, message_type: u16, payload: &[u8]) -> Result<Dump, SysError> {
         let mut dump = Dump::default();
         for _ in 0..ATTEMPTS {
-            dump = self.dump_once(message_type, payload)?;
+            dump = self.exchange(message_type, DUMP_REQUEST, payload)?;
             if !dump.interrupted {
                 break;
             }
@@ -73,9 +78,15 @@ impl NetlinkSocket {
         Ok(dump)
     }
 
-    fn dump_once(&mut self, message_type: u16, payload: &[u8]) -> Result<Dump, SysError> {
+    /// Asks a question that has one answer; gives the payload of its first message.
+    pub(crate) fn ask(&mut self, message_type: u16, payload: &[u8]) -> Result<Vec<u8>, SysError> {
+        let answer = self.exchange(message_type, PLAIN_REQUEST, payload)?.messages.into_iter().next();
+        answer.map(|(_, payload)| payload).ok_or(SysError::new("netlink answer", Errno::NODATA))
+    }
+
+    fn exchange(&mut self, message_type: u16, flags: u16, payload: &[u8]) -> Result<Dump, SysError> {
         self.sequence += 1;
-        let request = request(message_type, self.sequence, payload);
+        let request = request(message_type, flags, self.sequence, payload);
         send(&self.fd, &request, SendFlags::empty()).map_err(|e| SysError::new("send(AF_NETLINK)", e))?;
         let mut buffer = vec![0; BUFFER];
         let mut dump = Dump::default();
@@ -87,7 +98,7 @@ impl NetlinkSocket {
             };
             let datagram = buffer.get(..length).ok_or(SysError::new("recv(AF_NETLINK)", Errno::MSGSIZE))?;
             if read_datagram(datagram, self.sequence, &mut dump)
-                .map_err(|errno| SysError::new("netlink dump", errno))?
+                .map_err(|errno| SysError::new("netlink answer", errno))?
             {
                 return Ok(dump);
             }
@@ -96,12 +107,12 @@ impl NetlinkSocket {
 }
 
 /// Puts a `struct nlmsghdr` before a payload.
-fn request(message_type: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
+fn request(message_type: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(HEADER + payload.len()).unwrap_or(u32::MAX);
     let mut bytes = Vec::with_capacity(HEADER + payload.len());
     bytes.extend(length.to_ne_bytes());
     bytes.extend(message_type.to_ne_bytes());
-    bytes.extend(DUMP_REQUEST.to_ne_bytes());
+    bytes.extend(flags.to_ne_bytes());
     bytes.extend(sequence.to_ne_bytes());
     bytes.extend(0_u32.to_ne_bytes());
     bytes.extend(payload);
@@ -142,6 +153,21 @@ pub(crate) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])>
     })
 }
 
+/// Appends an attribute to a request.
+pub(crate) fn put_attribute(request: &mut Vec<u8>, kind: u16, value: &[u8]) {
+    request.resize(align(request.len()), 0);
+    let length = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
+    request.extend(length.to_ne_bytes());
+    request.extend(kind.to_ne_bytes());
+    request.extend(value);
+    request.resize(align(request.len()), 0);
+}
+
+/// The value of the first attribute of a kind.
+pub(crate) fn attribute(bytes: &[u8], kind: u16) -> Option<&[u8]> {
+    attributes(bytes).find(|(found, _)| *found == kind).map(|(_, value)| value)
+}
+
 /// The 16-bit number at an offset, in the machine's byte order.
 pub(crate) fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
     bytes.get(offset..)?.first_chunk().map(|chunk| u16::from_ne_bytes(*chunk))
@@ -164,8 +190,7 @@ mod tests {
     use super::{DUMP_INTERRUPTED, Dump, MESSAGE_DONE, MESSAGE_ERROR, attributes, read_datagram, request};
 
     fn message(kind: u16, flags: u16, payload: &[u8]) -> Vec<u8> {
-        let mut bytes = request(kind, 7, payload);
-        bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
+        let mut bytes = request(kind, flags, 7, payload);
         bytes.resize(bytes.len().next_multiple_of(4), 0);
         bytes
     }

@@ -2,6 +2,7 @@
 
 mod join;
 mod missing;
+mod peers;
 mod survey;
 
 use std::{io, panic, thread};

@@ -18,6 +18,7 @@ use zcdiag::{
         kernel::{TapListScope, fanout_flag_obeyed},
         tap::{Binding, Fanout, PacketSocketType, TapVerdict},
     },
+    path::{Devices, Sent},
     process::ProcRoot,
     taps::{
         inventory,
@@ -207,6 +208,23 @@ fn devices_of_every_namespace_are_named() {
         assert_eq!(here.device_name(v0), Some("v0"));
         assert_eq!(here.device_name(1), Some("lo"));
         assert_eq!(here.device_name(v0 + 100), None);
+    });
+}
+
+#[test]
+fn a_pair_leads_to_the_other_namespace_and_back() {
+    in_sandbox(|_| {
+        let named = NamedNetns::new("pair");
+        let there = named.enter(netns);
+        ip(&["link", "add", "w0", "type", "veth", "peer", "name", "w1", "netns", &named.name]);
+        let inventory = inventory::collect(&ProcRoot::system()).expect("procfs can be read");
+        let devices = Devices::new(&inventory.namespaces);
+        let w0 = devices.named(netns(), "w0").expect("this end");
+        let w1 = devices.named(there, "w1").expect("the other end");
+        assert_eq!((devices.sent(w0), devices.sent(w1)), (Sent::In(w1), Sent::In(w0)));
+        let v0 = devices.named(netns(), "v0").expect("the sandbox has it");
+        let v1 = devices.named(netns(), "v1").expect("the sandbox has it");
+        assert_eq!(devices.sent(v0), Sent::In(v1), "a pair within one namespace");
     });
 }
 

@@ -33,7 +33,8 @@ pub(crate) fn join(proc: &ProcRoot, survey: Survey) -> Inventory {
     for (inum, found) in census.namespaces {
         let netns = Netns { inum, name: found.name };
         let listing = listings.remove(&inum);
-        let (mut sockets, devices) = listing.map_or((Vec::new(), None), |l| (l.sockets, l.devices));
+        let (mut sockets, links) = listing.map_or((Vec::new(), None), |l| (l.sockets, l.links));
+        let devices = links.map(|links| links.into_iter().map(|link| link.device).collect::<Vec<_>>());
         sockets.sort_by_key(|socket| socket.inode);
         for socket in sockets {
             let fds = descriptors.holders(socket.inode);
@@ -146,7 +147,7 @@ mod tests {
 
     #[test]
     fn bindings() {
-        let v0 = Device { ifindex: 5, name: "v0".to_owned(), up: true };
+        let v0 = Device { ifindex: 5, name: "v0".to_owned(), ..Device::default() };
         let devices = Some(&[v0][..]);
         let device = |name: Option<&str>| Binding::Device { ifindex: 5, name: name.map(str::to_owned) };
         assert_eq!(binding(0, devices), Binding::Any);

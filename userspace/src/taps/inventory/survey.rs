@@ -9,14 +9,13 @@ use std::{
 use rustix::fs::{CWD, Mode, OFlags, openat, readlinkat};
 
 use crate::{
-    model::netns::Device,
     process::{ProcRoot, link_number},
     sys::{self, SysError},
     taps::{
         diag,
         fds::{Descriptors, SocketFd},
-        inventory::missing::Gaps,
-        links,
+        inventory::{missing::Gaps, peers},
+        links::{self, ListedDevice},
         netns::{Census, Found, inum_of},
         packet::{self, PacketSocket},
     },
@@ -43,7 +42,7 @@ pub(crate) struct NamespaceListing {
     /// Its packet sockets.
     pub(crate) sockets: Vec<PacketSocket>,
     /// Its devices; `None` if they could not be listed.
-    pub(crate) devices: Option<Vec<Device>>,
+    pub(crate) links: Option<Vec<ListedDevice>>,
 }
 
 /// How often to look again at what does not fit together.
@@ -84,6 +83,7 @@ pub(crate) fn take(proc: &ProcRoot) -> io::Result<Survey> {
         descriptors = Descriptors::read(proc)?;
     }
 
+    peers::resolve(&census, &mut listings);
     let mut gaps = surveyor.gaps;
     gaps.hidden_processes = census.hidden.max(descriptors.hidden);
     gaps.closed_namespaces.extend(&census.unopened);
@@ -152,11 +152,11 @@ impl<'proc> Surveyor<'proc> {
             sockets
         };
         self.gaps.closed_namespaces.remove(&inum);
-        let devices = links::list().ok();
-        if devices.is_none() {
+        let links = links::list(inum).ok();
+        if links.is_none() {
             self.gaps.nameless_namespaces.insert(inum);
         }
-        Some(NamespaceListing { sockets, devices })
+        Some(NamespaceListing { sockets, links })
     }
 
     /// `/proc/PID/net` can be read without entering the namespace.
@@ -164,7 +164,7 @@ impl<'proc> Surveyor<'proc> {
         let read = found.member.map(|member| self.read_packet_file(inum, &member.to_string()));
         if let Some(Ok(sockets)) = read {
             self.gaps.peeked_namespaces.insert(inum);
-            return Some(NamespaceListing { sockets, devices: None });
+            return Some(NamespaceListing { sockets, links: None });
         }
         // Without a descriptor it may be gone, together with the only process in it.
         let gone = |error: io::Error| found.handle.is_none() && error.kind() == io::ErrorKind::NotFound;
@@ -227,13 +227,13 @@ mod tests {
     #[test]
     fn without_packet_diag_the_file_is_read() {
         let proc = ProcRoot::system();
-        let no_module = || Err(SysError::new("netlink dump", rustix::io::Errno::NOENT));
+        let no_module = || Err(SysError::new("netlink answer", rustix::io::Errno::NOENT));
         let mut surveyor = Surveyor::new(&proc, no_module);
         let here = surveyor.here.expect("procfs shows our namespace");
         let nobody = Found { name: None, handle: None, member: None };
         let listing = surveyor.list(here, &nobody).expect("our own namespace can be read");
         assert!(listing.sockets.iter().all(|socket| socket.detail.is_none()));
-        assert!(listing.devices.is_some());
+        assert!(listing.links.is_some());
         assert!(surveyor.gaps.no_packet_diag);
         assert!(surveyor.gaps.closed_namespaces.is_empty());
     }
