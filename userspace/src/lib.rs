@@ -5,11 +5,12 @@
 
 pub mod app;
 pub mod attach;
+pub mod check;
 pub mod cli;
 pub mod diagnose;
 pub mod kernel;
+pub mod links;
 pub mod model;
-pub mod path;
 pub mod probe;
 pub mod process;
 pub mod render;

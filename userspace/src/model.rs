@@ -4,6 +4,7 @@ pub mod counts;
 pub mod kernel;
 pub mod mute;
 pub mod netns;
+pub mod path;
 pub mod probe;
 pub mod process;
 pub mod report;

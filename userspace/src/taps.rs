@@ -5,7 +5,6 @@
 mod diag;
 mod fds;
 pub mod inventory;
-mod links;
 pub mod mute;
 mod netns;
 mod options;

@@ -21,8 +21,12 @@ pub struct Namespace {
 impl Namespace {
     /// The name of the device with this index.
     pub fn device_name(&self, ifindex: u32) -> Option<&str> {
-        let devices = self.devices.as_deref()?;
-        devices.iter().find(|device| device.ifindex == ifindex).map(|device| device.name.as_str())
+        self.device(ifindex).map(|device| device.name.as_str())
+    }
+
+    /// The device with this index.
+    pub fn device(&self, ifindex: u32) -> Option<&Device> {
+        self.devices.as_deref()?.iter().find(|device| device.ifindex == ifindex)
     }
 }
 
@@ -44,29 +48,20 @@ pub struct Device {
     pub name: String,
     /// Whether it is administratively up (`IFF_UP`).
     pub up: bool,
+    /// What it is (`IFLA_INFO_KIND`): `veth`, `vlan`, `bond` ..; `None` for hardware and `lo`.
+    pub kind: Option<String>,
+    /// Bond, bridge, VRF .. of the same namespace that it is a port of (`IFLA_MASTER`).
+    pub master: Option<u32>,
+    /// The device below it, or the other end of its pair (`IFLA_LINK`).
+    pub link: Option<DeviceLink>,
+    /// For a bond in a mode that sends through one of its ports only: that one.
+    pub active: Option<u32>,
     /// Whether it is `lo` (`IFF_LOOPBACK`).
     pub loopback: bool,
     /// Largest packet, without the link-layer header.
     pub mtu: u32,
-    /// What made it (`IFLA_INFO_KIND`): `vlan`, `veth` ..; `None` for hardware and for `lo`.
-    pub kind: Option<String>,
-    /// The device it stands on, or the other end of a pair (`IFLA_LINK`).
-    pub link: Option<Link>,
-    /// Index of the bond, bridge or VRF that it belongs to.
-    pub master: Option<u32>,
-    /// For a bond in a mode that sends through one of its devices only: that one.
-    pub active: Option<u32>,
-    /// What XDP program it has.
+    /// How an XDP program is attached to it.
     pub xdp: Xdp,
-}
-
-/// What a device leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Link {
-    /// Interface index.
-    pub ifindex: u32,
-    /// Number of its namespace; `None` if that could not be seen.
-    pub netns: Option<u32>,
 }
 
 /// How an XDP program is attached (`IFLA_XDP_ATTACHED`).
@@ -83,4 +78,13 @@ pub enum Xdp {
     Offloaded,
     /// In several ways at once.
     Multiple,
+}
+
+/// Where a device leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceLink {
+    /// Network namespace of the other device; `None` if it could not be found.
+    pub netns: Option<u32>,
+    /// Interface index there.
+    pub ifindex: u32,
 }

@@ -1,7 +1,4 @@
 //! Netlink: a question, and every message of the answer.
-//!
-//! The crates for it read whole messages and refuse one of which a newer kernel has changed a part that nobody
-//! asked for; they also want a runtime, and what is read here is read on threads that move between namespaces.
 
 use std::os::fd::OwnedFd;
 
@@ -15,10 +12,10 @@ use rustix::{
 
 use crate::sys::SysError;
 
-/// `NLM_F_REQUEST | NLM_F_DUMP`.
-const DUMP_REQUEST: u16 = 0x01 | 0x300;
-/// `NLM_F_REQUEST | NLM_F_ACK`.
-const PLAIN_REQUEST: u16 = 0x01 | 0x04;
+/// `NLM_F_REQUEST`.
+const REQUEST: u16 = 0x01;
+/// `NLM_F_DUMP`.
+const DUMP: u16 = 0x300;
 /// `NLM_F_DUMP_INTR`: what is dumped changed meanwhile, so something may be missing.
 const DUMP_INTERRUPTED: u16 = 0x10;
 /// `NLMSG_ERROR`.
@@ -70,7 +67,7 @@ impl NetlinkSocket {
     pub(crate) fn dump(&mut self, message_type: u16, payload: &[u8]) -> Result<Dump, SysError> {
         let mut dump = Dump::default();
         for _ in 0..ATTEMPTS {
-            dump = self.exchange(message_type, DUMP_REQUEST, payload)?;
+            dump = self.dump_once(message_type, payload)?;
             if !dump.interrupted {
                 break;
             }
@@ -78,13 +75,25 @@ impl NetlinkSocket {
         Ok(dump)
     }
 
-    /// Asks a question that has one answer; gives the payload of its first message.
+    /// Asks for one thing; gives the payload of the first message of the answer.
     pub(crate) fn ask(&mut self, message_type: u16, payload: &[u8]) -> Result<Vec<u8>, SysError> {
-        let answer = self.exchange(message_type, PLAIN_REQUEST, payload)?.messages.into_iter().next();
-        answer.map(|(_, payload)| payload).ok_or(SysError::new("netlink answer", Errno::NODATA))
+        let answer = self.exchange(message_type, REQUEST, payload, |dump| !dump.messages.is_empty())?;
+        let first = answer.messages.into_iter().next().map(|(_, payload)| payload);
+        first.ok_or(SysError::new("recv(AF_NETLINK)", Errno::NODATA))
     }
 
-    fn exchange(&mut self, message_type: u16, flags: u16, payload: &[u8]) -> Result<Dump, SysError> {
+    fn dump_once(&mut self, message_type: u16, payload: &[u8]) -> Result<Dump, SysError> {
+        self.exchange(message_type, REQUEST | DUMP, payload, |_| false)
+    }
+
+    /// Sends a request and takes in messages until the kernel says that it was the last, or `enough` does.
+    fn exchange(
+        &mut self,
+        message_type: u16,
+        flags: u16,
+        payload: &[u8],
+        enough: impl Fn(&Dump) -> bool,
+    ) -> Result<Dump, SysError> {
         self.sequence += 1;
         let request = request(message_type, flags, self.sequence, payload);
         send(&self.fd, &request, SendFlags::empty()).map_err(|e| SysError::new("send(AF_NETLINK)", e))?;
@@ -97,9 +106,9 @@ impl NetlinkSocket {
                 Err(errno) => return Err(SysError::new("recv(AF_NETLINK)", errno)),
             };
             let datagram = buffer.get(..length).ok_or(SysError::new("recv(AF_NETLINK)", Errno::MSGSIZE))?;
-            if read_datagram(datagram, self.sequence, &mut dump)
-                .map_err(|errno| SysError::new("netlink answer", errno))?
-            {
+            let last = read_datagram(datagram, self.sequence, &mut dump)
+                .map_err(|errno| SysError::new("netlink answer", errno))?;
+            if last || enough(&dump) {
                 return Ok(dump);
             }
         }
@@ -151,16 +160,6 @@ pub(crate) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])>
         bytes = bytes.get(align(length)..).unwrap_or_default();
         Some((kind, value))
     })
-}
-
-/// Appends an attribute to a request.
-pub(crate) fn put_attribute(request: &mut Vec<u8>, kind: u16, value: &[u8]) {
-    request.resize(align(request.len()), 0);
-    let length = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
-    request.extend(length.to_ne_bytes());
-    request.extend(kind.to_ne_bytes());
-    request.extend(value);
-    request.resize(align(request.len()), 0);
 }
 
 /// The value of the first attribute of a kind.

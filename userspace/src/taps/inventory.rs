@@ -2,7 +2,6 @@
 
 mod join;
 mod missing;
-mod peers;
 mod survey;
 
 use std::{io, panic, thread};

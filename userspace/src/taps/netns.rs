@@ -140,6 +140,11 @@ impl Census {
         }
     }
 
+    /// Every namespace that can be entered, with a descriptor on it.
+    pub(crate) fn handles(&self) -> impl Iterator<Item = (u32, BorrowedFd<'_>)> {
+        self.namespaces.iter().filter_map(|(inum, found)| Some((*inum, found.handle.as_ref()?.as_fd())))
+    }
+
     /// Whether this namespace is new, or known but without a descriptor.
     pub(crate) fn wants(&self, inum: u32) -> bool {
         self.namespaces.get(&inum).is_none_or(|found| found.handle.is_none())

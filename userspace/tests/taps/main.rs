@@ -14,11 +14,13 @@ use std::{
 use sandbox::{NamedNetns, as_root, find, in_sandbox, ip, netns, report, report_for};
 use socket::{ETH_P_ALL, ETH_P_IP, FANOUT_FLAG_IGNORE_OUTGOING, inode};
 use zcdiag::{
+    links::path::path,
     model::{
         kernel::{TapListScope, fanout_flag_obeyed},
+        netns::Namespace,
+        path::Passage,
         tap::{Binding, Fanout, PacketSocketType, TapVerdict},
     },
-    path::{Devices, Sent},
     process::ProcRoot,
     taps::{
         inventory,
@@ -211,20 +213,33 @@ fn devices_of_every_namespace_are_named() {
     });
 }
 
+/// The hops of a path: where a packet leaves (`>`) or comes in (`<`).
+fn hops(namespaces: &[Namespace], netns: u32, ifindex: u32) -> String {
+    let hops = path(namespaces, netns, ifindex).hops.into_iter().map(|hop| match hop.passage {
+        Passage::Out => format!(">{}", hop.device.name),
+        Passage::In { .. } => format!("<{}", hop.device.name),
+    });
+    hops.collect::<Vec<_>>().join(" ")
+}
+
 #[test]
-fn a_pair_leads_to_the_other_namespace_and_back() {
-    in_sandbox(|_| {
-        let named = NamedNetns::new("pair");
-        let there = named.enter(netns);
-        ip(&["link", "add", "w0", "type", "veth", "peer", "name", "w1", "netns", &named.name]);
+fn a_packet_is_followed_through_stacked_devices_into_the_other_namespace() {
+    in_sandbox(|v0| {
+        let named = NamedNetns::new("path");
+        ip(&["link", "set", "v1", "netns", &named.name]);
+        ip(&["link", "add", "link", "v0", "name", "v0.7", "type", "vlan", "id", "7"]);
+        let there = named.enter(|| {
+            ip(&["link", "add", "br0", "type", "bridge"]);
+            ip(&["link", "set", "v1", "master", "br0", "up"]);
+            netns()
+        });
         let inventory = inventory::collect(&ProcRoot::system()).expect("procfs can be read");
-        let devices = Devices::new(&inventory.namespaces);
-        let w0 = devices.named(netns(), "w0").expect("this end");
-        let w1 = devices.named(there, "w1").expect("the other end");
-        assert_eq!((devices.sent(w0), devices.sent(w1)), (Sent::In(w1), Sent::In(w0)));
-        let v0 = devices.named(netns(), "v0").expect("the sandbox has it");
-        let v1 = devices.named(netns(), "v1").expect("the sandbox has it");
-        assert_eq!(devices.sent(v0), Sent::In(v1), "a pair within one namespace");
+        let way = |device, netns| hops(&inventory.namespaces, netns, device);
+        assert_eq!(way(v0, netns()), ">v0 <v1 <br0");
+        assert_eq!(way(sandbox::ifindex("v0.7"), netns()), ">v0.7 >v0 <v1 <br0");
+        let v1 = named.enter(|| sandbox::ifindex("v1"));
+        assert_eq!(way(v1, there), ">v1 <v0 <v0.7");
+        assert_eq!(way(1, there), ">lo <lo");
     });
 }
 

@@ -33,8 +33,7 @@ pub(crate) fn join(proc: &ProcRoot, survey: Survey) -> Inventory {
     for (inum, found) in census.namespaces {
         let netns = Netns { inum, name: found.name };
         let listing = listings.remove(&inum);
-        let (mut sockets, links) = listing.map_or((Vec::new(), None), |l| (l.sockets, l.links));
-        let devices = links.map(|links| links.into_iter().map(|link| link.device).collect::<Vec<_>>());
+        let (mut sockets, devices) = listing.map_or((Vec::new(), None), |l| (l.sockets, l.devices));
         sockets.sort_by_key(|socket| socket.inode);
         for socket in sockets {
             let fds = descriptors.holders(socket.inode);

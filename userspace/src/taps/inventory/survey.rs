@@ -9,13 +9,14 @@ use std::{
 use rustix::fs::{CWD, Mode, OFlags, openat, readlinkat};
 
 use crate::{
+    links,
+    model::netns::Device,
     process::{ProcRoot, link_number},
     sys::{self, SysError},
     taps::{
         diag,
         fds::{Descriptors, SocketFd},
-        inventory::{missing::Gaps, peers},
-        links::{self, ListedDevice},
+        inventory::missing::Gaps,
         netns::{Census, Found, inum_of},
         packet::{self, PacketSocket},
     },
@@ -42,7 +43,7 @@ pub(crate) struct NamespaceListing {
     /// Its packet sockets.
     pub(crate) sockets: Vec<PacketSocket>,
     /// Its devices; `None` if they could not be listed.
-    pub(crate) links: Option<Vec<ListedDevice>>,
+    pub(crate) devices: Option<Vec<Device>>,
 }
 
 /// How often to look again at what does not fit together.
@@ -58,8 +59,8 @@ pub(crate) fn take(proc: &ProcRoot) -> io::Result<Survey> {
     let mut surveyor = Surveyor::new(proc, diag::list);
     let here = surveyor.here;
     let mut listings = BTreeMap::new();
-    for (inum, found) in &census.namespaces {
-        listings.extend(surveyor.list(*inum, found).map(|listing| (*inum, listing)));
+    for inum in census.namespaces.keys() {
+        listings.extend(surveyor.list(*inum, &census).map(|listing| (*inum, listing)));
     }
 
     let mut descriptors = Descriptors::read(proc)?;
@@ -76,14 +77,12 @@ pub(crate) fn take(proc: &ProcRoot) -> io::Result<Survey> {
         again.extend(unheld.into_iter().map(|(_, inum)| inum));
         again.extend(strangers.into_iter().filter_map(|fd| surveyor.open_namespace_of(&mut census, fd)));
         for inum in again {
-            let listing = census.namespaces.get(&inum).and_then(|found| surveyor.list(inum, found));
-            listings.extend(listing.map(|listing| (inum, listing)));
+            listings.extend(surveyor.list(inum, &census).map(|listing| (inum, listing)));
         }
         settled = doubtful;
         descriptors = Descriptors::read(proc)?;
     }
 
-    peers::resolve(&census, &mut listings);
     let mut gaps = surveyor.gaps;
     gaps.hidden_processes = census.hidden.max(descriptors.hidden);
     gaps.closed_namespaces.extend(&census.unopened);
@@ -121,8 +120,9 @@ impl<'proc> Surveyor<'proc> {
     }
 
     /// Lists a namespace from inside, or what shows of it from outside; `None` if it is gone or closed.
-    fn list(&mut self, inum: u32, found: &Found) -> Option<NamespaceListing> {
-        if self.enter(inum, found) { self.list_here(inum) } else { self.peek(inum, found) }
+    fn list(&mut self, inum: u32, census: &Census) -> Option<NamespaceListing> {
+        let found = census.namespaces.get(&inum)?;
+        if self.enter(inum, found) { self.list_here(inum, census) } else { self.peek(inum, found) }
     }
 
     fn enter(&mut self, inum: u32, found: &Found) -> bool {
@@ -136,7 +136,7 @@ impl<'proc> Surveyor<'proc> {
         entered
     }
 
-    fn list_here(&mut self, inum: u32) -> Option<NamespaceListing> {
+    fn list_here(&mut self, inum: u32, census: &Census) -> Option<NamespaceListing> {
         let sockets = if let Ok(listing) = (self.packet_diag)() {
             if !listing.whole {
                 self.gaps.shaky_namespaces.insert(inum);
@@ -152,11 +152,11 @@ impl<'proc> Surveyor<'proc> {
             sockets
         };
         self.gaps.closed_namespaces.remove(&inum);
-        let links = links::list(inum).ok();
-        if links.is_none() {
+        let devices = links::list::list(inum, census.handles()).ok();
+        if devices.is_none() {
             self.gaps.nameless_namespaces.insert(inum);
         }
-        Some(NamespaceListing { sockets, links })
+        Some(NamespaceListing { sockets, devices })
     }
 
     /// `/proc/PID/net` can be read without entering the namespace.
@@ -164,7 +164,7 @@ impl<'proc> Surveyor<'proc> {
         let read = found.member.map(|member| self.read_packet_file(inum, &member.to_string()));
         if let Some(Ok(sockets)) = read {
             self.gaps.peeked_namespaces.insert(inum);
-            return Some(NamespaceListing { sockets, links: None });
+            return Some(NamespaceListing { sockets, devices: None });
         }
         // Without a descriptor it may be gone, together with the only process in it.
         let gone = |error: io::Error| found.handle.is_none() && error.kind() == io::ErrorKind::NotFound;
@@ -222,18 +222,25 @@ impl<'proc> Surveyor<'proc> {
 #[cfg(test)]
 mod tests {
     use super::Surveyor;
-    use crate::{process::ProcRoot, sys::SysError, taps::netns::Found};
+    use crate::{process::ProcRoot, sys::SysError, taps::netns::Census};
+
+    /// A namespace without a descriptor.
+    fn census_of(inum: u32, member: Option<u32>) -> Census {
+        let mut census = Census::default();
+        census.add(inum, None, member);
+        census
+    }
 
     #[test]
     fn without_packet_diag_the_file_is_read() {
         let proc = ProcRoot::system();
-        let no_module = || Err(SysError::new("netlink answer", rustix::io::Errno::NOENT));
+        let no_module = || Err(SysError::new("netlink dump", rustix::io::Errno::NOENT));
         let mut surveyor = Surveyor::new(&proc, no_module);
         let here = surveyor.here.expect("procfs shows our namespace");
-        let nobody = Found { name: None, handle: None, member: None };
-        let listing = surveyor.list(here, &nobody).expect("our own namespace can be read");
+        let census = census_of(here, None);
+        let listing = surveyor.list(here, &census).expect("our own namespace can be read");
         assert!(listing.sockets.iter().all(|socket| socket.detail.is_none()));
-        assert!(listing.links.is_some());
+        assert!(listing.devices.is_some());
         assert!(surveyor.gaps.no_packet_diag);
         assert!(surveyor.gaps.closed_namespaces.is_empty());
     }
@@ -242,11 +249,9 @@ mod tests {
     fn a_namespace_without_a_way_in_is_a_gap() {
         let proc = ProcRoot::new("/nonexistent");
         let mut surveyor = Surveyor::new(&proc, crate::taps::diag::list);
-        let nobody = Found { name: None, handle: None, member: None };
-        assert!(surveyor.list(7, &nobody).is_none());
+        assert!(surveyor.list(7, &census_of(7, None)).is_none());
         assert!(surveyor.gaps.closed_namespaces.contains(&7));
-        let gone = Found { member: Some(5_000_001), ..nobody };
-        assert!(surveyor.list(8, &gone).is_none());
+        assert!(surveyor.list(8, &census_of(8, Some(5_000_001))).is_none());
         assert!(!surveyor.gaps.closed_namespaces.contains(&8), "it went with its only process");
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::netns::{Link, Netns};
+use crate::model::netns::{DeviceLink, Netns};
 
 const HERE: u32 = 1;
 const THERE: u32 = 2;
@@ -23,7 +23,7 @@ pub(crate) fn device(ifindex: u32, name: &str, kind: &str) -> Device {
 
 /// The same, standing on another one.
 pub(crate) fn on(device: Device, netns: u32, ifindex: u32) -> Device {
-    Device { link: Some(Link { ifindex, netns: Some(netns) }), ..device }
+    Device { link: Some(DeviceLink { ifindex, netns: Some(netns) }), ..device }
 }
 
 /// The same, belonging to a bond or bridge.
@@ -43,7 +43,7 @@ pub(crate) fn devices(all: &[(u32, &[Device])]) -> Devices {
 fn every_kind_of_device() {
     let mut bond = device(20, "bond0", "bond");
     bond.active = Some(22);
-    let unseen = Device { link: Some(Link { ifindex: 9, netns: None }), ..device(30, "v9", "veth") };
+    let unseen = Device { link: Some(DeviceLink { ifindex: 9, netns: None }), ..device(30, "v9", "veth") };
     let devices = devices(&[
         (
             HERE,
@@ -91,29 +91,6 @@ fn every_kind_of_device() {
         assert_eq!(devices.sent(place), expected, "{name}");
     }
     assert_eq!(devices.sent(here(99)), Sent::Unknown);
-}
-
-#[test]
-fn devices_are_followed_down() {
-    let devices = devices(&[(
-        HERE,
-        &[
-            on(device(2, "bond0.5", "vlan"), HERE, 3),
-            device(3, "bond0", "bond"),
-            of(device(4, "eth0", ""), 3),
-            of(device(5, "eth1", ""), 3),
-            device(6, "eth2", ""),
-        ],
-    )]);
-    assert_eq!(devices.below(here(2)), [here(2), here(3), here(4), here(5)]);
-    assert_eq!(devices.below(here(6)), [here(6)]);
-}
-
-#[test]
-fn devices_that_stand_on_each_other_end_the_search() {
-    let devices =
-        devices(&[(HERE, &[on(device(2, "a", "vlan"), HERE, 3), on(device(3, "b", "vlan"), HERE, 2)])]);
-    assert_eq!(devices.below(here(2)), [here(2), here(3)]);
 }
 
 #[test]

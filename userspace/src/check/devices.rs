@@ -1,5 +1,8 @@
-//! Where packets go from a device on: through the devices below it, or in again at the other end of a pair.
+//! Where packets go from one device on: through the devices below it, or in again at the other end of a pair.
 //! Pure: the devices of all namespaces in, places out.
+//!
+//! [`crate::links::path`] lists all devices that a packet may meet; here each step is taken by itself, since routes
+//! decide between them.
 
 use std::collections::BTreeMap;
 
@@ -117,22 +120,6 @@ impl Devices {
         }
         let mastered = self.master(place).is_some_and(|(_, master)| master.kind.as_deref() != Some("vrf"));
         if mastered || self.stands_above(place) { Received::Above } else { Received::Up }
-    }
-
-    /// All devices that a packet may leave through when it is sent on the one at `start`, that one first.
-    ///
-    /// Tunnels and pairs are not followed: behind them it is routed anew, or comes in.
-    pub fn below(&self, start: Place) -> Vec<Place> {
-        let mut places = vec![start];
-        let mut next = 0;
-        while let Some(place) = places.get(next) {
-            if let Sent::On(below) = self.sent(*place) {
-                let new: Vec<Place> = below.into_iter().filter(|place| !places.contains(place)).collect();
-                places.extend(new);
-            }
-            next += 1;
-        }
-        places
     }
 
     /// The devices of a bond or bridge that are up.
