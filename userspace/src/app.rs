@@ -1,5 +1,6 @@
 //! One file per command; owns tasks, wiring and exit codes.
 
+pub mod check;
 pub mod command;
 pub mod mute;
 pub mod outcome;

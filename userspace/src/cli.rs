@@ -4,11 +4,14 @@ mod args;
 
 use std::io::{self, IsTerminal as _, Write};
 
-use args::{Args, ColorChoice, Command, MuteArgs, ProbeArgs, TapsArgs, WatchArgs};
+use args::{
+    Args, CheckArgs, ColorChoice, Command, MuteArgs, ProbeArgs, TapsArgs, TransportChoice, WatchArgs,
+};
 use clap::Parser as _;
 
 use crate::{
     app::{
+        check::{self, CheckOptions},
         mute::{self, MuteError, MuteOptions},
         outcome::{Failure, code, with_sources},
         probe::{self, ProbeOptions},
@@ -18,6 +21,7 @@ use crate::{
     },
     diagnose::Filter,
     model::{
+        check::Way,
         mute::{MuteAction, MuteTarget},
         probe::Transport,
     },
@@ -36,6 +40,7 @@ pub fn main() -> u8 {
         Command::Taps(ref taps) => run_taps(&args, taps),
         Command::Mute(ref mute) => run_mute(&args, mute, MuteAction::Mute),
         Command::Unmute(ref mute) => run_mute(&args, mute, MuteAction::Unmute),
+        Command::Check(ref check) => run_check(&args, check),
         Command::Probe(ref probe) => run_probe(probe),
     };
     result.unwrap_or_else(|failure| {
@@ -120,6 +125,24 @@ fn run_mute(args: &Args, mute: &MuteArgs, action: MuteAction) -> Result<u8, Fail
         Err(MuteError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(code::OK),
         Err(error) => Err(Failure::new(with_sources(&error), "")),
     }
+}
+
+fn run_check(args: &Args, check: &CheckArgs) -> Result<u8, Failure> {
+    let way = |choice: &TransportChoice| match choice {
+        TransportChoice::Tcp => Way::Tcp,
+        TransportChoice::Udp => Way::Udp,
+        TransportChoice::UdpGso => Way::UdpGso,
+        TransportChoice::IoUring => Way::IoUring,
+    };
+    let options = CheckOptions {
+        destination: check.destination.clone(),
+        dev: check.dev.clone(),
+        size: check.size,
+        ways: check.transport.iter().map(way).collect(),
+        json: check.json,
+        color: use_color(args.color, io::stdout().is_terminal()),
+    };
+    check::run(&options, &mut io::stdout(), &mut io::stderr())
 }
 
 fn run_probe(probe: &ProbeArgs) -> Result<u8, Failure> {

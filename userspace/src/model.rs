@@ -1,5 +1,6 @@
 //! Words of the domain: plain data, no serialisation, no input or output.
 
+pub mod check;
 pub mod counts;
 pub mod kernel;
 pub mod mute;

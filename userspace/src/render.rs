@@ -1,5 +1,6 @@
 //! Reports as text or JSON, into any writer. Never asks the system anything.
 
+pub mod check;
 pub(crate) mod lines;
 pub mod mute;
 pub mod probe;

@@ -25,7 +25,8 @@ use crate::{
     model::kernel::TapListScope,
 };
 
-const SYSTEM_BTF: &str = "/sys/kernel/btf/vmlinux";
+/// Where a kernel shows its type information.
+pub(super) const SYSTEM_BTF: &str = "/sys/kernel/btf/vmlinux";
 const KALLSYMS: &str = "/proc/kallsyms";
 
 /// What the user may decide about attaching.

@@ -65,6 +65,11 @@ impl Devices {
         self.0.get(&place)
     }
 
+    #[cfg(test)]
+    pub(super) fn get_mut(&mut self, place: Place) -> Option<&mut Device> {
+        self.0.get_mut(&place)
+    }
+
     /// The device of this name in a namespace.
     pub fn named(&self, netns: u32, name: &str) -> Option<Place> {
         self.of(netns).find(|(_, device)| device.name == name).map(|(place, _)| place)

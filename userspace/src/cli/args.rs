@@ -40,6 +40,9 @@ pub(super) enum Command {
     Mute(MuteArgs),
     /// Give the taps of a running process outgoing packets again: takes `zcdiag mute` back
     Unmute(MuteArgs),
+    /// Say whether MSG_ZEROCOPY to a destination will be zero-copy, and what stands in the way, without sending
+    /// anything; needs no BPF
+    Check(CheckArgs),
     /// Send MSG_ZEROCOPY traffic to a destination of your choice, and say whether it was copied; needs no BPF
     Probe(ProbeArgs),
 }
@@ -141,6 +144,38 @@ pub(super) struct WatchArgs {
     /// Run this command, and stop when it ends
     #[arg(last = true, value_name = "CMD")]
     pub(super) command: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("subject").required(true).multiple(true)))]
+pub(super) struct CheckArgs {
+    /// Where to: a host name or an address; a port may follow
+    #[arg(value_name = "DEST", group = "subject")]
+    pub(super) destination: Option<String>,
+
+    /// Out through this device; without DEST what can be said of the device alone
+    #[arg(long, value_name = "IF", group = "subject")]
+    pub(super) dev: Option<String>,
+
+    /// Bytes of one send; if not given, 16384 for TCP, and datagrams that fit the path
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    pub(super) size: Option<u32>,
+
+    /// Only this way of sending; can be repeated
+    #[arg(long, value_name = "WAY", value_enum)]
+    pub(super) transport: Vec<TransportChoice>,
+
+    /// Write JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum TransportChoice {
+    Tcp,
+    Udp,
+    UdpGso,
+    IoUring,
 }
 
 #[derive(Debug, clap::Args)]

@@ -4,7 +4,7 @@ mod join;
 mod missing;
 mod survey;
 
-use std::{io, panic, thread};
+use std::{collections::BTreeSet, io, panic, thread};
 
 use crate::{
     model::{
@@ -26,6 +26,10 @@ pub struct Inventory {
     pub taps: Vec<Tap>,
     /// Every network namespace that could be found, with its devices.
     pub namespaces: Vec<Namespace>,
+    /// Namespaces whose packet sockets could not all be listed.
+    pub unlisted: BTreeSet<u32>,
+    /// Whether there may be namespaces, or packet sockets in some, that were not found at all.
+    pub hidden: bool,
     /// Whether nothing is known to be missing.
     pub complete: bool,
     /// What is missing, each with the cure.

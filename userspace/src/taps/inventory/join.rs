@@ -41,8 +41,11 @@ pub(crate) fn join(proc: &ProcRoot, survey: Survey) -> Inventory {
         }
         namespaces.push(Namespace { netns, devices });
     }
-    let missing = joiner.gaps.sentences(rustix::process::geteuid().is_root());
-    Inventory { kernel, here, taps, namespaces, complete: missing.is_empty(), missing }
+    let gaps = joiner.gaps;
+    let missing = gaps.sentences(rustix::process::geteuid().is_root());
+    let hidden = gaps.hidden_processes > 0 || gaps.too_many_namespaces || !gaps.homeless_sockets.is_empty();
+    let unlisted = gaps.closed_namespaces.union(&gaps.shaky_namespaces).copied().collect();
+    Inventory { kernel, here, taps, namespaces, unlisted, hidden, complete: missing.is_empty(), missing }
 }
 
 struct Joiner<'proc> {
