@@ -5,7 +5,8 @@ mod args;
 use std::io::{self, IsTerminal as _, Write};
 
 use args::{
-    Args, CheckArgs, ColorChoice, Command, MuteArgs, ProbeArgs, TapsArgs, TransportChoice, WatchArgs,
+    Args, CheckArgs, ColorChoice, Command, MuteArgs, ProbeArgs, RingKind, Stamps, TapsArgs, TransportChoice,
+    WatchArgs,
 };
 use clap::Parser as _;
 
@@ -25,7 +26,7 @@ use crate::{
         mute::{MuteAction, MuteTarget},
         probe::Transport,
     },
-    probe::send::SendOptions,
+    probe::send::{Method, RingRequest, SendOptions, Timestamping},
     process::ProcRoot,
     render::watch::{Face, Form, Look},
 };
@@ -147,21 +148,58 @@ fn run_check(args: &Args, check: &CheckArgs) -> Result<u8, Failure> {
 
 fn run_probe(probe: &ProbeArgs) -> Result<u8, Failure> {
     if let Some(address) = &probe.listen {
-        return runtime()?.block_on(probe::listen(address, &mut io::stdout()));
+        return runtime()?.block_on(probe::listen(address, &probe.join, &mut io::stdout()));
     }
-    let (transport, size) = if probe.udp { (Transport::Udp, 1000) } else { (Transport::Tcp, 16384) };
-    let options = ProbeOptions {
-        destination: probe.destination.clone().unwrap_or_default(),
-        json: probe.json,
-        send: SendOptions {
-            transport,
-            count: probe.count,
-            size: probe.size.unwrap_or(size) as usize,
-            timeout: probe.timeout,
-            interval: probe.interval.unwrap_or_default(),
-        },
-    };
+    let destination = probe.destination.clone().unwrap_or_default();
+    let words: Vec<_> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let command = format!("zcdiag {}", words.join(" "));
+    if probe.udp && destination.starts_with("vsock:") {
+        return Err(Failure::new("vsock has no datagrams with MSG_ZEROCOPY", "leave out --udp"));
+    }
+    let options = ProbeOptions { send: send_options(probe), command, json: probe.json, destination };
     probe::send(&options, &mut io::stdout())
+}
+
+fn send_options(probe: &ProbeArgs) -> SendOptions {
+    /// Datagrams that `--gso` makes of one send, if no size is given.
+    const SEGMENTS: usize = 8;
+    let is_vsock = probe.destination.as_ref().is_some_and(|text| text.starts_with("vsock:"));
+    let transport = match (probe.udp, is_vsock) {
+        (true, _) => Transport::Udp,
+        (_, true) => Transport::Vsock,
+        _ => Transport::Tcp,
+    };
+    let method = match probe.io_uring {
+        Some(kind) => Method::Ring(RingRequest {
+            sendmsg: kind == RingKind::Sendmsg,
+            report_usage: !probe.no_usage_report,
+        }),
+        None if probe.copy => Method::Copying,
+        None if probe.without_so_zerocopy => Method::Unallowed,
+        None => Method::Zerocopy,
+    };
+    let default_size = match (probe.gso, transport) {
+        (Some(segment), _) => usize::from(segment) * SEGMENTS,
+        (None, Transport::Udp) => 1000,
+        (None, Transport::Tcp | Transport::Vsock) => 16384,
+    };
+    let sizes: Vec<usize> = probe.size.iter().map(|size| *size as usize).collect();
+    SendOptions {
+        transport,
+        method,
+        count: probe.count,
+        sizes: if sizes.is_empty() { vec![default_size] } else { sizes },
+        gso: probe.gso,
+        more: probe.more,
+        timestamping: probe.timestamping.map(|stamps| match stamps {
+            Stamps::Software => Timestamping::WithData,
+            Stamps::SoftwareTsonly => Timestamping::Alone,
+        }),
+        read_every: probe.read_every,
+        keep_going: probe.keep_going,
+        timeout: probe.timeout,
+        interval: probe.interval.unwrap_or_default(),
+    }
 }
 
 /// The commands run on this thread; the worker is there for what must happen while output blocks it.

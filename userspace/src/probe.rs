@@ -1,12 +1,16 @@
 //! Zerocopy traffic of one's own: sends that wait for their notification, and a sink for them.
 
 mod destination;
+mod errno;
 pub mod listen;
 pub mod send;
+mod socket;
 
 pub use destination::resolve;
 
 use std::io;
+
+use crate::model::probe::Endpoint;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +33,7 @@ pub enum ProbeError {
     #[error("cannot connect to {destination}")]
     Unreachable {
         /// Where to.
-        destination: std::net::SocketAddr,
+        destination: Endpoint,
         /// What the kernel said.
         source: io::Error,
     },
@@ -44,6 +48,9 @@ pub enum ProbeError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// The group to join is not written as one.
+    #[error("'{0}' is no multicast group of a device here")]
+    NotAGroup(String),
     /// The address to listen on cannot be had.
     #[error("cannot listen on {address}")]
     Listen {
@@ -67,20 +74,34 @@ impl ProbeError {
     pub fn cure(&self) -> String {
         let errno = |source: &io::Error| source.raw_os_error().unwrap_or(0);
         match self {
-            Self::NotADestination(_) => "write HOST:PORT, such as 192.0.2.1:9 or [2001:db8::1]:9".to_owned(),
+            Self::NotADestination(_) => {
+                "write HOST:PORT, such as 192.0.2.1:9 or [2001:db8::1]:9, or vsock:CID:PORT".to_owned()
+            }
             Self::NotAnAddress(_) => {
-                "write PORT, ADDR:PORT or [IPV6]:PORT, with an address of this machine".to_owned()
+                "write PORT, ADDR:PORT or [IPV6]:PORT, with an address of this machine, or vsock:PORT".to_owned()
+            }
+            Self::NotAGroup(_) => {
+                "write a multicast address, such as 239.1.2.3 or ff02::1234, and %DEV behind it to name the device"
+                    .to_owned()
             }
             Self::Unresolvable { .. } => "check the spelling, or give the address itself".to_owned(),
-            Self::Unreachable { destination, source } if errno(source) == libc::ECONNREFUSED => format!(
-                "nobody listens there: run `zcdiag probe --listen {}` on that machine, or probe with --udp, \
-                 which needs no listener",
-                destination.port()
+            Self::Unreachable { destination: Endpoint::Inet(address), source }
+                if errno(source) == libc::ECONNREFUSED =>
+            {
+                format!(
+                    "nobody listens there: run `zcdiag probe --listen {}` on that machine, or probe with --udp, \
+                     which needs no listener",
+                    address.port()
+                )
+            }
+            Self::Unreachable { destination: Endpoint::Vsock { port, .. }, .. } => format!(
+                "run `zcdiag probe --listen vsock:{port}` on the other side; for this machine itself (CID 1) load \
+                 the module vsock_loopback"
             ),
             Self::Unreachable { .. } => {
                 "check the address, the route and the firewalls on the way".to_owned()
             }
-            Self::Unsupported(_) => "TCP needs Linux 4.14 or later, UDP 5.0 or later".to_owned(),
+            Self::Unsupported(_) => "TCP needs Linux 4.14 or later, UDP 5.0, vsock 6.7, io_uring 6.0".to_owned(),
             Self::Send { source, .. } if errno(source) == libc::ENOBUFS => {
                 "the kernel may not pin so much memory: raise `ulimit -l` and net.core.optmem_max, or send \
                  less with --size"

@@ -6,6 +6,8 @@ pub(crate) mod netns;
 pub(crate) mod pidfd;
 pub(crate) mod ring;
 pub(crate) mod sockopt;
+pub(crate) mod uring;
+pub(crate) mod vsock;
 
 use std::io;
 

@@ -74,6 +74,13 @@ fn misuse_has_a_code_of_its_own() {
         ("probe 127.0.0.1:9 --size 2000000", "1.."),
         ("probe 127.0.0.1:9 --timeout soon", "number with a unit"),
         ("probe --listen 9 127.0.0.1:9", "cannot be used with"),
+        ("probe 127.0.0.1:9 --size 10,0", "1.."),
+        ("probe 127.0.0.1:9 --gso 1000", "--udp"),
+        ("probe 127.0.0.1:9 --read-every 0", "--read-every"),
+        ("probe 127.0.0.1:9 --io-uring --read-every 2", "cannot be used with"),
+        ("probe 127.0.0.1:9 --io-uring=recv", "sendmsg"),
+        ("probe 127.0.0.1:9 --no-usage-report", "--io-uring"),
+        ("probe 127.0.0.1:9 --join 239.1.2.3", "cannot be used with"),
     ];
     for (arguments, part) in misuses {
         fails(arguments, 2, &[part]);
@@ -82,9 +89,11 @@ fn misuse_has_a_code_of_its_own() {
 
 #[test]
 fn what_cannot_be_done_is_said_with_its_cure() {
-    let failures: [(&str, &[&str]); 5] = [
+    let failures: [(&str, &[&str]); 7] = [
         ("probe nowhere", &["'nowhere' is no destination", "HOST:PORT"]),
         ("probe host.invalid:9", &["cannot find 'host.invalid'", "cure:"]),
+        ("probe vsock:2", &["'vsock:2' is no destination", "vsock:CID:PORT"]),
+        ("probe --listen 127.0.0.1:0 --join 10.0.0.1", &["'10.0.0.1' is no multicast group", "%DEV"]),
         ("probe --listen nowhere", &["'nowhere' is no address to listen on", "cure:"]),
         ("probe --listen 192.0.2.1:0", &["cannot listen on 192.0.2.1:0", "an address of this machine"]),
         ("watch -- /nonexistent/program", &["/nonexistent/program", "there is no such program", "cure:"]),
@@ -129,7 +138,8 @@ fn a_probe_to_this_machine_is_copied() {
         let expected = serde_json::json!({
             "schema": 1, "destination": sink.address, "protocol": protocol,
             "sends": {"zerocopied": 0, "copied": 3}, "bytes": {"zerocopied": 0, "copied": 3 * bytes},
-            "unanswered": 0, "verdict": "copied", "errors": {},
+            "untold": 0, "unanswered": 0, "verdict": "copied", "failed": {},
+            "notifications": {"messages": 3, "merged": [], "timestamps": 0}, "errors": {},
         });
         assert_eq!(json, expected);
     }
@@ -139,7 +149,9 @@ fn a_probe_to_this_machine_is_copied() {
         text.starts_with(&format!("probe: 2 sends to {} (tcp): zc=y 0, zc=n 2\n", sink.address)),
         "{text}"
     );
-    assert!(text.contains("sudo zcdiag watch -- zcdiag probe"), "{text}");
+    let why =
+        format!("why: sudo zcdiag watch -- zcdiag probe {} -n 2 --interval 1ms --size 100\n", sink.address);
+    assert!(text.ends_with(&why), "{text}");
 }
 
 #[test]

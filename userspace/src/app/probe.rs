@@ -9,7 +9,7 @@ use crate::{
         ProbeError,
         listen::Sink,
         resolve,
-        send::{self, SendOptions},
+        send::{self, Method, SendOptions},
     },
     render,
 };
@@ -19,6 +19,8 @@ use crate::{
 pub struct ProbeOptions {
     /// As the user wrote it.
     pub destination: String,
+    /// The whole command as the user wrote it, to be run again under a watch.
+    pub command: String,
     /// JSON instead of text.
     pub json: bool,
     /// What to send.
@@ -35,28 +37,32 @@ pub fn send(options: &ProbeOptions, out: &mut dyn Write) -> Result<u8, Failure> 
     let written = if options.json {
         render::probe::write_json(&report, out)
     } else {
-        render::probe::write_text(&report, &options.destination, out)
+        render::probe::write_text(&report, &options.command, out)
     };
     closed(written)?;
-    Ok(exit_code(&report))
+    Ok(exit_code(&report, options.send.method))
 }
 
-/// Takes in what is sent to `address` until a signal comes.
+/// Takes in what is sent to `address` and to the multicast `groups` until a signal comes.
 ///
 /// # Errors
-/// If the address cannot be had.
-pub async fn listen(address: &str, out: &mut dyn Write) -> Result<u8, Failure> {
+/// If the address cannot be had, or a group not be joined.
+pub async fn listen(address: &str, groups: &[String], out: &mut dyn Write) -> Result<u8, Failure> {
     let sink = Sink::bind(address).await.map_err(|error| failure(&error))?;
+    groups.iter().try_for_each(|group| sink.join(group)).map_err(|error| failure(&error))?;
     let bound = sink.address().map_err(|error| failure(&error))?;
     closed(writeln!(out, "listening on {bound}").and_then(|()| out.flush()))?;
     sink.run().await;
     Ok(code::OK)
 }
 
-fn exit_code(report: &ProbeReport) -> u8 {
+fn exit_code(report: &ProbeReport, method: Method) -> u8 {
     if report.sends.copied > 0 {
         code::BAD_ANSWER
-    } else if report.unanswered > 0 || report.sends.total() == 0 {
+    } else if method == Method::Copying && report.untold > 0 {
+        // Nothing was asked that could be answered.
+        code::OK
+    } else if report.unanswered > 0 || report.untold > 0 || report.sends.total() == 0 {
         code::NO_ANSWER
     } else {
         code::OK
@@ -80,25 +86,33 @@ fn failure(error: &ProbeError) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
-    use crate::model::{probe::Transport, report::Split};
+    use crate::model::{
+        probe::{Endpoint, Transport},
+        report::Split,
+    };
 
     #[test]
     fn the_exit_code_is_the_answer() {
         let report = |zerocopied, copied, unanswered| ProbeReport {
-            destination: "127.0.0.1:9".parse().expect("an address"),
-            transport: Transport::Tcp,
             sends: Split { zerocopied, copied },
-            bytes: Split::default(),
             unanswered,
-            errors: BTreeMap::new(),
+            ..ProbeReport::new(Endpoint::Vsock { cid: 1, port: 9 }, Transport::Vsock)
         };
         let cases =
             [((2, 0, 0), 0), ((1, 1, 0), 3), ((0, 2, 0), 3), ((0, 1, 1), 3), ((2, 0, 1), 4), ((0, 0, 2), 4)];
         for ((zerocopied, copied, unanswered), expected) in cases {
-            assert_eq!(exit_code(&report(zerocopied, copied, unanswered)), expected);
+            assert_eq!(exit_code(&report(zerocopied, copied, unanswered), Method::Zerocopy), expected);
         }
+    }
+
+    #[test]
+    fn what_the_kernel_never_tells_is_no_answer_unless_none_was_asked_for() {
+        let untold = ProbeReport {
+            untold: 3,
+            ..ProbeReport::new(Endpoint::Vsock { cid: 1, port: 9 }, Transport::Vsock)
+        };
+        assert_eq!(exit_code(&untold, Method::Unallowed), 4);
+        assert_eq!(exit_code(&untold, Method::Copying), 0);
     }
 }

@@ -1,6 +1,6 @@
 //! What can be typed: the one definition of commands and options.
 
-use std::{path::PathBuf, time::Duration};
+use std::{num::NonZeroU64, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, ArgGroup, Parser, Subcommand, ValueEnum};
 
@@ -180,17 +180,22 @@ pub(super) enum TransportChoice {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ProbeArgs {
-    /// Where to send to: HOST:PORT or [IPV6]:PORT
+    /// Where to send to: HOST:PORT, [IPV6]:PORT or vsock:CID:PORT
     #[arg(value_name = "DEST:PORT", required_unless_present = "listen")]
     pub(super) destination: Option<String>,
 
-    /// Take in what another probe sends to this port, by TCP and UDP, until Ctrl-C
+    /// Take in what another probe sends to this port, by TCP and UDP, or to vsock:PORT, until Ctrl-C
     #[arg(
         long,
         value_name = "[ADDR:]PORT",
-        conflicts_with_all = ["destination", "udp", "count", "size", "interval", "timeout", "json"]
+        conflicts_with_all = ["destination", "udp", "count", "size", "interval", "timeout", "json", "gso", "more", "io_uring",
+            "timestamping", "keep_going", "read_every", "without_so_zerocopy", "copy"]
     )]
     pub(super) listen: Option<String>,
+
+    /// With --listen: join this multicast group; can be repeated
+    #[arg(long, value_name = "GROUP[%DEV]", conflicts_with = "destination")]
+    pub(super) join: Vec<String>,
 
     /// Send datagrams, not a TCP stream; they need no listener
     #[arg(long)]
@@ -203,9 +208,51 @@ pub(super) struct ProbeArgs {
     )]
     pub(super) count: u64,
 
-    /// Bytes of each send; 16384 if not given, 1000 with --udp
-    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
-    pub(super) size: Option<u32>,
+    /// Bytes of each send, several sizes in turn; 16384 if not given, 1000 with --udp, 8 segments with --gso
+    #[arg(
+        long, value_name = "BYTES[,BYTES..]", value_delimiter = ',',
+        value_parser = clap::value_parser!(u32).range(1..=1_048_576)
+    )]
+    pub(super) size: Vec<u32>,
+
+    /// Have each send cut into datagrams of so many bytes (UDP GSO)
+    #[arg(long, value_name = "BYTES", requires = "udp", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) gso: Option<u16>,
+
+    /// Have every other send say that more follows (MSG_MORE), so that two make one datagram
+    #[arg(long)]
+    pub(super) more: bool,
+
+    /// Send through io_uring, by SEND_ZC or SENDMSG_ZC
+    #[arg(
+        long, value_enum, value_name = "REQUEST", num_args = 0..=1, default_missing_value = "send",
+        require_equals = true, conflicts_with_all = ["more", "read_every", "without_so_zerocopy", "copy"]
+    )]
+    pub(super) io_uring: Option<RingKind>,
+
+    /// With --io-uring: do not ask whether data was copied, as most programs do not
+    #[arg(long, requires = "io_uring")]
+    pub(super) no_usage_report: bool,
+
+    /// Ask for transmit timestamps; those with tsonly come without the packet's data
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub(super) timestamping: Option<Stamps>,
+
+    /// Count sends that fail, by error, instead of giving up at the first
+    #[arg(long)]
+    pub(super) keep_going: bool,
+
+    /// Read the error queue only after every N sends, as many programs do; codes may then be wrong
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(super) read_every: NonZeroU64,
+
+    /// Use MSG_ZEROCOPY without SO_ZEROCOPY, which the kernel ignores
+    #[arg(long, hide = true)]
+    pub(super) without_so_zerocopy: bool,
+
+    /// Send without MSG_ZEROCOPY
+    #[arg(long, hide = true, conflicts_with = "without_so_zerocopy")]
+    pub(super) copy: bool,
 
     /// Pause between sends
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -218,6 +265,24 @@ pub(super) struct ProbeArgs {
     /// Write JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// A request of io_uring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum RingKind {
+    /// SEND_ZC (Linux 6.0)
+    Send,
+    /// SENDMSG_ZC (Linux 6.1)
+    Sendmsg,
+}
+
+/// Transmit timestamps made in software.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Stamps {
+    /// With the packet's data
+    Software,
+    /// The time only (SOF_TIMESTAMPING_OPT_TSONLY)
+    SoftwareTsonly,
 }
 
 /// A time with a unit; a bare number is seconds.

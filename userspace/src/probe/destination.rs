@@ -1,21 +1,36 @@
 //! From what the user wrote to addresses.
 
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::ToSocketAddrs as _;
 
 use super::ProbeError;
+use crate::model::probe::Endpoint;
 
-/// The addresses that `HOST:PORT` or `[IPV6]:PORT` stands for, at least one.
+/// What the addresses of virtual machines begin with.
+pub(super) const VSOCK: &str = "vsock:";
+
+/// The addresses that `HOST:PORT`, `[IPV6]:PORT` or `vsock:CID:PORT` stands for, at least one.
 ///
 /// # Errors
 /// If it is not written so, or the name is unknown.
-pub fn resolve(text: &str) -> Result<Vec<SocketAddr>, ProbeError> {
-    let (host, port) = split(text).ok_or_else(|| ProbeError::NotADestination(text.to_owned()))?;
+pub fn resolve(text: &str) -> Result<Vec<Endpoint>, ProbeError> {
+    let no_destination = || ProbeError::NotADestination(text.to_owned());
+    if let Some(text) = text.strip_prefix(VSOCK) {
+        return vsock(text).map(|endpoint| vec![endpoint]).ok_or_else(no_destination);
+    }
+    let (host, port) = split(text).ok_or_else(no_destination)?;
     let unresolvable = |source| ProbeError::Unresolvable { host: host.to_owned(), source };
-    let found: Vec<SocketAddr> = (host, port).to_socket_addrs().map_err(unresolvable)?.collect();
+    let found: Vec<Endpoint> =
+        (host, port).to_socket_addrs().map_err(unresolvable)?.map(Endpoint::Inet).collect();
     if found.is_empty() {
         return Err(unresolvable(std::io::Error::other("the name has no address")));
     }
     Ok(found)
+}
+
+/// `CID:PORT`
+fn vsock(text: &str) -> Option<Endpoint> {
+    let (cid, port) = text.split_once(':')?;
+    Some(Endpoint::Vsock { cid: cid.parse().ok()?, port: port.parse().ok()? })
 }
 
 /// Host and port; 0 is no port to send to.
@@ -61,7 +76,17 @@ mod tests {
     fn addresses_need_no_resolver() {
         for text in ["127.0.0.1:9", "[::1]:9"] {
             let found = resolve(text).expect("an address");
-            assert_eq!(found, [text.parse().expect("an address")]);
+            assert_eq!(found, [Endpoint::Inet(text.parse().expect("an address"))]);
+        }
+    }
+
+    #[test]
+    fn virtual_machines_have_numbers() {
+        let found = resolve("vsock:2:5201").expect("an address");
+        assert_eq!(found, [Endpoint::Vsock { cid: 2, port: 5201 }]);
+        assert_eq!(found[0].to_string(), "vsock:2:5201");
+        for bad in ["vsock:", "vsock:2", "vsock:host:1", "vsock:2:", "vsock:2:1:1", "vsock:-1:1"] {
+            assert!(matches!(resolve(bad), Err(ProbeError::NotADestination(_))), "{bad}");
         }
     }
 

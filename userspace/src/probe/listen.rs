@@ -1,5 +1,8 @@
 //! A sink for probes of other machines.
 
+mod group;
+mod vsock;
+
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -10,69 +13,121 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use super::ProbeError;
+use self::group::Group;
+use super::{ProbeError, destination};
+use crate::model::probe::Endpoint;
 
 /// Bytes taken at once.
 const ROOM: usize = 256 * 1024;
 
 /// Takes in streams and datagrams at one address, and throws them away.
 pub struct Sink {
-    tcp: TcpListener,
-    udp: UdpSocket,
+    doors: Doors,
     interrupt: Signal,
     terminate: Signal,
 }
 
+/// Where it takes them in.
+enum Doors {
+    Inet { tcp: TcpListener, udp: UdpSocket },
+    Vsock(vsock::Listener),
+}
+
 impl Sink {
-    /// Binds to `[ADDR:]PORT`; without an address to all of this machine. From now on SIGINT and SIGTERM
-    /// end [`Sink::run`] only.
+    /// Binds to `[ADDR:]PORT`, without an address to all of this machine, or to `vsock:[CID:]PORT`. From now on
+    /// SIGINT and SIGTERM end [`Sink::run`] only.
     ///
     /// # Errors
     /// If the address cannot be had.
     pub async fn bind(address: &str) -> Result<Self, ProbeError> {
-        let all = |port| [(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()];
-        let candidates: Vec<SocketAddr> = match (address.parse(), address.parse()) {
-            (Ok(port), _) => all(port).to_vec(),
-            (_, Ok(address)) => vec![address],
-            _ => return Err(ProbeError::NotAnAddress(address.to_owned())),
+        let failed = |source| ProbeError::Listen { address: address.to_owned(), source };
+        let signals = || io::Result::Ok((signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?));
+        let (interrupt, terminate) = signals().map_err(failed)?;
+        let doors = if let Some(text) = address.strip_prefix(destination::VSOCK) {
+            let endpoint = vsock::parse(text).ok_or_else(|| ProbeError::NotAnAddress(address.to_owned()))?;
+            Doors::Vsock(vsock::Listener::bind(endpoint).map_err(failed)?)
+        } else {
+            let candidates =
+                candidates(address).ok_or_else(|| ProbeError::NotAnAddress(address.to_owned()))?;
+            Doors::first_of(&candidates).await.map_err(failed)?
         };
-        let mut failed = None;
-        for candidate in candidates {
-            match Self::bind_to(candidate).await {
-                Ok(sink) => return Ok(sink),
-                Err(error) => failed = Some(error),
-            }
-        }
-        let source = failed.unwrap_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable));
-        Err(ProbeError::Listen { address: address.to_owned(), source })
+        Ok(Self { doors, interrupt, terminate })
     }
 
-    async fn bind_to(address: SocketAddr) -> io::Result<Self> {
-        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        let tcp = TcpListener::bind(address).await?;
-        // The same port, also where any would do.
-        let udp = UdpSocket::bind(tcp.local_addr()?).await?;
-        Ok(Self { tcp, udp, interrupt, terminate })
+    /// Joins a multicast group, written as its address, with `%DEV` behind it for a device.
+    ///
+    /// # Errors
+    /// If it is none, or the kernel refuses.
+    pub fn join(&self, group: &str) -> Result<(), ProbeError> {
+        let no_group = || ProbeError::NotAGroup(group.to_owned());
+        let Doors::Inet { udp, .. } = &self.doors else { return Err(no_group()) };
+        let joined = Group::parse(group).ok_or_else(no_group)?.join(udp);
+        joined.map_err(|errno| ProbeError::Other { what: "cannot join the group", source: errno.into() })
     }
 
     /// Where it listens.
     ///
     /// # Errors
     /// If the kernel does not say.
-    pub fn address(&self) -> Result<SocketAddr, ProbeError> {
-        self.tcp.local_addr().map_err(|source| ProbeError::Other { what: "cannot read the address", source })
+    pub fn address(&self) -> Result<Endpoint, ProbeError> {
+        match &self.doors {
+            Doors::Inet { tcp, .. } => {
+                let address = tcp.local_addr();
+                address
+                    .map(Endpoint::Inet)
+                    .map_err(|source| ProbeError::Other { what: "cannot read the address", source })
+            }
+            Doors::Vsock(listener) => Ok(listener.endpoint()),
+        }
     }
 
     /// Takes in everything until SIGINT or SIGTERM.
     pub async fn run(self) {
-        let Self { tcp, udp, mut interrupt, mut terminate } = self;
+        let Self { doors, mut interrupt, mut terminate } = self;
         tokio::select! {
             _ = interrupt.recv() => (),
             _ = terminate.recv() => (),
-            () = streams(tcp) => (),
-            () = datagrams(udp) => (),
+            () = doors.take_in() => (),
         }
     }
+}
+
+impl Doors {
+    async fn first_of(candidates: &[SocketAddr]) -> io::Result<Self> {
+        let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        for candidate in candidates {
+            match Self::at(*candidate).await {
+                Ok(doors) => return Ok(doors),
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
+    }
+
+    async fn at(address: SocketAddr) -> io::Result<Self> {
+        let tcp = TcpListener::bind(address).await?;
+        // The same port, also where any would do.
+        let udp = UdpSocket::bind(tcp.local_addr()?).await?;
+        Ok(Self::Inet { tcp, udp })
+    }
+
+    async fn take_in(self) {
+        match self {
+            Self::Inet { tcp, udp } => tokio::select! {
+                () = streams(tcp) => (),
+                () = datagrams(udp) => (),
+            },
+            Self::Vsock(listener) => listener.take_in().await,
+        }
+    }
+}
+
+/// The addresses to try, the best first.
+fn candidates(address: &str) -> Option<Vec<SocketAddr>> {
+    if let Ok(port) = address.parse() {
+        return Some(vec![(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()]);
+    }
+    address.parse().ok().map(|address| vec![address])
 }
 
 /// Accepts connections for ever.

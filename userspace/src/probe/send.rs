@@ -1,12 +1,14 @@
-//! Sends one by one, each of which waits for its notification.
+//! Sends one by one, each of which waits for its notification, unless the queue is to be read late.
 //!
 //! The kernel joins notifications that the application leaves in the error queue, and one code then speaks
 //! for all of them: only who reads after every send gets a true count.
 
+mod ledger;
+mod ring;
+
 use std::{
-    collections::BTreeMap,
     io,
-    net::SocketAddr,
+    num::NonZeroU64,
     os::fd::OwnedFd,
     time::{Duration, Instant},
 };
@@ -14,45 +16,111 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
-    net::{
-        AddressFamily, SendFlags, SocketFlags, SocketType, connect, sendto, socket_with,
-        sockopt::{Timeout, set_socket_timeout, socket_error},
-    },
+    net::{SendFlags, sendto, sockopt::socket_error},
 };
 
-use super::ProbeError;
+use self::ledger::Ledger;
+use super::{ProbeError, socket};
 use crate::{
-    model::{
-        probe::{ProbeReport, Transport},
-        report::Split,
-    },
-    sys::errqueue::{self, ENOTSUPP, MSG_ZEROCOPY, Message},
+    model::probe::{Endpoint, ProbeReport, Transport},
+    sys::errqueue::{self, MSG_ZEROCOPY},
 };
+
+/// How data is handed to the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// `send(2)` with MSG_ZEROCOPY.
+    Zerocopy,
+    /// The same on a socket without SO_ZEROCOPY, where the kernel ignores it.
+    Unallowed,
+    /// `send(2)` as ever.
+    Copying,
+    /// A request of io_uring.
+    Ring(RingRequest),
+}
+
+/// A zerocopy send through io_uring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RingRequest {
+    /// SENDMSG_ZC (Linux 6.1) instead of SEND_ZC (6.0).
+    pub sendmsg: bool,
+    /// Ask the kernel to tell whether it copied (6.2, and Debian's 6.1).
+    pub report_usage: bool,
+}
+
+/// What transmit timestamps come with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timestamping {
+    /// The packet.
+    WithData,
+    /// Nothing (SOF_TIMESTAMPING_OPT_TSONLY).
+    Alone,
+}
 
 /// What to send.
 #[derive(Debug, Clone)]
 pub struct SendOptions {
-    /// How.
+    /// Over what.
     pub transport: Transport,
+    /// How.
+    pub method: Method,
     /// How many sends.
     pub count: u64,
-    /// Bytes of each.
-    pub size: usize,
+    /// Bytes of each; several sizes take turns. At least one.
+    pub sizes: Vec<usize>,
+    /// Cut what is sent at once into datagrams of so many bytes (UDP GSO).
+    pub gso: Option<u16>,
+    /// Every other send says that more follows (MSG_MORE).
+    pub more: bool,
+    /// Ask for transmit timestamps.
+    pub timestamping: Option<Timestamping>,
+    /// Read the error queue after so many sends.
+    pub read_every: NonZeroU64,
+    /// Count sends that fail, instead of giving up.
+    pub keep_going: bool,
     /// Give up when nothing has moved for so long.
     pub timeout: Duration,
     /// Pause after each.
     pub interval: Duration,
 }
 
+impl SendOptions {
+    /// Bytes of send `number`, from 1.
+    fn size_of(&self, number: u64) -> usize {
+        let turn = (number - 1) % self.sizes.len() as u64;
+        usize::try_from(turn).map_or(0, |turn| self.sizes[turn])
+    }
+
+    fn largest(&self) -> usize {
+        self.sizes.iter().copied().max().unwrap_or(0)
+    }
+
+    /// Whether send `number` says that more follows; the last one never does.
+    fn has_more(&self, number: u64) -> bool {
+        self.more && number % 2 == 1 && number < self.count
+    }
+
+    /// Whether to wait for notifications after send `number`: of what is not sent yet, there are none.
+    fn reads_after(&self, number: u64) -> bool {
+        number == self.count || (number.is_multiple_of(self.read_every.get()) && !self.has_more(number))
+    }
+
+    fn pause_after(&self, number: u64) {
+        if number < self.count && !self.interval.is_zero() {
+            std::thread::sleep(self.interval);
+        }
+    }
+}
+
 /// Sends to the first of `destinations` that can be reached, and waits for the kernel's word on every send.
 ///
 /// # Errors
 /// If none can be reached, or the kernel refuses to send.
-pub fn run(destinations: &[SocketAddr], options: &SendOptions) -> Result<ProbeReport, ProbeError> {
+pub fn run(destinations: &[Endpoint], options: &SendOptions) -> Result<ProbeReport, ProbeError> {
     let mut refused = None;
     for destination in destinations {
-        match open(*destination, options) {
-            Ok(socket) => return Probe::new(socket, *destination, options).run(),
+        match socket::open(*destination, options) {
+            Ok(socket) => return send_all(socket, *destination, options),
             Err(error @ ProbeError::Unreachable { .. }) => refused = refused.or(Some(error)),
             Err(error) => return Err(error),
         }
@@ -60,91 +128,70 @@ pub fn run(destinations: &[SocketAddr], options: &SendOptions) -> Result<ProbeRe
     Err(refused.unwrap_or_else(|| ProbeError::NotADestination(String::new())))
 }
 
-/// A socket that may send with zero copy; TCP connected, UDP not.
-fn open(destination: SocketAddr, options: &SendOptions) -> Result<OwnedFd, ProbeError> {
-    let other = |what| move |errno: Errno| ProbeError::Other { what, source: errno.into() };
-    let family = if destination.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
-    let kind = match options.transport {
-        Transport::Tcp => SocketType::STREAM,
-        Transport::Udp => SocketType::DGRAM,
-    };
-    let socket =
-        socket_with(family, kind, SocketFlags::CLOEXEC, None).map_err(other("cannot open a socket"))?;
-    errqueue::allow_zerocopy(&socket).map_err(|error| {
-        let unsupported = [libc::ENOPROTOOPT, libc::EOPNOTSUPP, ENOTSUPP];
-        if unsupported.iter().any(|errno| error.is(*errno)) {
-            ProbeError::Unsupported(options.transport.name())
-        } else {
-            error.into()
+fn send_all(
+    socket: OwnedFd,
+    destination: Endpoint,
+    options: &SendOptions,
+) -> Result<ProbeReport, ProbeError> {
+    match options.method {
+        Method::Ring(request) => ring::run(&socket, destination, request, options),
+        Method::Zerocopy | Method::Unallowed | Method::Copying => {
+            Probe::new(socket, destination, options).run()
         }
-    })?;
-    // Bounds the connecting as well.
-    set_socket_timeout(&socket, Timeout::Send, Some(options.timeout))
-        .map_err(other("cannot set a timeout"))?;
-    match options.transport {
-        Transport::Tcp => connect(&socket, &destination).map_err(|errno| {
-            let errno = if errno == Errno::INPROGRESS { Errno::TIMEDOUT } else { errno };
-            ProbeError::Unreachable { destination, source: errno.into() }
-        })?,
-        Transport::Udp => errqueue::report_errors(&socket, destination.is_ipv6())?,
     }
-    Ok(socket)
 }
 
-/// Sends whose fate is not known yet, and what is known already.
+/// Sends by system calls.
 struct Probe<'a> {
     socket: OwnedFd,
+    destination: Endpoint,
     options: &'a SendOptions,
     data: Vec<u8>,
-    /// Bytes of the sends in flight, by id. The kernel numbers successful sends from 0.
-    in_flight: BTreeMap<u32, u64>,
-    next_id: u32,
     moved: Instant,
-    report: ProbeReport,
+    ledger: Ledger,
 }
 
 impl<'a> Probe<'a> {
-    fn new(socket: OwnedFd, destination: SocketAddr, options: &'a SendOptions) -> Self {
-        let report = ProbeReport {
-            destination,
-            transport: options.transport,
-            sends: Split::default(),
-            bytes: Split::default(),
-            unanswered: 0,
-            errors: BTreeMap::new(),
-        };
+    fn new(socket: OwnedFd, destination: Endpoint, options: &'a SendOptions) -> Self {
         // Never written to again: the kernel may read it until the notification.
-        let data = vec![0x5a; options.size];
-        Self { socket, options, data, in_flight: BTreeMap::new(), next_id: 0, moved: Instant::now(), report }
+        let data = vec![0x5a; options.largest()];
+        let ledger = Ledger::new(destination, options.transport);
+        Self { socket, destination, options, data, moved: Instant::now(), ledger }
     }
 
     fn run(mut self) -> Result<ProbeReport, ProbeError> {
         for number in 1..=self.options.count {
             self.send(number)?;
-            if !self.wait()? {
+            if self.options.reads_after(number) && !self.wait()? {
                 break;
             }
-            if number < self.options.count && !self.options.interval.is_zero() {
-                std::thread::sleep(self.options.interval);
-            }
+            self.options.pause_after(number);
         }
-        self.report.unanswered = self.in_flight.len() as u64;
-        Ok(self.report)
+        Ok(self.ledger.close(0))
     }
 
     /// Sends once. An error that belongs to an earlier datagram is noted, and no reason to stop.
     fn send(&mut self, number: u64) -> Result<(), ProbeError> {
+        let data = 0..self.options.size_of(number);
+        let mut flags = SendFlags::NOSIGNAL;
+        flags.set(MSG_ZEROCOPY, self.options.method != Method::Copying);
+        flags.set(SendFlags::MORE, self.options.has_more(number));
         let mut refusals = 0;
         loop {
-            let flags = MSG_ZEROCOPY | SendFlags::NOSIGNAL;
-            let sent = match self.options.transport {
-                Transport::Tcp => rustix::net::send(&self.socket, &self.data, flags),
-                Transport::Udp => sendto(&self.socket, &self.data, flags, &self.report.destination),
+            let data = &self.data[data.clone()];
+            let sent = match self.destination {
+                Endpoint::Inet(address) if self.options.transport == Transport::Udp => {
+                    sendto(&self.socket, data, flags, &address)
+                }
+                _ => rustix::net::send(&self.socket, data, flags),
             };
             match sent {
                 Ok(bytes) => {
-                    self.in_flight.insert(self.next_id, bytes as u64);
-                    self.next_id = self.next_id.wrapping_add(1);
+                    if self.options.method == Method::Zerocopy {
+                        self.ledger.sent(bytes as u64);
+                    } else {
+                        self.ledger.sent_untold();
+                    }
                     self.moved = Instant::now();
                     return Ok(());
                 }
@@ -153,10 +200,14 @@ impl<'a> Probe<'a> {
                     refusals += 1;
                     self.drain()?;
                 }
-                Err(errno) => {
-                    let errno = if errno == Errno::AGAIN { Errno::TIMEDOUT } else { errno };
-                    return Err(ProbeError::Send { number, source: errno.into() });
+                Err(Errno::AGAIN) => {
+                    return Err(ProbeError::Send { number, source: Errno::TIMEDOUT.into() });
                 }
+                Err(errno) if self.options.keep_going => {
+                    self.ledger.failed(errno);
+                    return Ok(());
+                }
+                Err(errno) => return Err(ProbeError::Send { number, source: errno.into() }),
             }
         }
     }
@@ -164,7 +215,7 @@ impl<'a> Probe<'a> {
     /// Waits until nothing is in flight; false if that takes too long.
     fn wait(&mut self) -> Result<bool, ProbeError> {
         let mut broken = false;
-        while !self.in_flight.is_empty() {
+        while self.ledger.is_waiting() {
             if self.drain()? {
                 self.moved = Instant::now();
                 continue;
@@ -187,9 +238,7 @@ impl<'a> Probe<'a> {
         let left = Timespec::try_from(left).ok();
         let mut fds = [PollFd::new(&self.socket, PollFlags::empty())];
         match poll(&mut fds, left.as_ref()) {
-            Ok(_) => {
-                Ok(self.options.transport == Transport::Tcp && fds[0].revents().contains(PollFlags::HUP))
-            }
+            Ok(_) => Ok(self.options.transport.is_stream() && fds[0].revents().contains(PollFlags::HUP)),
             Err(Errno::INTR) => Ok(false),
             Err(errno) => Err(ProbeError::Other { what: "cannot wait for the kernel", source: errno.into() }),
         }
@@ -200,127 +249,18 @@ impl<'a> Probe<'a> {
             Ok(Err(errno)) | Err(errno) => errno.into(),
             Ok(Ok(())) => io::Error::from(io::ErrorKind::ConnectionReset),
         };
-        ProbeError::Send { number: u64::from(self.next_id), source }
+        ProbeError::Send { number: self.ledger.taken(), source }
     }
 
     /// Reads the error queue to its end; whether there was a notification.
     fn drain(&mut self) -> Result<bool, ProbeError> {
         let mut any = false;
         while let Some(message) = errqueue::next(&self.socket)? {
-            match message {
-                Message::Zerocopy { lo, hi, copied } => {
-                    any = true;
-                    self.done(lo, hi, copied);
-                }
-                Message::Error(errno) => {
-                    *self.report.errors.entry(name(errno)).or_default() += 1;
-                }
-            }
+            any |= self.ledger.note(message);
         }
         Ok(any)
     }
-
-    /// The kernel has done with the sends `lo..=hi`; ids wrap around.
-    fn done(&mut self, lo: u32, hi: u32, copied: bool) {
-        let done = |id: u32| id.wrapping_sub(lo) <= hi.wrapping_sub(lo);
-        let (sends, all_bytes) = (&mut self.report.sends, &mut self.report.bytes);
-        self.in_flight.retain(|id, bytes| {
-            if !done(*id) {
-                return true;
-            }
-            if copied {
-                sends.copied += 1;
-                all_bytes.copied += *bytes;
-            } else {
-                sends.zerocopied += 1;
-                all_bytes.zerocopied += *bytes;
-            }
-            false
-        });
-    }
-}
-
-/// The name of an error number, as the manual has it.
-fn name(errno: Errno) -> String {
-    let name = match errno {
-        Errno::CONNREFUSED => "ECONNREFUSED",
-        Errno::HOSTUNREACH => "EHOSTUNREACH",
-        Errno::NETUNREACH => "ENETUNREACH",
-        Errno::MSGSIZE => "EMSGSIZE",
-        Errno::ACCESS => "EACCES",
-        Errno::PROTO => "EPROTO",
-        Errno::NOPROTOOPT => "ENOPROTOOPT",
-        Errno::OPNOTSUPP => "EOPNOTSUPP",
-        Errno::TIMEDOUT => "ETIMEDOUT",
-        other => return format!("error {}", other.raw_os_error()),
-    };
-    name.to_owned()
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::{TcpListener, UdpSocket};
-
-    use super::*;
-
-    fn options(transport: Transport) -> SendOptions {
-        SendOptions {
-            transport,
-            count: 3,
-            size: 700,
-            timeout: Duration::from_secs(30),
-            interval: Duration::ZERO,
-        }
-    }
-
-    #[test]
-    fn every_datagram_is_accounted_for() {
-        let sink = UdpSocket::bind("127.0.0.1:0").expect("bind to loopback");
-        let to = sink.local_addr().expect("bound");
-        let report = run(&[to], &options(Transport::Udp)).expect("loopback works");
-        assert_eq!(report.sends, Split { zerocopied: 0, copied: 3 }, "a local receiver gets a copy");
-        assert_eq!(report.bytes, Split { zerocopied: 0, copied: 2100 });
-        assert_eq!((report.unanswered, report.errors.len()), (0, 0));
-    }
-
-    #[test]
-    fn datagrams_that_nobody_wants_are_sent_all_the_same() {
-        let closed = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
-        let report = run(&[closed.expect("bound")], &options(Transport::Udp)).expect("they can be sent");
-        assert_eq!(report.sends.copied, 3);
-        assert!(report.errors.get("ECONNREFUSED").is_some_and(|count| *count >= 2), "{:?}", report.errors);
-    }
-
-    #[test]
-    fn a_stream_is_accounted_for_without_being_read() {
-        let sink = TcpListener::bind("127.0.0.1:0").expect("bind to loopback");
-        let to = sink.local_addr().expect("bound");
-        let report = run(&[to], &options(Transport::Tcp)).expect("loopback works");
-        assert_eq!((report.sends.copied, report.bytes.copied), (3, 2100));
-    }
-
-    #[test]
-    fn the_next_address_is_tried_and_the_first_refusal_is_told() {
-        let closed = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("bound");
-        let sink = TcpListener::bind("127.0.0.1:0").expect("bind to loopback");
-        let open = sink.local_addr().expect("bound");
-        let report = run(&[closed, open], &options(Transport::Tcp)).expect("the second works");
-        assert_eq!(report.destination, open);
-        let error = run(&[closed, closed], &options(Transport::Tcp)).expect_err("nobody listens");
-        assert!(matches!(error, ProbeError::Unreachable { destination, .. } if destination == closed));
-        assert!(error.cure().contains("zcdiag probe --listen"), "{}", error.cure());
-    }
-
-    #[test]
-    fn ranges_of_ids_may_wrap_around() {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("bind to loopback");
-        let to = socket.local_addr().expect("bound");
-        let options = options(Transport::Udp);
-        let mut probe = Probe::new(socket.into(), to, &options);
-        probe.in_flight = [(u32::MAX, 1), (0, 2), (1, 4)].into();
-        probe.done(u32::MAX, 0, true);
-        assert_eq!((probe.report.bytes.copied, probe.in_flight.len()), (3, 1));
-        probe.done(1, 1, false);
-        assert_eq!((probe.report.bytes.zerocopied, probe.in_flight.len()), (4, 0));
-    }
-}
+mod tests;

@@ -12,7 +12,7 @@ use super::{
     words::plural,
 };
 use crate::model::{
-    probe::{ProbeReport, Transport},
+    probe::{Notifications, ProbeReport},
     report::{Split, Verdict},
 };
 
@@ -26,9 +26,38 @@ struct ProbeJson<'a> {
     protocol: &'static str,
     sends: SplitJson,
     bytes: SplitJson,
+    untold: u64,
     unanswered: u64,
     verdict: Option<&'static str>,
+    failed: &'a BTreeMap<String, u64>,
+    notifications: NotificationsJson,
     errors: &'a BTreeMap<String, u64>,
+}
+
+#[derive(Serialize)]
+struct NotificationsJson {
+    messages: u64,
+    /// Those that stand for several sends, as many as were kept.
+    merged: Vec<MergedJson>,
+    timestamps: u64,
+}
+
+#[derive(Serialize)]
+struct MergedJson {
+    lo: u32,
+    hi: u32,
+    copied: bool,
+}
+
+impl From<&Notifications> for NotificationsJson {
+    fn from(notifications: &Notifications) -> Self {
+        let merged = notifications.merged.iter();
+        Self {
+            messages: notifications.messages,
+            merged: merged.map(|one| MergedJson { lo: one.lo, hi: one.hi, copied: one.copied }).collect(),
+            timestamps: notifications.timestamps,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -54,12 +83,15 @@ pub fn write_json(report: &ProbeReport, out: &mut dyn Write) -> io::Result<()> {
         protocol: report.transport.name(),
         sends: report.sends.into(),
         bytes: report.bytes.into(),
+        untold: report.untold,
         unanswered: report.unanswered,
         verdict: report.verdict().map(|verdict| match verdict {
             Verdict::Copied => "copied",
             Verdict::Mixed => "mixed",
             Verdict::Zerocopied | Verdict::Idle => "zerocopied",
         }),
+        failed: &report.failed,
+        notifications: (&report.notifications).into(),
         errors: &report.errors,
     };
     let mut line = serde_json::to_vec(&json)?;
@@ -68,13 +100,13 @@ pub fn write_json(report: &ProbeReport, out: &mut dyn Write) -> io::Result<()> {
     out.flush()
 }
 
-/// Writes the report for people; `typed` is the destination as it was typed.
+/// Writes the report for people; `command` is what was typed.
 ///
 /// # Errors
 /// The output cannot be written to.
-pub fn write_text(report: &ProbeReport, typed: &str, out: &mut dyn Write) -> io::Result<()> {
+pub fn write_text(report: &ProbeReport, command: &str, out: &mut dyn Write) -> io::Result<()> {
     let ProbeReport { destination, transport, sends, .. } = report;
-    let made = sends.total() + report.unanswered;
+    let made = sends.total() + report.untold + report.unanswered;
     writeln!(
         out,
         "probe: {} to {destination} ({}): zc=y {}, zc=n {}",
@@ -87,8 +119,7 @@ pub fn write_text(report: &ProbeReport, typed: &str, out: &mut dyn Write) -> io:
         write!(out, "{}", wrap("  ", &sentence))?;
     }
     if sends.copied > 0 {
-        let udp = if *transport == Transport::Udp { " --udp" } else { "" };
-        writeln!(out, "  why: sudo zcdiag watch -- zcdiag probe {}{udp}", harmless(typed))?;
+        writeln!(out, "  why: sudo zcdiag watch -- {}", harmless(command))?;
     }
     out.flush()
 }
@@ -110,11 +141,22 @@ fn sentences(report: &ProbeReport) -> Vec<String> {
         ),
         None => {}
     }
+    if report.untold > 0 {
+        sentences.push(format!(
+            "Of {} the kernel never tells whether it copied: {}.",
+            plural(report.untold, "send"),
+            "only MSG_ZEROCOPY on a socket with SO_ZEROCOPY is notified, and io_uring must be asked"
+        ));
+    }
+    sentences.extend(merged(&report.notifications));
     if report.unanswered > 0 {
         sentences.push(format!(
             "The kernel has not reported on {} in time: the data still waits to be sent or acknowledged.",
             plural(report.unanswered, "send")
         ));
+    }
+    for (name, count) in &report.failed {
+        sentences.push(format!("{} failed with {name}.", plural(*count, "more send")));
     }
     for (name, count) in &report.errors {
         sentences.push(format!("{} came back with {name}.", plural(*count, "datagram")));
@@ -122,24 +164,42 @@ fn sentences(report: &ProbeReport) -> Vec<String> {
     sentences
 }
 
+/// How notifications that stand for several sends looked; the first few of them.
+fn merged(notifications: &Notifications) -> Option<String> {
+    const SHOWN: usize = 5;
+    if notifications.merged.is_empty() {
+        return None;
+    }
+    let shown = notifications.merged.iter().take(SHOWN).map(|one| {
+        let code = if one.copied { "zc=n" } else { "zc=y" };
+        format!("sends {} to {} {code}", one.lo, one.hi)
+    });
+    let more = if notifications.merged.len() > SHOWN { " .." } else { "" };
+    Some(format!(
+        "There were {}, some for several sends at once ({}{more}): one code then speaks for all of them, and may be \
+         wrong for some.",
+        plural(notifications.messages, "notification"),
+        shown.collect::<Vec<_>>().join(", ")
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::probe::{Endpoint, Merged, Transport};
 
     fn report(zerocopied: u64, copied: u64, unanswered: u64) -> ProbeReport {
         ProbeReport {
-            destination: "10.9.0.2:9".parse().expect("an address"),
-            transport: Transport::Udp,
             sends: Split { zerocopied, copied },
             bytes: Split { zerocopied: zerocopied * 1000, copied: copied * 1000 },
             unanswered,
-            errors: BTreeMap::new(),
+            ..ProbeReport::new(Endpoint::Inet("10.9.0.2:9".parse().expect("an address")), Transport::Udp)
         }
     }
 
     fn text(report: &ProbeReport) -> String {
         let mut out = Vec::new();
-        write_text(report, "sink.example:9", &mut out).expect("a vector takes all");
+        write_text(report, "zcdiag probe sink.example:9 --udp", &mut out).expect("a vector takes all");
         String::from_utf8(out).expect("text is UTF-8")
     }
 
@@ -160,6 +220,21 @@ mod tests {
     }
 
     #[test]
+    fn what_makes_counts_doubtful_is_said() {
+        let mut report = report(2, 0, 0);
+        report.untold = 1;
+        report.notifications.messages = 1;
+        report.notifications.merged.push(Merged { lo: 0, hi: 1, copied: false });
+        report.failed.insert("ENOBUFS".to_owned(), 2);
+        let text = text(&report);
+        for part in
+            ["Of 1 send the kernel never tells", "1 notification", "sends 0 to 1 zc=y", "failed with ENOBUFS"]
+        {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
     fn the_json_has_every_key() {
         let mut report = report(1, 2, 0);
         report.errors.insert("ECONNREFUSED".to_owned(), 2);
@@ -169,7 +244,8 @@ mod tests {
         let expected = serde_json::json!({
             "schema": 1, "destination": "10.9.0.2:9", "protocol": "udp",
             "sends": {"zerocopied": 1, "copied": 2}, "bytes": {"zerocopied": 1000, "copied": 2000},
-            "unanswered": 0, "verdict": "mixed", "errors": {"ECONNREFUSED": 2},
+            "untold": 0, "unanswered": 0, "verdict": "mixed", "failed": {},
+            "notifications": {"messages": 0, "merged": [], "timestamps": 0}, "errors": {"ECONNREFUSED": 2},
         });
         assert_eq!(json, expected);
     }

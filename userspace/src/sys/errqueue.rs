@@ -13,10 +13,16 @@ use crate::sys::SysError;
 
 /// `SO_ZEROCOPY` of `asm-generic/socket.h` (Linux 4.14; UDP from 5.0).
 const SO_ZEROCOPY: libc::c_int = 60;
+/// `SO_EE_ORIGIN_TIMESTAMPING` of `linux/errqueue.h`.
+const SO_EE_ORIGIN_TIMESTAMPING: u8 = 4;
 /// `SO_EE_ORIGIN_ZEROCOPY` of `linux/errqueue.h`.
 const SO_EE_ORIGIN_ZEROCOPY: u8 = 5;
 /// `SO_EE_CODE_ZEROCOPY_COPIED` of `linux/errqueue.h`.
 const SO_EE_CODE_ZEROCOPY_COPIED: u8 = 1;
+/// `SOL_VSOCK` of `linux/socket.h`.
+const SOL_VSOCK: libc::c_int = 287;
+/// `VSOCK_RECVERR` of `linux/vm_sockets.h` (Linux 6.7).
+const VSOCK_RECVERR: libc::c_int = 1;
 /// `ENOTSUPP` of the kernel's own, which `sock_setsockopt()` let out before 6.1.
 pub(crate) const ENOTSUPP: i32 = 524;
 
@@ -35,6 +41,8 @@ pub(crate) enum Message {
         /// Whether the kernel copied the data after all.
         copied: bool,
     },
+    /// A transmit timestamp.
+    Timestamp,
     /// Something else went wrong, such as a datagram that came back.
     Error(Errno),
 }
@@ -45,7 +53,7 @@ struct Control([u8; 512]);
 
 /// Allows MSG_ZEROCOPY on a socket.
 pub(crate) fn allow_zerocopy(socket: impl AsFd) -> Result<(), SysError> {
-    set(&socket, libc::SOL_SOCKET, SO_ZEROCOPY)
+    set(&socket, libc::SOL_SOCKET, SO_ZEROCOPY, 1)
         .map_err(|error| SysError::new("setsockopt(SO_ZEROCOPY)", error))
 }
 
@@ -53,11 +61,26 @@ pub(crate) fn allow_zerocopy(socket: impl AsFd) -> Result<(), SysError> {
 pub(crate) fn report_errors(socket: impl AsFd, ipv6: bool) -> Result<(), SysError> {
     let (level, name) =
         if ipv6 { (libc::SOL_IPV6, libc::IPV6_RECVERR) } else { (libc::SOL_IP, libc::IP_RECVERR) };
-    set(&socket, level, name).map_err(|error| SysError::new("setsockopt(IP_RECVERR)", error))
+    set(&socket, level, name, 1).map_err(|error| SysError::new("setsockopt(IP_RECVERR)", error))
 }
 
-fn set(socket: &impl AsFd, level: libc::c_int, name: libc::c_int) -> io::Result<()> {
-    let value: libc::c_int = 1;
+/// Has what is sent at once cut into datagrams of `segment` bytes (`UDP_SEGMENT`, Linux 4.18).
+pub(crate) fn segment(socket: impl AsFd, segment: u16) -> Result<(), SysError> {
+    set(&socket, libc::SOL_UDP, libc::UDP_SEGMENT, segment.into())
+        .map_err(|error| SysError::new("setsockopt(UDP_SEGMENT)", error))
+}
+
+/// Asks for transmit timestamps, made in software; with `data` each comes with the packet.
+pub(crate) fn timestamp(socket: impl AsFd, data: bool) -> Result<(), SysError> {
+    let mut flags = libc::SOF_TIMESTAMPING_TX_SOFTWARE | libc::SOF_TIMESTAMPING_SOFTWARE;
+    if !data {
+        flags |= libc::SOF_TIMESTAMPING_OPT_TSONLY;
+    }
+    set(&socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPING, flags.cast_signed())
+        .map_err(|error| SysError::new("setsockopt(SO_TIMESTAMPING)", error))
+}
+
+fn set(socket: &impl AsFd, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
     let length = libc::socklen_t::try_from(size_of_val(&value)).unwrap_or_default();
     // SAFETY: the pointer is to a live integer of this length, which the kernel only reads.
     let status = unsafe {
@@ -66,7 +89,7 @@ fn set(socket: &impl AsFd, level: libc::c_int, name: libc::c_int) -> io::Result<
     if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Takes the next message from the error queue of an IPv4 or IPv6 socket; `None` if there is none.
+/// Takes the next message from the error queue of an IPv4, IPv6 or vsock socket; `None` if there is none.
 pub(crate) fn next(socket: impl AsFd) -> Result<Option<Message>, SysError> {
     let mut control = Control([0; 512]);
     // SAFETY: `msghdr` is made of integers and pointers, for which zeros are valid.
@@ -102,7 +125,9 @@ unsafe fn extended_error(header: &libc::msghdr) -> Option<libc::sock_extended_er
         let head = unsafe { ptr::read_unaligned(message) };
         let is_error = matches!(
             (head.cmsg_level, head.cmsg_type),
-            (libc::SOL_IP, libc::IP_RECVERR) | (libc::SOL_IPV6, libc::IPV6_RECVERR)
+            (libc::SOL_IP, libc::IP_RECVERR)
+                | (libc::SOL_IPV6, libc::IPV6_RECVERR)
+                | (SOL_VSOCK, VSOCK_RECVERR)
         );
         let whole = size_of::<libc::cmsghdr>() + size_of::<libc::sock_extended_err>();
         if is_error && head.cmsg_len as u64 >= whole as u64 {
@@ -118,11 +143,15 @@ unsafe fn extended_error(header: &libc::msghdr) -> Option<libc::sock_extended_er
 
 impl From<libc::sock_extended_err> for Message {
     fn from(error: libc::sock_extended_err) -> Self {
-        if error.ee_origin == SO_EE_ORIGIN_ZEROCOPY {
-            let copied = error.ee_code & SO_EE_CODE_ZEROCOPY_COPIED != 0;
-            return Self::Zerocopy { lo: error.ee_info, hi: error.ee_data, copied };
+        match error.ee_origin {
+            SO_EE_ORIGIN_ZEROCOPY => Self::Zerocopy {
+                lo: error.ee_info,
+                hi: error.ee_data,
+                copied: error.ee_code & SO_EE_CODE_ZEROCOPY_COPIED != 0,
+            },
+            SO_EE_ORIGIN_TIMESTAMPING => Self::Timestamp,
+            _ => Self::Error(Errno::from_raw_os_error(error.ee_errno.cast_signed())),
         }
-        Self::Error(Errno::from_raw_os_error(error.ee_errno.cast_signed()))
     }
 }
 

@@ -1,0 +1,62 @@
+//! The sink's end of streams between a virtual machine and its host.
+
+use std::{io, os::fd::OwnedFd, thread};
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, accept_with, bind, listen, socket_with};
+
+use super::ROOM;
+use crate::{
+    model::probe::Endpoint,
+    sys::vsock::{ANY_CID, VsockAddr},
+};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 16;
+
+/// What `[CID:]PORT` stands for; without a context, all of this machine.
+pub(super) fn parse(text: &str) -> Option<VsockAddr> {
+    let (cid, port) = match text.split_once(':') {
+        Some((cid, port)) => (cid.parse().ok()?, port),
+        None => (ANY_CID, text),
+    };
+    Some(VsockAddr { cid, port: port.parse().ok()? })
+}
+
+/// A listening socket.
+pub(super) struct Listener {
+    socket: OwnedFd,
+    address: VsockAddr,
+}
+
+impl Listener {
+    pub(super) fn bind(address: VsockAddr) -> io::Result<Self> {
+        let socket = socket_with(AddressFamily::VSOCK, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        bind(&socket, &address)?;
+        listen(&socket, BACKLOG)?;
+        Ok(Self { socket, address })
+    }
+
+    pub(super) fn endpoint(&self) -> Endpoint {
+        Endpoint::Vsock { cid: self.address.cid, port: self.address.port }
+    }
+
+    /// Accepts connections for ever, on threads of their own, which end with the process.
+    pub(super) async fn take_in(self) {
+        thread::spawn(move || {
+            loop {
+                match accept_with(&self.socket, SocketFlags::CLOEXEC) {
+                    Ok(stream) => drop(thread::spawn(move || discard(&stream))),
+                    // Out of descriptors, or a connection that was gone again: the others go on first.
+                    Err(_) => thread::yield_now(),
+                }
+            }
+        });
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Reads a stream to its end.
+fn discard(stream: &OwnedFd) {
+    let mut room = vec![0; ROOM];
+    while rustix::io::read(stream, &mut room[..]).is_ok_and(|count| count > 0) {}
+}

@@ -1,0 +1,141 @@
+//! Sends whose fate is not known yet, and what is known already.
+
+use std::collections::BTreeMap;
+
+use rustix::io::Errno;
+
+use crate::{
+    model::probe::{Endpoint, Merged, Notifications, ProbeReport, Transport},
+    probe::errno,
+    sys::errqueue::Message,
+};
+
+/// The books of one probe.
+pub(super) struct Ledger {
+    /// Bytes of the sends in flight, by id. The kernel numbers successful sends from 0.
+    in_flight: BTreeMap<u32, u64>,
+    next_id: u32,
+    report: ProbeReport,
+}
+
+impl Ledger {
+    pub(super) fn new(destination: Endpoint, transport: Transport) -> Self {
+        let report = ProbeReport::new(destination, transport);
+        Self { in_flight: BTreeMap::new(), next_id: 0, report }
+    }
+
+    /// The kernel has taken a send, and will report on it.
+    pub(super) fn sent(&mut self, bytes: u64) {
+        self.in_flight.insert(self.next_id, bytes);
+        self.next_id = self.next_id.wrapping_add(1);
+    }
+
+    /// The kernel has taken a send, and will never tell whether it was copied.
+    pub(super) fn sent_untold(&mut self) {
+        self.report.untold += 1;
+    }
+
+    /// The kernel has taken a send, and reported on it already.
+    pub(super) fn answered(&mut self, bytes: u64, copied: bool) {
+        self.count(bytes, copied);
+    }
+
+    /// A send has failed.
+    pub(super) fn failed(&mut self, errno: Errno) {
+        *self.report.failed.entry(errno::name(errno)).or_default() += 1;
+    }
+
+    /// Sends that the kernel has taken so far.
+    pub(super) fn taken(&self) -> u64 {
+        self.report.sends.total() + self.report.untold + self.in_flight.len() as u64
+    }
+
+    /// Whether the kernel still owes a report.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.in_flight.is_empty()
+    }
+
+    /// Notes a message of the error queue; whether it was a notification.
+    pub(super) fn note(&mut self, message: Message) -> bool {
+        match message {
+            Message::Zerocopy { lo, hi, copied } => {
+                let Notifications { messages, merged, .. } = &mut self.report.notifications;
+                *messages += 1;
+                if lo != hi && merged.len() < Notifications::ROOM {
+                    merged.push(Merged { lo, hi, copied });
+                }
+                self.done(lo, hi, copied);
+                return true;
+            }
+            Message::Timestamp => self.report.notifications.timestamps += 1,
+            Message::Error(errno) => *self.report.errors.entry(errno::name(errno)).or_default() += 1,
+        }
+        false
+    }
+
+    /// The kernel has done with the sends `lo..=hi`; ids wrap around.
+    fn done(&mut self, lo: u32, hi: u32, copied: bool) {
+        let done = |id: u32| id.wrapping_sub(lo) <= hi.wrapping_sub(lo);
+        let all = self.in_flight.extract_if(.., |id, _| done(*id)).collect::<Vec<_>>();
+        for (_, bytes) in all {
+            self.count(bytes, copied);
+        }
+    }
+
+    fn count(&mut self, bytes: u64, copied: bool) {
+        let (sends, all_bytes) = (&mut self.report.sends, &mut self.report.bytes);
+        if copied {
+            sends.copied += 1;
+            all_bytes.copied += bytes;
+        } else {
+            sends.zerocopied += 1;
+            all_bytes.zerocopied += bytes;
+        }
+    }
+
+    /// Closes the books; `lost` sends were given up besides those in flight.
+    pub(super) fn close(mut self, lost: u64) -> ProbeReport {
+        self.report.unanswered = self.in_flight.len() as u64 + lost;
+        self.report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ledger(sends: &[u64], first: u32) -> Ledger {
+        let destination = Endpoint::Vsock { cid: 1, port: 9 };
+        let mut ledger = Ledger::new(destination, Transport::Vsock);
+        ledger.next_id = first;
+        for bytes in sends {
+            ledger.sent(*bytes);
+        }
+        ledger
+    }
+
+    #[test]
+    fn ranges_of_ids_may_wrap_around() {
+        let mut ledger = ledger(&[1, 2, 4], u32::MAX);
+        assert!(ledger.note(Message::Zerocopy { lo: u32::MAX, hi: 0, copied: true }));
+        assert!(ledger.is_waiting());
+        assert!(ledger.note(Message::Zerocopy { lo: 1, hi: 1, copied: false }));
+        assert!(!ledger.is_waiting());
+        let report = ledger.close(0);
+        assert_eq!((report.bytes.copied, report.bytes.zerocopied, report.unanswered), (3, 4, 0));
+        let merged = vec![Merged { lo: u32::MAX, hi: 0, copied: true }];
+        assert_eq!(report.notifications, Notifications { messages: 2, merged, timestamps: 0 });
+    }
+
+    #[test]
+    fn what_is_no_notification_answers_nothing() {
+        let mut ledger = ledger(&[1], 0);
+        assert!(!ledger.note(Message::Timestamp));
+        assert!(!ledger.note(Message::Error(Errno::CONNREFUSED)));
+        ledger.failed(Errno::NOBUFS);
+        let report = ledger.close(1);
+        assert_eq!((report.unanswered, report.sends.total(), report.notifications.timestamps), (2, 0, 1));
+        assert_eq!(report.errors, [("ECONNREFUSED".to_owned(), 1)].into());
+        assert_eq!(report.failed, [("ENOBUFS".to_owned(), 1)].into());
+    }
+}
