@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod command;
+pub mod doctor;
 pub mod mute;
 pub mod outcome;
 pub mod probe;

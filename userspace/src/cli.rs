@@ -13,6 +13,7 @@ use clap::Parser as _;
 use crate::{
     app::{
         check::{self, CheckOptions},
+        doctor,
         mute::{self, MuteError, MuteOptions},
         outcome::{Failure, code, with_sources},
         probe::{self, ProbeOptions},
@@ -129,6 +130,10 @@ fn run_mute(args: &Args, mute: &MuteArgs, action: MuteAction) -> Result<u8, Fail
 }
 
 fn run_check(args: &Args, check: &CheckArgs) -> Result<u8, Failure> {
+    let color = use_color(args.color, io::stdout().is_terminal());
+    if check.itself {
+        return doctor::run(check.json, color, &mut io::stdout());
+    }
     let way = |choice: &TransportChoice| match choice {
         TransportChoice::Tcp => Way::Tcp,
         TransportChoice::Udp => Way::Udp,
@@ -141,7 +146,7 @@ fn run_check(args: &Args, check: &CheckArgs) -> Result<u8, Failure> {
         size: check.size,
         ways: check.transport.iter().map(way).collect(),
         json: check.json,
-        color: use_color(args.color, io::stdout().is_terminal()),
+        color,
     };
     check::run(&options, &mut io::stdout(), &mut io::stderr())
 }

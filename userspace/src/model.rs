@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod counts;
+pub mod doctor;
 pub mod kernel;
 pub mod mute;
 pub mod netns;

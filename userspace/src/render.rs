@@ -1,6 +1,7 @@
 //! Reports as text or JSON, into any writer. Never asks the system anything.
 
 pub mod check;
+pub mod doctor;
 pub(crate) mod lines;
 pub mod mute;
 pub mod probe;

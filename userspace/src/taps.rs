@@ -6,7 +6,7 @@ mod diag;
 mod fds;
 pub mod inventory;
 pub mod mute;
-pub(crate) mod netns;
+mod netns;
 mod options;
 mod packet;
 pub mod remedies;

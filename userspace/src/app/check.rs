@@ -1,7 +1,6 @@
 //! `zcdiag check`: what will become of zerocopy sends, without sending any.
 
 use std::{
-    fs,
     io::{self, Write},
     net::{IpAddr, SocketAddr, ToSocketAddrs as _},
 };
@@ -10,7 +9,6 @@ use super::outcome::{Failure, code, with_sources};
 use crate::{
     app::session,
     check::{check, gather::Question},
-    kernel::{btf::Btf, privilege::Privileges},
     model::check::{Outlook, Way},
     process::ProcRoot,
     render,
@@ -49,7 +47,6 @@ pub fn run(options: &CheckOptions, out: &mut dyn Write, err: &mut dyn Write) -> 
         device: options.dev.clone(),
         size: options.size,
         tap_scope: session::tap_list_scope(),
-        io_uring: io_uring(),
     };
     let ways = if options.ways.is_empty() { &Way::ALL[..] } else { &options.ways };
     let report = check(&question, ways, &ProcRoot::system())
@@ -116,24 +113,6 @@ fn host(text: &str) -> Option<&str> {
 /// IPv4 in the clothes of IPv6 is sent as IPv4.
 fn unmapped(address: IpAddr) -> IpAddr {
     address.to_canonical()
-}
-
-/// Whether io_uring can send with zero copy here: the kernel has notifications for it (6.0), and its use is not
-/// forbidden (`kernel.io_uring_disabled`, 6.6).
-fn io_uring() -> Option<bool> {
-    /// `CAP_SYS_ADMIN`
-    const SYS_ADMIN: u64 = 1 << 21;
-    const MARK: &str = "io_alloc_notif";
-    let btf = Btf::parse(fs::read(session::SYSTEM_BTF).ok()?, &[MARK]).ok()?;
-    if btf.parameters(MARK).is_none() {
-        return Some(false);
-    }
-    let disabled = fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
-    match disabled.trim() {
-        "2" => Some(false),
-        "1" if Privileges::read(std::path::Path::new("/")).effective & SYS_ADMIN == 0 => None,
-        _ => Some(true),
-    }
 }
 
 #[cfg(test)]

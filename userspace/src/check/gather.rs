@@ -10,7 +10,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
     net::IpAddr,
-    os::fd::AsFd as _,
+    os::fd::{AsFd as _, OwnedFd},
     panic,
     path::Path,
     thread,
@@ -32,7 +32,6 @@ use crate::{
     sys::{self, SysError},
     taps::{
         inventory::{self, Inventory, InventoryError},
-        netns::Census,
         verdict::judge_all,
     },
 };
@@ -50,8 +49,6 @@ pub struct Question {
     pub size: Option<u32>,
     /// Whom unbound taps harm on this kernel.
     pub tap_scope: TapListScope,
-    /// Whether io_uring can send with zero copy here.
-    pub io_uring: Option<bool>,
 }
 
 /// Why there is no answer at all.
@@ -99,11 +96,10 @@ impl CheckError {
 ///
 /// Blocks for as long as the inventory of packet sockets takes.
 pub(crate) fn gather(question: &Question, proc: &ProcRoot) -> Result<(Facts, Trace), CheckError> {
-    let inventory = inventory::collect(proc)?;
+    let (inventory, handles) = inventory::collect_open(proc)?;
     let mut facts = begin(question, &inventory)?;
-    let mut visitor = Visitor { proc, census: None, next_hop: None };
-    visitor.next_hop =
-        facts.surroundings.get(&facts.here).and_then(|here| here.route).and_then(|route| route.gateway);
+    let route = facts.surroundings.get(&facts.here).and_then(|here| here.route);
+    let visitor = Visitor { handles, next_hop: route.and_then(|route| route.gateway) };
     loop {
         let traced = trace(&facts);
         let open = open_ends(&facts, &traced);
@@ -157,7 +153,7 @@ fn begin(question: &Question, inventory: &Inventory) -> Result<Facts, CheckError
         routes_zerocopy: routes_zerocopy(&kernel),
         kernel,
         scope: question.tap_scope,
-        io_uring: question.io_uring,
+        io_uring: limits::io_uring(),
         limits: limits::read(Path::new("/"), &Privileges::read(Path::new("/"))),
         sockets: limits::sockets(),
         missing: inventory.missing.clone(),
@@ -197,16 +193,15 @@ struct Found {
     missing: Vec<String>,
 }
 
-struct Visitor<'a> {
-    proc: &'a ProcRoot,
-    /// Descriptors to enter namespaces by; taken when the first other one is to be entered.
-    census: Option<Census>,
+struct Visitor {
+    /// Descriptors to enter namespaces by.
+    handles: BTreeMap<u32, OwnedFd>,
     next_hop: Option<IpAddr>,
 }
 
-impl Visitor<'_> {
+impl Visitor {
     /// Reads what is wanted of a namespace into the facts; what cannot be read is noted as unknown.
-    fn visit(&mut self, netns: u32, devices: &BTreeSet<u32>, facts: &mut Facts) {
+    fn visit(&self, netns: u32, devices: &BTreeSet<u32>, facts: &mut Facts) {
         let found = self.look(netns, devices, facts);
         if found.is_none() {
             facts.missing.push(format!(
@@ -230,16 +225,8 @@ impl Visitor<'_> {
         }
     }
 
-    fn look(&mut self, netns: u32, devices: &BTreeSet<u32>, facts: &Facts) -> Option<Found> {
-        let handle = if netns == facts.here {
-            None
-        } else {
-            if self.census.is_none() {
-                self.census = Census::take(self.proc).ok();
-            }
-            let found = self.census.as_ref()?.namespaces.get(&netns)?;
-            Some(found.handle.as_ref()?)
-        };
+    fn look(&self, netns: u32, devices: &BTreeSet<u32>, facts: &Facts) -> Option<Found> {
+        let handle = if netns == facts.here { None } else { Some(self.handles.get(&netns)?) };
         let (destination, next_hop) = (facts.destination, self.next_hop);
         thread::scope(|scope| {
             let look = || -> Result<Found, SysError> {

@@ -35,6 +35,8 @@ pub(crate) fn judge(facts: Facts, trace: &Trace, ways: &[Way]) -> CheckReport {
     let mut obstacles: Vec<Obstacle> = Vec::new();
     let answers: Vec<WayAnswer> =
         ways.iter().map(|way| answer(&facts, trace, *way, &mut obstacles)).collect();
+    // What happens within the send call comes first, whichever way of sending it is for.
+    obstacles.sort_by_key(|obstacle| !obstacle.cause.is_some_and(|cause| cause.starts_with("upfront")));
     let considered = answers.iter().filter(|answer| answer.supported != Some(false));
     let outlook = considered.map(|answer| answer.outlook).max().unwrap_or(Outlook::Unknown);
     let named: Vec<u64> = obstacles.iter().flat_map(|obstacle| obstacle.taps.clone()).collect();

@@ -157,6 +157,10 @@ pub(super) struct CheckArgs {
     #[arg(long, value_name = "IF", group = "subject")]
     pub(super) dev: Option<String>,
 
+    /// Say instead what zcdiag itself can do on this host: privileges, type information, what it would attach
+    #[arg(long = "self", group = "subject", conflicts_with_all = ["destination", "dev", "size", "transport"])]
+    pub(super) itself: bool,
+
     /// Bytes of one send; if not given, 16384 for TCP, and datagrams that fit the path
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     pub(super) size: Option<u32>,
@@ -174,7 +178,9 @@ pub(super) struct CheckArgs {
 pub(super) enum TransportChoice {
     Tcp,
     Udp,
+    #[value(name = "udp_gso", alias = "udp-gso")]
     UdpGso,
+    #[value(name = "io_uring", alias = "io-uring")]
     IoUring,
 }
 

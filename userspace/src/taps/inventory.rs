@@ -4,7 +4,12 @@ mod join;
 mod missing;
 mod survey;
 
-use std::{collections::BTreeSet, io, panic, thread};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    os::fd::OwnedFd,
+    panic, thread,
+};
 
 use crate::{
     model::{
@@ -76,15 +81,28 @@ pub enum InventoryError {
 /// # Errors
 /// Only if procfs cannot be read or no thread be started.
 pub fn collect(proc: &ProcRoot) -> Result<Inventory, InventoryError> {
+    Ok(join::join(proc, survey(proc)?))
+}
+
+/// The same, with descriptors to enter the namespaces by.
+///
+/// # Errors
+/// As [`collect`].
+pub(crate) fn collect_open(proc: &ProcRoot) -> Result<(Inventory, BTreeMap<u32, OwnedFd>), InventoryError> {
+    let mut survey = survey(proc)?;
+    let handles = survey.census.take_handles();
+    Ok((join::join(proc, survey), handles))
+}
+
+fn survey(proc: &ProcRoot) -> Result<survey::Survey, InventoryError> {
     let taken = thread::scope(|scope| {
         let worker =
             thread::Builder::new().name("taps".to_owned()).spawn_scoped(scope, || survey::take(proc));
         worker.map(|worker| worker.join().unwrap_or_else(|panic| panic::resume_unwind(panic)))
     });
-    let survey = taken
+    taken
         .map_err(InventoryError::Thread)?
-        .map_err(|source| InventoryError::Processes { path: proc.path().to_owned(), source })?;
-    Ok(join::join(proc, survey))
+        .map_err(|source| InventoryError::Processes { path: proc.path().to_owned(), source })
 }
 
 #[cfg(test)]

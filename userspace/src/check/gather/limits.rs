@@ -10,7 +10,10 @@ use rustix::{
 use crate::{
     kernel::privilege::Privileges,
     model::check::{Limits, SocketSupport},
-    sys::errqueue::{ENOTSUPP, allow_zerocopy},
+    sys::{
+        errqueue::{ENOTSUPP, allow_zerocopy},
+        uring::{Request, Ring},
+    },
 };
 
 /// `CAP_IPC_LOCK`.
@@ -56,6 +59,16 @@ pub(super) fn sockets() -> Vec<SocketSupport> {
             refusal: try_out(family, of_type, protocol),
         })
         .into()
+}
+
+/// Whether io_uring can send with zero copy here (`IORING_OP_SEND_ZC`, 6.0), by making a ring; `None` if this process
+/// may not make one (`kernel.io_uring_disabled`, seccomp).
+pub(super) fn io_uring() -> Option<bool> {
+    match Ring::new(Request::Send) {
+        Ok(ring) => Some(ring.is_some()),
+        Err(error) if error.is(libc::ENOSYS) => Some(false),
+        Err(_) => None,
+    }
 }
 
 /// Why a kind of socket cannot do it; `None` if it can.
