@@ -178,7 +178,7 @@ impl Judge<'_> {
             }
             Some(route) if route.kind == (RouteKind::Multicast { member: None }) => {
                 self.add(Hazard::perhaps(
-                    Some("local_delivery"),
+                    Some("mcast_loop"),
                     Some(start),
                     "whether a socket of this host has joined the group could not be seen",
                 ));
@@ -191,7 +191,7 @@ impl Judge<'_> {
         match event {
             Event::Out { routed } => self.out(place, routed),
             Event::In { taken } => self.come_in(place, taken),
-            Event::LoopedBack => self.add(Hazard::certain("local_delivery", place).of_clone()),
+            Event::LoopedBack => self.add(Hazard::certain("mcast_loop", place).of_clone()),
             Event::Delivered => self.add(Hazard::certain("local_delivery", place)),
             Event::Forwarded => match self.facts.routes_zerocopy {
                 Some(true) => {}

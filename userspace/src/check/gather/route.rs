@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use rustix::io::Errno;
+
 use crate::{
     model::check::{Route, RouteKind},
     sys::{
@@ -43,7 +45,15 @@ pub(super) fn to(to: IpAddr, oif: Option<u32>) -> Result<Route, SysError> {
         put_attribute(&mut request, RTA_OIF, &oif.to_ne_bytes());
     }
     let answer = NetlinkSocket::route()?.ask(RTM_GETROUTE, &request)?;
-    parse(&answer).ok_or(SysError::new("RTM_GETROUTE", rustix::io::Errno::BADMSG))
+    let mut route = parse(&answer).ok_or(SysError::new("RTM_GETROUTE", Errno::BADMSG))?;
+    match route.kind {
+        // Unreachable, prohibited or thrown away.
+        RouteKind::Other(_) => return Err(SysError::new("RTM_GETROUTE", Errno::NETUNREACH)),
+        // Some kernels call an IPv6 multicast route unicast.
+        RouteKind::Unicast if to.is_multicast() => route.kind = RouteKind::Multicast { member: None },
+        _ => {}
+    }
+    Ok(route)
 }
 
 /// Reads a `struct rtmsg` with its attributes.
@@ -78,7 +88,6 @@ fn parse(message: &[u8]) -> Option<Route> {
             _ => {}
         }
     }
-    // IPv6 calls a multicast route unicast.
     (route.ifindex != 0).then_some(route)
 }
 

@@ -49,6 +49,9 @@ pub(super) fn note(facts: &Facts, hazard: Hazard, way: Way, obstacles: &mut Vec<
 
 fn explain(facts: &Facts, hazard: &Hazard, device: Option<&DeviceId>) -> String {
     let name = device.map_or("this host", |device| device.name.as_str());
+    if !hazard.why.is_empty() && !hazard.taps.is_empty() {
+        return format!("{} every packet that leaves {name}: {}.", holders(facts, hazard), hazard.why);
+    }
     if !hazard.why.is_empty() {
         return match device {
             Some(_) => format!("On {name}: {}.", hazard.why),
@@ -101,6 +104,11 @@ fn explain(facts: &Facts, hazard: &Hazard, device: Option<&DeviceId>) -> String 
                 "A socket of this machine gets the packets, through {name}: never the sender's pages, but a copy."
             )
         }
+        Some("mcast_loop") => {
+            format!(
+                "A socket of this host is to get what is sent through {name} too: a copy is looped back to it."
+            )
+        }
         Some("rx_forward") => {
             format!("Packets come in on {name} and are routed on: kernels before 6.17 copy them there.")
         }
@@ -133,7 +141,13 @@ fn remedies(facts: &Facts, hazard: &Hazard, way: Way, device: Option<&DeviceId>)
 /// The cause of this name.
 fn cause(name: &str) -> Option<&'static causes::Cause> {
     let named = |name: &str| causes::CAUSES.iter().find(|cause| cause.name == name).copied();
-    named(name).or_else(|| name.starts_with("upfront").then(|| named("upfront"))?)
+    // Kinds of these that have no file of their own.
+    let general = match name {
+        "mcast_loop" => "local_delivery",
+        name if name.starts_with("upfront") => "upfront",
+        name => name,
+    };
+    named(name).or_else(|| named(general))
 }
 
 fn taps<'a>(facts: &'a Facts, hazard: &Hazard) -> Vec<&'a JudgedTap> {

@@ -245,9 +245,9 @@ fn traffic_control_damages_or_may_redirect() {
 #[test]
 fn groups_with_a_member_here_are_copied() {
     for (member, outlook, causes) in [
-        (Some(true), Copied, &["local_delivery"][..]),
+        (Some(true), Copied, &["mcast_loop"][..]),
         (Some(false), ZeroCopy, &[]),
-        (None, Unknown, &["local_delivery"]),
+        (None, Unknown, &["mcast_loop"]),
     ] {
         let mut facts = facts("d0");
         let route = Route { kind: RouteKind::Multicast { member }, ..unicast(facts.first) };
