@@ -1,7 +1,9 @@
 //! One file per command; owns tasks, wiring and exit codes.
 
 pub mod causes;
+pub mod check;
 pub mod command;
+pub mod doctor;
 pub mod engine;
 pub mod mute;
 pub mod outcome;

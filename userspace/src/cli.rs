@@ -5,14 +5,16 @@ mod args;
 use std::io::{self, IsTerminal as _, Write};
 
 use args::{
-    Args, CausesArgs, ColorChoice, Command, MuteArgs, ProbeArgs, RingKind, Stamps, TapsArgs, VerifyArgs,
-    WatchArgs,
+    Args, CausesArgs, CheckArgs, ColorChoice, Command, MuteArgs, ProbeArgs, RingKind, Stamps, TapsArgs,
+    TransportChoice, VerifyArgs, WatchArgs,
 };
 use clap::Parser as _;
 
 use crate::{
     app::{
         causes::{self, CausesOptions},
+        check::{self, CheckOptions},
+        doctor,
         mute::{self, MuteError, MuteOptions},
         outcome::{Failure, code, with_sources},
         probe::{self, ProbeOptions},
@@ -23,6 +25,7 @@ use crate::{
     },
     diagnose::Filter,
     model::{
+        check::Way,
         mute::{MuteAction, MuteTarget},
         probe::Transport,
     },
@@ -43,6 +46,7 @@ pub fn main() -> u8 {
         Command::Mute(ref mute) => run_mute(&args, mute, MuteAction::Mute),
         Command::Unmute(ref mute) => run_mute(&args, mute, MuteAction::Unmute),
         Command::Verify(ref verify) => run_verify(&args, verify),
+        Command::Check(ref check) => run_check(&args, check),
         Command::Probe(ref probe) => run_probe(probe),
         Command::Causes(ref causes) => run_causes(&args, causes),
     };
@@ -142,6 +146,28 @@ fn run_verify(args: &Args, verify: &VerifyArgs) -> Result<u8, Failure> {
         session: SessionOptions::default(),
     };
     runtime()?.block_on(verify::run(&options, &mut io::stdout(), &mut io::stderr()))
+}
+
+fn run_check(args: &Args, check: &CheckArgs) -> Result<u8, Failure> {
+    let color = use_color(args.color, io::stdout().is_terminal());
+    if check.itself {
+        return doctor::run(check.json, color, &mut io::stdout());
+    }
+    let way = |choice: &TransportChoice| match choice {
+        TransportChoice::Tcp => Way::Tcp,
+        TransportChoice::Udp => Way::Udp,
+        TransportChoice::UdpGso => Way::UdpGso,
+        TransportChoice::IoUring => Way::IoUring,
+    };
+    let options = CheckOptions {
+        destination: check.destination.clone(),
+        dev: check.dev.clone(),
+        size: check.size,
+        ways: check.transport.iter().map(way).collect(),
+        json: check.json,
+        color,
+    };
+    check::run(&options, &mut io::stdout(), &mut io::stderr())
 }
 
 fn run_probe(probe: &ProbeArgs) -> Result<u8, Failure> {

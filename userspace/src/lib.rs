@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod attach;
+pub mod check;
 pub mod cli;
 pub mod diagnose;
 pub mod kernel;

@@ -1,7 +1,9 @@
 //! Words of the domain: plain data, no serialisation, no input or output.
 
+pub mod check;
 pub mod counts;
 pub mod cure;
+pub mod doctor;
 pub mod handler;
 pub mod kernel;
 pub mod mute;

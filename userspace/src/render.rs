@@ -1,6 +1,8 @@
 //! Reports as text or JSON, into any writer. Never asks the system anything.
 
 pub mod causes;
+pub mod check;
+pub mod doctor;
 pub(crate) mod lines;
 pub mod mute;
 pub mod probe;

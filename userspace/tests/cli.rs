@@ -75,6 +75,10 @@ fn misuse_has_a_code_of_its_own() {
         ("probe 127.0.0.1:9 --size 2000000", "1.."),
         ("probe 127.0.0.1:9 --timeout soon", "number with a unit"),
         ("probe --listen 9 127.0.0.1:9", "cannot be used with"),
+        ("check", "DEST"),
+        ("check 127.0.0.1 --size 0", "1.."),
+        ("check 127.0.0.1 --transport pigeon", "udp_gso"),
+        ("check --self 127.0.0.1", "cannot be used with"),
         ("probe 127.0.0.1:9 --size 10,0", "1.."),
         ("probe 127.0.0.1:9 --gso 1000", "--udp"),
         ("probe 127.0.0.1:9 --read-every 0", "--read-every"),
@@ -90,7 +94,10 @@ fn misuse_has_a_code_of_its_own() {
 
 #[test]
 fn what_cannot_be_done_is_said_with_its_cure() {
-    let failures: [(&str, &[&str]); 8] = [
+    let failures: [(&str, &[&str]); 11] = [
+        ("check [::1", &["'[::1' is no destination", "fd00::2"]),
+        ("check host.invalid", &["host.invalid: ", "cure:"]),
+        ("check 127.0.0.1 --dev nope0", &["there is no device nope0", "cure: `ip -br link`"]),
         ("probe nowhere", &["'nowhere' is no destination", "HOST:PORT"]),
         ("probe host.invalid:9", &["cannot find 'host.invalid'", "cure:"]),
         ("probe vsock:2", &["'vsock:2' is no destination", "vsock:CID:PORT"]),
@@ -120,6 +127,38 @@ fn without_the_capabilities_a_watch_names_the_cure() {
     let said = String::from_utf8(output.stderr).expect("UTF-8");
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("CAP_BPF") && said.contains("sudo zcdiag"), "{said}");
+}
+
+#[test]
+fn sends_to_this_machine_are_foreseen_to_be_copied_by_anyone() {
+    let output = zcdiag("check 127.0.0.1 --json --transport tcp --transport udp");
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    let json: Value = serde_json::from_slice(&output.stdout).expect("nothing but JSON");
+    assert_eq!((&json["verdict"], &json["route"]["type"]), (&"copied".into(), &"local".into()), "{json:#}");
+    let transports: Vec<_> = json["transports"].as_array().into_iter().flatten().collect();
+    assert_eq!(transports.len(), 2, "{json:#}");
+    assert!(transports.iter().all(|way| way["verdict"] == "copied" && way["supported"] == true), "{json:#}");
+    let text = String::from_utf8(zcdiag("check 127.0.0.1").stdout).expect("UTF-8");
+    assert!(text.starts_with("MSG_ZEROCOPY sends to 127.0.0.1 will be copied"), "{text}");
+}
+
+#[test]
+fn it_knows_what_it_can_do_itself() {
+    let output = zcdiag("check --self --json");
+    let json: Value = serde_json::from_slice(&output.stdout).expect("nothing but JSON");
+    let can_watch = json["hindrances"].as_array().is_some_and(Vec::is_empty);
+    assert_eq!(json["can_watch"], can_watch, "{json:#}");
+    assert_eq!(output.status.code(), Some(i32::from(!can_watch)), "{json:#}");
+    let held = |name: &str| {
+        let capabilities = json["capabilities"].as_array().into_iter().flatten();
+        capabilities.filter(|one| one["name"] == name).any(|one| one["held"] == true)
+    };
+    assert!(!can_watch || held("CAP_SYS_ADMIN") || held("CAP_BPF"), "{json:#}");
+    let steps = json["attach"].as_array().into_iter().flatten();
+    assert!(
+        !can_watch || steps.map(|step| &step["function"]).any(|name| name == "skb_copy_ubufs"),
+        "{json:#}"
+    );
 }
 
 #[test]

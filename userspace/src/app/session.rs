@@ -6,14 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use zcdiag_wire::{SenderInfo, SenderKey, Site, SiteKey};
+use zcdiag_wire::{Offsets, SenderInfo, SenderKey, Site, SiteKey};
 
 use super::outcome::Failure;
 use crate::{
     attach::{
         hooks,
         load::{self, LoadError, Loaded},
-        plan::{Offer, plan},
+        plan::{Offer, Plan, plan},
     },
     kernel::{
         btf::Btf,
@@ -26,7 +26,11 @@ use crate::{
 };
 
 const SYSTEM_BTF: &str = "/sys/kernel/btf/vmlinux";
-const KALLSYMS: &str = "/proc/kallsyms";
+pub(super) const KALLSYMS: &str = "/proc/kallsyms";
+
+/// What is lost where the kernel hides its symbols.
+pub(super) const HIDDEN_SYMBOLS: &str = "the kernel hides its symbols from zcdiag (CAP_SYSLOG, kernel.kptr_restrict): \
+                                         causes that a stack tells are unknown";
 
 /// What the user may decide about attaching.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,44 +59,19 @@ impl Session {
     /// # Errors
     /// What is missing, and what helps.
     pub fn start(options: &SessionOptions) -> Result<Self, Failure> {
-        let kernel = release();
         let privileges = Privileges::read(Path::new("/"));
         if !privileges.may_trace() {
-            return Err(Failure::new(
-                "watching needs CAP_BPF and CAP_PERFMON, and zcdiag has not got them",
-                "run it as root: `sudo zcdiag ..`; `zcdiag taps` needs less",
-            ));
+            return Err(no_capabilities());
         }
-        let btf = read_btf(options)?;
-        let offsets = offsets::resolve(&btf).map_err(|error| {
-            Failure::new(format!("kernel {kernel}: {error}"), "zcdiag needs Linux 5.8 or later")
-        })?;
-        let no_trampolines = no_trampolines(options);
-        let symbols = std::cell::OnceCell::new();
-        let steps = plan(&Offer {
-            parameters: &|function| btf.parameters(function),
-            has_symbol: &|function| {
-                symbols.get_or_init(|| Symbols::read(Path::new(KALLSYMS)).unwrap_or_default()).has(function)
-            },
-            has_module: &|module| Path::new("/sys/module").join(module).exists(),
-            no_trampolines,
-            preemptible: preemptible(Path::new("/")),
-        })
-        .map_err(|error| {
-            Failure::new(format!("kernel {kernel}: {error}"), "zcdiag needs Linux 5.8 or later")
-        })?;
-        let loader_btf = match no_trampolines {
+        let Prepared { kernel, btf, offsets, plan } = prepare(options)?;
+        let loader_btf = match no_trampolines(options) {
             None => aya::Btf::from_sys_fs().ok(),
             Some(_) => None,
         };
-        let mut loaded = load::load(&steps, &offsets, loader_btf.as_ref())
-            .map_err(|error| refusal(&error, &privileges))?;
+        let mut loaded =
+            load::load(&plan, &offsets, loader_btf.as_ref()).map_err(|error| refusal(&error, &privileges))?;
         if Symbols::hidden(Path::new(KALLSYMS)) {
-            loaded.degraded.push(
-                "the kernel hides its symbols from zcdiag (CAP_SYSLOG, kernel.kptr_restrict): causes that a stack \
-                 tells are unknown"
-                    .to_owned(),
-            );
+            loaded.degraded.push(HIDDEN_SYMBOLS.to_owned());
         }
         let scope = scope_of(&btf);
         Ok(Self { loaded, kernel, scope, symbols: Symbols::default(), detached: false })
@@ -131,6 +110,48 @@ impl Session {
     }
 }
 
+/// What is known of the kernel before anything is loaded into it.
+pub(super) struct Prepared {
+    kernel: String,
+    btf: Btf,
+    offsets: Offsets,
+    /// What to attach.
+    pub(super) plan: Plan,
+}
+
+/// Reads the kernel's type information, and makes the plan from it.
+///
+/// # Errors
+/// What is missing, and what helps.
+pub(super) fn prepare(options: &SessionOptions) -> Result<Prepared, Failure> {
+    let kernel = release();
+    let btf = read_btf(options)?;
+    let too_old = |error: &dyn std::fmt::Display| {
+        Failure::new(format!("kernel {kernel}: {error}"), "zcdiag needs Linux 5.8 or later")
+    };
+    let offsets = offsets::resolve(&btf).map_err(|error| too_old(&error))?;
+    let symbols = std::cell::OnceCell::new();
+    let plan = plan(&Offer {
+        parameters: &|function| btf.parameters(function),
+        has_symbol: &|function| {
+            symbols.get_or_init(|| Symbols::read(Path::new(KALLSYMS)).unwrap_or_default()).has(function)
+        },
+        has_module: &|module| Path::new("/sys/module").join(module).exists(),
+        no_trampolines: no_trampolines(options),
+        preemptible: preemptible(Path::new("/")),
+    })
+    .map_err(|error| too_old(&error))?;
+    Ok(Prepared { kernel, btf, offsets, plan })
+}
+
+/// What a watch says that lacks the capabilities for BPF.
+pub(super) fn no_capabilities() -> Failure {
+    Failure::new(
+        "watching needs CAP_BPF and CAP_PERFMON, and zcdiag has not got them",
+        "run it as root: `sudo zcdiag ..`; `zcdiag taps` needs less",
+    )
+}
+
 /// Release of the running kernel.
 pub fn release() -> String {
     rustix::system::uname().release().to_string_lossy().into_owned()
@@ -159,7 +180,7 @@ fn no_trampolines(options: &SessionOptions) -> Option<&'static str> {
     }
 }
 
-fn read_btf(options: &SessionOptions) -> Result<Btf, Failure> {
+pub(super) fn read_btf(options: &SessionOptions) -> Result<Btf, Failure> {
     let path = options.btf.as_deref().unwrap_or(Path::new(SYSTEM_BTF));
     let data = fs::read(path).map_err(|error| {
         Failure::new(

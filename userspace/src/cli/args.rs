@@ -45,6 +45,9 @@ pub(super) enum Command {
     /// With a cure, such as `zcdiag verify --dev v0 -- zcdiag mute 812`, it watches for --duration, runs the cure,
     /// and watches for as long again. Exit code 0: no send is copied; 3: some are; 4: nothing was sent.
     Verify(VerifyArgs),
+    /// Say whether MSG_ZEROCOPY to a destination will be zero-copy, and what stands in the way, without sending
+    /// anything; needs no BPF
+    Check(CheckArgs),
     /// Send MSG_ZEROCOPY traffic to a destination of your choice, and say whether it was copied; needs no BPF
     Probe(ProbeArgs),
     /// Explain the causes of copies: what each means, how to see it by hand, what to do; needs no BPF
@@ -182,6 +185,44 @@ pub(super) struct VerifyArgs {
     /// Run this cure in between, and compare
     #[arg(last = true, value_name = "CURE")]
     pub(super) cure: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("subject").required(true).multiple(true)))]
+pub(super) struct CheckArgs {
+    /// Where to: a host name or an address; a port may follow
+    #[arg(value_name = "DEST", group = "subject")]
+    pub(super) destination: Option<String>,
+
+    /// Out through this device; without DEST what can be said of the device alone
+    #[arg(long, value_name = "IF", group = "subject")]
+    pub(super) dev: Option<String>,
+
+    /// Say instead what zcdiag itself can do on this host: privileges, type information, what it would attach
+    #[arg(long = "self", group = "subject", conflicts_with_all = ["destination", "dev", "size", "transport"])]
+    pub(super) itself: bool,
+
+    /// Bytes of one send; if not given, 16384 for TCP, and datagrams that fit the path
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    pub(super) size: Option<u32>,
+
+    /// Only this way of sending; can be repeated
+    #[arg(long, value_name = "WAY", value_enum)]
+    pub(super) transport: Vec<TransportChoice>,
+
+    /// Write JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum TransportChoice {
+    Tcp,
+    Udp,
+    #[value(name = "udp_gso", alias = "udp-gso")]
+    UdpGso,
+    #[value(name = "io_uring", alias = "io-uring")]
+    IoUring,
 }
 
 #[derive(Debug, clap::Args)]

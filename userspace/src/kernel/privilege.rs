@@ -38,6 +38,72 @@ impl Privileges {
     }
 }
 
+/// A capability, what zcdiag needs it for, and what is lost without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// Its name.
+    pub name: &'static str,
+    /// Its number, `linux/capability.h`.
+    number: u32,
+    /// What it is for.
+    pub purpose: &'static str,
+    /// What happens without it.
+    pub without: &'static str,
+}
+
+/// All that zcdiag can make use of.
+pub const NEEDS: &[Need] = &[
+    Need {
+        name: "CAP_BPF",
+        number: 39,
+        purpose: "loading the programs that watch",
+        without: "`watch` does not start",
+    },
+    Need {
+        name: "CAP_PERFMON",
+        number: 38,
+        purpose: "attaching them, and reading kernel memory",
+        without: "`watch` does not start",
+    },
+    Need {
+        name: "CAP_SYSLOG",
+        number: 34,
+        purpose: "names of kernel addresses",
+        without: "causes that a stack tells are unknown; tap_tx is still told",
+    },
+    Need {
+        name: "CAP_SYS_PTRACE",
+        number: 19,
+        purpose: "descriptors of other users: who holds a tap, and its flag",
+        without: "taps without holder, with the verdict unknown",
+    },
+    Need {
+        name: "CAP_DAC_READ_SEARCH",
+        number: 2,
+        purpose: "listing the descriptors of other users",
+        without: "taps without holder, with the verdict unknown",
+    },
+    Need {
+        name: "CAP_SYS_ADMIN",
+        number: 21,
+        purpose: "entering other network namespaces",
+        without: "taps, routes and offloads there are not seen",
+    },
+    Need {
+        name: "CAP_NET_ADMIN",
+        number: 12,
+        purpose: "reading IPsec policies",
+        without: "`check` cannot tell whether IPsec would copy",
+    },
+];
+
+impl Need {
+    /// Whether it is among effective capabilities.
+    pub fn is_met(&self, privileges: &Privileges) -> bool {
+        privileges.effective >> self.number & 1 == 1
+    }
+}
+
 /// The word in brackets.
 fn selected(modes: &str) -> Option<&str> {
     modes.split_once('[')?.1.split_once(']').map(|(mode, _)| mode)
@@ -65,6 +131,16 @@ mod tests {
         assert!(!read("CapEff:\t0000008000000000\n", None).may_trace(), "CAP_BPF alone");
         assert!(!read("CapEff:\t0000000000000000\n", None).may_trace());
         assert!(!read("", None).may_trace());
+    }
+
+    #[test]
+    fn every_need_knows_its_bit() {
+        let privileges = |bit: u32| Privileges { effective: 1 << bit, lockdown: None };
+        for (bit, expected) in [(21, Some("CAP_SYS_ADMIN")), (12, Some("CAP_NET_ADMIN")), (0, None)] {
+            let met: Vec<&str> =
+                NEEDS.iter().filter(|need| need.is_met(&privileges(bit))).map(|need| need.name).collect();
+            assert_eq!(met, Vec::from_iter(expected));
+        }
     }
 
     #[test]

@@ -6,10 +6,10 @@ use std::{
 };
 
 use crate::{
-    model::netns::{Device, DeviceLink},
+    model::netns::{Device, DeviceLink, Xdp},
     sys::{
         SysError,
-        netlink::{NetlinkSocket, attributes, u32_at},
+        netlink::{NetlinkSocket, attribute, attributes, u32_at},
     },
 };
 
@@ -21,16 +21,22 @@ const MESSAGE: usize = 16;
 /// Size of `struct rtgenmsg` in a message.
 const GENERIC_MESSAGE: usize = 4;
 const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
 const IFLA_LINK: u16 = 5;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_INFO_KIND: u16 = 1;
+const IFLA_INFO_DATA: u16 = 2;
+const IFLA_BOND_ACTIVE_SLAVE: u16 = 2;
 const IFLA_LINK_NETNSID: u16 = 37;
+const IFLA_XDP: u16 = 43;
+const IFLA_XDP_ATTACHED: u16 = 2;
 const NETNSA_NSID: u16 = 1;
 const NETNSA_FD: u16 = 3;
 /// `IFLA_EXT_MASK` with `RTEXT_FILTER_SKIP_STATS`: counters make most of a dump and nobody asked for them.
 const SKIP_STATS: [u32; 2] = [header(8, 29), 1 << 3];
 const IFF_UP: u32 = 1;
+const IFF_LOOPBACK: u32 = 1 << 3;
 
 /// `struct nlattr`, as one number.
 const fn header(length: u16, kind: u16) -> u32 {
@@ -92,8 +98,9 @@ struct Link {
 /// Reads one `struct ifinfomsg` with its attributes.
 fn parse(message: &[u8]) -> Option<Link> {
     let ifindex = u32_at(message, 4)?;
-    let up = u32_at(message, 8)? & IFF_UP != 0;
-    let mut device = Device { ifindex, up, ..Device::default() };
+    let flags = u32_at(message, 8)?;
+    let (up, loopback) = (flags & IFF_UP != 0, flags & IFF_LOOPBACK != 0);
+    let mut device = Device { ifindex, up, loopback, ..Device::default() };
     let mut link_id = None;
     let mut named = false;
     for (kind, value) in attributes(message.get(MESSAGE..)?) {
@@ -105,14 +112,29 @@ fn parse(message: &[u8]) -> Option<Link> {
             }
             IFLA_MASTER => device.master = u32_at(value, 0),
             IFLA_LINKINFO => {
-                let mut info = attributes(value);
-                device.kind = info.find(|(kind, _)| *kind == IFLA_INFO_KIND).map(|(_, value)| text(value));
+                device.kind = attribute(value, IFLA_INFO_KIND).map(text);
+                device.active = attribute(value, IFLA_INFO_DATA)
+                    .filter(|_| device.kind.as_deref() == Some("bond"))
+                    .and_then(|data| u32_at(attribute(data, IFLA_BOND_ACTIVE_SLAVE)?, 0));
             }
+            IFLA_MTU => device.mtu = u32_at(value, 0)?,
+            IFLA_XDP => device.xdp = xdp(attribute(value, IFLA_XDP_ATTACHED).and_then(<[u8]>::first)),
             IFLA_LINK_NETNSID => link_id = u32_at(value, 0),
             _ => {}
         }
     }
     named.then_some(Link { device, link_id })
+}
+
+/// `XDP_ATTACHED_*` of `linux/if_link.h`.
+fn xdp(attached: Option<&u8>) -> Xdp {
+    match attached {
+        None | Some(0) => Xdp::None,
+        Some(1) => Xdp::Native,
+        Some(2) => Xdp::Generic,
+        Some(3) => Xdp::Offloaded,
+        Some(_) => Xdp::Multiple,
+    }
 }
 
 fn text(value: &[u8]) -> String {
@@ -121,16 +143,14 @@ fn text(value: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        Device, DeviceLink, IFLA_IFNAME, IFLA_INFO_KIND, IFLA_LINK, IFLA_LINK_NETNSID, IFLA_LINKINFO,
-        IFLA_MASTER, Link, header, list, parse,
-    };
+    use super::*;
 
     #[test]
     fn loopback_is_listed() {
         let devices = list(1, std::iter::empty()).expect("dump the links");
-        let lo = Device { ifindex: 1, name: "lo".to_owned(), ..Device::default() };
-        assert!(devices.iter().any(|device| Device { up: false, ..device.clone() } == lo), "{devices:?}");
+        let lo = devices.iter().find(|device| device.ifindex == 1).expect("every namespace has it");
+        assert_eq!((lo.name.as_str(), lo.loopback, &lo.kind, lo.link), ("lo", true, &None, None));
+        assert_ne!(lo.mtu, 0);
     }
 
     fn message(attributes: &[(u16, Vec<u8>)]) -> Vec<u8> {
@@ -149,9 +169,24 @@ mod tests {
         let number = |number: u32| number.to_ne_bytes().to_vec();
         let name = || (IFLA_IFNAME, b"v0\0".to_vec());
         let info = [&header(9, IFLA_INFO_KIND).to_ne_bytes()[..], b"veth\0"].concat();
+        let generic = [&header(5, IFLA_XDP_ATTACHED).to_ne_bytes()[..], &[2]].concat();
+        let active = [header(8, IFLA_BOND_ACTIVE_SLAVE), 4].map(u32::to_ne_bytes).concat();
+        let bond = [
+            &header(9, IFLA_INFO_KIND).to_ne_bytes()[..],
+            b"bond\0\0\0\0",
+            &header(12, IFLA_INFO_DATA).to_ne_bytes(),
+            &active,
+        ];
         let device = || Device { ifindex: 5, name: "v0".to_owned(), up: true, ..Device::default() };
         let link = Some(DeviceLink { netns: None, ifindex: 9 });
         let veth = Device { kind: Some("veth".to_owned()), link, master: Some(7), ..device() };
+        let bonded = Device {
+            kind: Some("bond".to_owned()),
+            active: Some(4),
+            mtu: 1500,
+            xdp: Xdp::Generic,
+            ..device()
+        };
         let all = vec![
             name(),
             (IFLA_LINK, number(9)),
@@ -163,6 +198,10 @@ mod tests {
             (vec![name()], Link { device: device(), link_id: None }),
             (vec![name(), (IFLA_LINK, number(0))], Link { device: device(), link_id: None }),
             (all, Link { device: veth, link_id: Some(3) }),
+            (
+                vec![name(), (IFLA_LINKINFO, bond.concat()), (IFLA_XDP, generic), (IFLA_MTU, number(1500))],
+                Link { device: bonded, link_id: None },
+            ),
         ];
         for (attributes, expected) in cases {
             assert_eq!(parse(&message(&attributes)), Some(expected), "{attributes:?}");

@@ -39,6 +39,18 @@ pub fn fanout_flag_obeyed(release: &str) -> Option<bool> {
     if release.contains(".el") { None } else { Some(false) }
 }
 
+/// Whether packets that come in from a veth and are routed on stay zero-copy; `None` when it cannot be told.
+///
+/// 6.17 moved the copy from `__netif_receive_skb_core()` to local delivery (commit d2527ad3a9e1). Functions and
+/// types stayed the same, so BTF cannot tell, and enterprise kernels may have the change under an old version.
+pub fn routes_zerocopy(release: &str) -> Option<bool> {
+    let version = parse_release(release)?;
+    if version >= (6, 17) {
+        return Some(true);
+    }
+    if release.contains(".el") { None } else { Some(false) }
+}
+
 /// The first two numbers of a kernel release.
 pub fn parse_release(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.trim().split(|c: char| !c.is_ascii_digit());
@@ -47,7 +59,7 @@ pub fn parse_release(release: &str) -> Option<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{TapListScope, fanout_flag_obeyed, parse_release};
+    use super::{TapListScope, fanout_flag_obeyed, parse_release, routes_zerocopy};
 
     #[test]
     fn releases() {
@@ -66,6 +78,19 @@ mod tests {
             assert_eq!(parse_release(release), version, "{release:?}");
             assert_eq!(TapListScope::from_release(release), scope, "{release:?}");
             assert_eq!(fanout_flag_obeyed(release), fanout, "{release:?}");
+        }
+    }
+
+    #[test]
+    fn forwarding() {
+        let cases = [
+            ("6.16.12", Some(false)),
+            ("6.17.8+deb14-amd64", Some(true)),
+            ("5.14.0-503.11.1.el9_5.x86_64", None),
+            ("", None),
+        ];
+        for (release, expected) in cases {
+            assert_eq!(routes_zerocopy(release), expected, "{release:?}");
         }
     }
 }

@@ -30,6 +30,15 @@ impl Namespace {
     }
 }
 
+/// A device of one of all namespaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// Number of the network namespace.
+    pub netns: u32,
+    /// Interface index there.
+    pub ifindex: u32,
+}
+
 /// A network device of one namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Device {
@@ -45,6 +54,30 @@ pub struct Device {
     pub master: Option<u32>,
     /// The device below it, or the other end of its pair (`IFLA_LINK`).
     pub link: Option<DeviceLink>,
+    /// For a bond in a mode that sends through one of its ports only: that one.
+    pub active: Option<u32>,
+    /// Whether it is `lo` (`IFF_LOOPBACK`).
+    pub loopback: bool,
+    /// Largest packet, without the link-layer header.
+    pub mtu: u32,
+    /// How an XDP program is attached to it.
+    pub xdp: Xdp,
+}
+
+/// How an XDP program is attached (`IFLA_XDP_ATTACHED`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Xdp {
+    /// There is none.
+    #[default]
+    None,
+    /// In the driver.
+    Native,
+    /// In the receive path, where it gets packets in one piece.
+    Generic,
+    /// In the hardware.
+    Offloaded,
+    /// In several ways at once.
+    Multiple,
 }
 
 /// Where a device leads.

@@ -51,6 +51,16 @@ impl NetlinkSocket {
         Self::open(Some(netlink::SOCK_DIAG))
     }
 
+    /// Opens `NETLINK_XFRM`.
+    pub(crate) fn xfrm() -> Result<Self, SysError> {
+        Self::open(Some(netlink::XFRM))
+    }
+
+    /// Opens `NETLINK_GENERIC`.
+    pub(crate) fn generic() -> Result<Self, SysError> {
+        Self::open(Some(netlink::GENERIC))
+    }
+
     /// Opens `NETLINK_ROUTE`.
     pub(crate) fn route() -> Result<Self, SysError> {
         // NETLINK_ROUTE is 0, the default protocol.
@@ -160,6 +170,20 @@ pub(crate) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])>
         bytes = bytes.get(align(length)..).unwrap_or_default();
         Some((kind, value))
     })
+}
+
+/// Appends an attribute to a request.
+pub(crate) fn put_attribute(request: &mut Vec<u8>, kind: u16, value: &[u8]) {
+    let length = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
+    request.extend(length.to_ne_bytes());
+    request.extend(kind.to_ne_bytes());
+    request.extend(value);
+    request.resize(align(request.len()), 0);
+}
+
+/// The value of the first attribute of a kind.
+pub(crate) fn attribute(bytes: &[u8], kind: u16) -> Option<&[u8]> {
+    attributes(bytes).find(|(found, _)| *found == kind).map(|(_, value)| value)
 }
 
 /// The 16-bit number at an offset, in the machine's byte order.

@@ -4,7 +4,12 @@ mod join;
 mod missing;
 mod survey;
 
-use std::{io, panic, thread};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    os::fd::OwnedFd,
+    panic, thread,
+};
 
 use crate::{
     links::path::Topology,
@@ -32,6 +37,10 @@ pub struct Inventory {
     pub namespaces: Vec<Namespace>,
     /// The programs that are known; those that are built in, unless others are set.
     pub programs: Programs,
+    /// Namespaces whose packet sockets could not all be listed.
+    pub unlisted: BTreeSet<u32>,
+    /// Whether there may be namespaces, or packet sockets in some, that were not found at all.
+    pub hidden: bool,
     /// Whether nothing is known to be missing.
     pub complete: bool,
     /// What is missing, each with the cure.
@@ -83,15 +92,28 @@ pub enum InventoryError {
 /// # Errors
 /// Only if procfs cannot be read or no thread be started.
 pub fn collect(proc: &ProcRoot) -> Result<Inventory, InventoryError> {
+    Ok(join::join(proc, survey(proc)?))
+}
+
+/// The same, with descriptors to enter the namespaces by.
+///
+/// # Errors
+/// As [`collect`].
+pub(crate) fn collect_open(proc: &ProcRoot) -> Result<(Inventory, BTreeMap<u32, OwnedFd>), InventoryError> {
+    let mut survey = survey(proc)?;
+    let handles = survey.census.take_handles();
+    Ok((join::join(proc, survey), handles))
+}
+
+fn survey(proc: &ProcRoot) -> Result<survey::Survey, InventoryError> {
     let taken = thread::scope(|scope| {
         let worker =
             thread::Builder::new().name("taps".to_owned()).spawn_scoped(scope, || survey::take(proc));
         worker.map(|worker| worker.join().unwrap_or_else(|panic| panic::resume_unwind(panic)))
     });
-    let survey = taken
+    taken
         .map_err(InventoryError::Thread)?
-        .map_err(|source| InventoryError::Processes { path: proc.path().to_owned(), source })?;
-    Ok(join::join(proc, survey))
+        .map_err(|source| InventoryError::Processes { path: proc.path().to_owned(), source })
 }
 
 #[cfg(test)]

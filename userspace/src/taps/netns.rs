@@ -72,6 +72,12 @@ impl Census {
         Ok(census)
     }
 
+    /// Gives away the descriptors of the namespaces.
+    pub(crate) fn take_handles(&mut self) -> BTreeMap<u32, OwnedFd> {
+        let found = self.namespaces.iter_mut();
+        found.filter_map(|(inum, found)| Some((*inum, found.handle.take()?))).collect()
+    }
+
     fn visit(&mut self, process: &ProcessDir) {
         match process.namespace_inum(c"ns/net", "net") {
             Ok(Some(inum)) => {

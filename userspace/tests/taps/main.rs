@@ -1,5 +1,6 @@
 //! Real packet sockets in namespaces that the tests make; as root, without BPF.
 
+mod check;
 mod command;
 mod daemons;
 mod mute;

@@ -50,7 +50,8 @@ pub(crate) fn join(proc: &ProcRoot, survey: Survey) -> Inventory {
         }
         namespaces.push(Namespace { netns, devices });
     }
-    let missing = joiner.gaps.sentences(rustix::process::geteuid().is_root());
+    let gaps = joiner.gaps;
+    let missing = gaps.sentences(rustix::process::geteuid().is_root());
     Inventory {
         kernel,
         here,
@@ -58,6 +59,8 @@ pub(crate) fn join(proc: &ProcRoot, survey: Survey) -> Inventory {
         handlers: handlers(listed),
         namespaces,
         programs: Programs::default(),
+        unlisted: gaps.closed_namespaces.union(&gaps.shaky_namespaces).copied().collect(),
+        hidden: gaps.hidden_processes > 0 || gaps.too_many_namespaces || !gaps.homeless_sockets.is_empty(),
         complete: missing.is_empty(),
         missing,
     }

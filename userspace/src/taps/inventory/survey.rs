@@ -77,6 +77,9 @@ pub(crate) fn take(proc: &ProcRoot) -> io::Result<Survey> {
         if again.is_empty() && doubtful.is_subset(&settled) {
             break;
         }
+        if !again.is_empty() {
+            again.extend(unresolved(&listings));
+        }
         again.extend(unheld.into_iter().map(|(_, inum)| inum));
         again.extend(strangers.into_iter().filter_map(|fd| surveyor.open_namespace_of(&mut census, fd)));
         for inum in again {
@@ -91,6 +94,15 @@ pub(crate) fn take(proc: &ProcRoot) -> io::Result<Survey> {
     gaps.closed_namespaces.extend(&census.unopened);
     gaps.too_many_namespaces = census.exhausted;
     Ok(Survey { here, census, listings, descriptors, gaps })
+}
+
+/// Namespaces with a device whose link leads to a namespace that had not been found then.
+fn unresolved(listings: &BTreeMap<u32, NamespaceListing>) -> impl Iterator<Item = u32> {
+    let lost = |listing: &NamespaceListing| {
+        let links = listing.devices.iter().flatten().filter_map(|device| device.link);
+        links.into_iter().any(|link| link.netns.is_none())
+    };
+    listings.iter().filter(move |(_, listing)| lost(listing)).map(|(inum, _)| *inum)
 }
 
 /// Sockets that are listed and that no process in sight holds, with their namespaces.

@@ -1,5 +1,7 @@
 //! Steps, from facts alone.
 
+use std::collections::BTreeSet;
+
 use super::{plan, remaining};
 use crate::{
     model::{
@@ -24,6 +26,8 @@ fn inventory(taps: Vec<Tap>, namespaces: Vec<Namespace>) -> Inventory {
         handlers: Vec::new(),
         namespaces,
         programs: Programs::default(),
+        unlisted: BTreeSet::default(),
+        hidden: false,
         complete: true,
         missing: Vec::new(),
     }

@@ -26,6 +26,7 @@ fn namespaces() -> [Namespace; 2] {
         kind: kind.map(str::to_owned),
         master,
         link,
+        ..Device::default()
     };
     let peer = |netns, ifindex| Some(DeviceLink { netns: Some(netns), ifindex });
     let namespace = |inum, devices| Namespace { netns: Netns { inum, name: None }, devices: Some(devices) };

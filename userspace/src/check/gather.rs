@@ -1,0 +1,273 @@
+//! Reads what is known of a way, without sending anything.
+
+mod limits;
+mod offloads;
+mod policies;
+mod route;
+mod traffic;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    net::IpAddr,
+    os::fd::{AsFd as _, OwnedFd},
+    panic,
+    path::Path,
+    thread,
+};
+
+use crate::{
+    check::{
+        devices::Devices,
+        facts::{Facts, Surroundings, TrafficControl},
+        trace::{Trace, trace},
+    },
+    kernel::privilege::Privileges,
+    model::{
+        check::{Offloads, RouteKind},
+        kernel::{TapListScope, routes_zerocopy},
+        netns::Place,
+    },
+    process::ProcRoot,
+    sys::{self, SysError},
+    taps::{
+        inventory::{self, Inventory, InventoryError},
+        verdict::judge_all,
+    },
+};
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// Where to, if not just out of a device.
+    pub destination: Option<IpAddr>,
+    /// Scope of a link-local address: the index of its device.
+    pub scope_id: Option<u32>,
+    /// Only through this device.
+    pub device: Option<String>,
+    /// Bytes of one send, if they are known.
+    pub size: Option<u32>,
+    /// Whom unbound taps harm on this kernel.
+    pub tap_scope: TapListScope,
+}
+
+/// Why there is no answer at all.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// There is no such device.
+    #[error("there is no device {0} in this network namespace")]
+    NoSuchDevice(String),
+    /// The device is down.
+    #[error("device {0} is down")]
+    Down(String),
+    /// The kernel has no route.
+    #[error("there is no route to {destination}{through}: {source}")]
+    NoRoute {
+        /// Where to.
+        destination: IpAddr,
+        /// ` through DEV`, or nothing.
+        through: String,
+        /// What the kernel answered.
+        source: io::Error,
+    },
+    /// Nothing could be found out about packet sockets, and so about the rest.
+    #[error(transparent)]
+    Inventory(#[from] InventoryError),
+    /// Not even this namespace's devices could be listed.
+    #[error("the devices of this network namespace could not be listed")]
+    NoDevices,
+}
+
+impl CheckError {
+    /// What helps.
+    pub fn cure(&self) -> &'static str {
+        match self {
+            Self::NoSuchDevice(_) => {
+                "`ip -br link` lists the devices; for another namespace: `ip netns exec NAME zcdiag check ..`"
+            }
+            Self::Down(_) => "bring it up, or name another one: `ip link set DEV up`",
+            Self::NoRoute { .. } => "see `ip route get DEST`; give a destination that this host can reach",
+            Self::Inventory(_) | Self::NoDevices => "run it where /proc is mounted, outside of a sandbox",
+        }
+    }
+}
+
+/// Gathers the facts, and the trace that they make.
+///
+/// Blocks for as long as the inventory of packet sockets takes.
+pub(crate) fn gather(question: &Question, proc: &ProcRoot) -> Result<(Facts, Trace), CheckError> {
+    let (inventory, handles) = inventory::collect_open(proc)?;
+    let mut facts = begin(question, &inventory)?;
+    let route = facts.surroundings.get(&facts.here).and_then(|here| here.route);
+    let visitor = Visitor { handles, next_hop: route.and_then(|route| route.gateway) };
+    loop {
+        let traced = trace(&facts);
+        let open = open_ends(&facts, &traced);
+        if open.is_empty() {
+            facts.unseen_taps = unseen_taps(&inventory, &facts, &traced);
+            return Ok((facts, traced));
+        }
+        for (netns, devices) in open {
+            visitor.visit(netns, &devices, &mut facts);
+        }
+    }
+}
+
+/// What this namespace says of the first step.
+fn begin(question: &Question, inventory: &Inventory) -> Result<Facts, CheckError> {
+    let here = inventory.here.ok_or(CheckError::NoDevices)?;
+    let devices = Devices::new(&inventory.namespaces);
+    let device = match &question.device {
+        Some(name) => {
+            let place = devices.named(here, name).ok_or_else(|| CheckError::NoSuchDevice(name.clone()))?;
+            if devices.get(place).is_some_and(|device| !device.up) {
+                return Err(CheckError::Down(name.clone()));
+            }
+            Some(place.ifindex)
+        }
+        None => None,
+    };
+    let route = match question.destination {
+        Some(destination) => {
+            let through =
+                question.device.as_ref().map_or(String::new(), |device| format!(" through {device}"));
+            let route = route::to(destination, device.or(question.scope_id))
+                .map_err(|error| CheckError::NoRoute { destination, through, source: error.source })?;
+            Some(route)
+        }
+        None => None,
+    };
+    let first = route.map(|route| route.ifindex).or(device).ok_or(CheckError::NoDevices)?;
+    let kernel = inventory.kernel.clone().unwrap_or_default();
+    let mut facts = Facts {
+        here,
+        destination: question.destination,
+        first,
+        size: question.size,
+        devices,
+        surroundings: BTreeMap::new(),
+        offloads: BTreeMap::new(),
+        traffic_control: BTreeMap::new(),
+        taps: judge_all(inventory.taps.clone(), question.tap_scope, &inventory.programs),
+        unseen_taps: false,
+        routes_zerocopy: routes_zerocopy(&kernel),
+        kernel,
+        scope: question.tap_scope,
+        io_uring: limits::io_uring(),
+        limits: limits::read(Path::new("/"), &Privileges::read(Path::new("/"))),
+        sockets: limits::sockets(),
+        missing: inventory.missing.clone(),
+    };
+    let surroundings =
+        Surroundings { route, ..look_around(None, None, question.destination, &mut facts.missing) };
+    facts.surroundings.insert(here, surroundings);
+    Ok(facts)
+}
+
+/// The namespaces about which something is still to be read, with the devices there.
+fn open_ends(facts: &Facts, traced: &Trace) -> BTreeMap<u32, BTreeSet<u32>> {
+    let mut open: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
+    for netns in traced.wanted.iter().filter(|netns| !facts.surroundings.contains_key(netns)) {
+        open.entry(*netns).or_default();
+    }
+    let places = traced.ways.iter().flatten().map(|waypoint| waypoint.place);
+    for place in places.filter(|place| !facts.offloads.contains_key(place)) {
+        open.entry(place.netns).or_default().insert(place.ifindex);
+    }
+    open
+}
+
+/// Whether packet sockets may exist that see packets on the way and were not seen.
+fn unseen_taps(inventory: &Inventory, facts: &Facts, traced: &Trace) -> bool {
+    let on_the_way =
+        traced.ways.iter().flatten().any(|waypoint| inventory.unlisted.contains(&waypoint.place.netns));
+    let anywhere = inventory.hidden || !inventory.unlisted.is_empty();
+    on_the_way || (facts.scope != TapListScope::PerNetns && anywhere)
+}
+
+/// What one visit to a namespace brings home.
+struct Found {
+    surroundings: Surroundings,
+    offloads: BTreeMap<u32, Option<Offloads>>,
+    traffic: Option<BTreeMap<u32, TrafficControl>>,
+    missing: Vec<String>,
+}
+
+struct Visitor {
+    /// Descriptors to enter namespaces by.
+    handles: BTreeMap<u32, OwnedFd>,
+    next_hop: Option<IpAddr>,
+}
+
+impl Visitor {
+    /// Reads what is wanted of a namespace into the facts; what cannot be read is noted as unknown.
+    fn visit(&self, netns: u32, devices: &BTreeSet<u32>, facts: &mut Facts) {
+        let found = self.look(netns, devices, facts);
+        if found.is_none() {
+            facts.missing.push(format!(
+                "routes and offloads in network namespace {netns}: it could not be entered; run it as root (sudo)"
+            ));
+        }
+        let found = found.unwrap_or_else(|| Found {
+            surroundings: Surroundings::default(),
+            offloads: BTreeMap::new(),
+            traffic: None,
+            missing: Vec::new(),
+        });
+        facts.surroundings.entry(netns).or_insert(found.surroundings);
+        facts.missing.extend(found.missing);
+        for ifindex in devices {
+            let place = Place { netns, ifindex: *ifindex };
+            facts.offloads.insert(place, found.offloads.get(ifindex).cloned().flatten());
+            let control =
+                found.traffic.as_ref().map(|traffic| traffic.get(ifindex).copied().unwrap_or_default());
+            facts.traffic_control.insert(place, control);
+        }
+    }
+
+    fn look(&self, netns: u32, devices: &BTreeSet<u32>, facts: &Facts) -> Option<Found> {
+        let handle = if netns == facts.here { None } else { Some(self.handles.get(&netns)?) };
+        let (destination, next_hop) = (facts.destination, self.next_hop);
+        thread::scope(|scope| {
+            let look = || -> Result<Found, SysError> {
+                if let Some(handle) = handle {
+                    sys::netns::enter(handle.as_fd())?;
+                }
+                let mut missing = Vec::new();
+                let route = destination.and_then(|destination| route::to(destination, None).ok());
+                let surroundings = look_around(route, next_hop, destination, &mut missing);
+                let mut ethtool = offloads::Ethtool::open().ok();
+                let mut active =
+                    |ifindex: u32| ethtool.as_mut().and_then(|ethtool| ethtool.active(ifindex).ok());
+                let offloads = devices.iter().map(|ifindex| (*ifindex, active(*ifindex))).collect();
+                Ok(Found { surroundings, offloads, traffic: traffic::list().ok(), missing })
+            };
+            let worker = thread::Builder::new().name("check".to_owned()).spawn_scoped(scope, look).ok()?;
+            worker.join().unwrap_or_else(|panic| panic::resume_unwind(panic)).ok()
+        })
+    }
+}
+
+/// What the calling thread's namespace does with packets, beside its route.
+fn look_around(
+    route: Option<crate::model::check::Route>,
+    next_hop: Option<IpAddr>,
+    destination: Option<IpAddr>,
+    missing: &mut Vec<String>,
+) -> Surroundings {
+    let policies = policies::list();
+    if let Err(error) = &policies {
+        missing.push(format!("IPsec policies: {error}; run it as root (sudo)"));
+    }
+    let forwarding = match destination {
+        Some(IpAddr::V6(_)) => "/proc/sys/net/ipv6/conf/all/forwarding",
+        _ => "/proc/sys/net/ipv4/ip_forward",
+    };
+    let is_local = |address| route::to(address, None).is_ok_and(|route| route.kind == RouteKind::Local);
+    Surroundings {
+        route,
+        policies: policies.ok(),
+        forwards: fs::read_to_string(forwarding).ok().map(|text| text.trim() != "0"),
+        is_next_hop: next_hop.is_some_and(is_local),
+    }
+}

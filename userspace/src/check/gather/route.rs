@@ -1,0 +1,136 @@
+//! The route to an address, as the kernel resolves it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use rustix::io::Errno;
+
+use crate::{
+    model::check::{Route, RouteKind},
+    sys::{
+        SysError,
+        netlink::{NetlinkSocket, attribute, attributes, put_attribute, u32_at},
+    },
+};
+
+const RTM_GETROUTE: u16 = 26;
+/// Size of `struct rtmsg`.
+const MESSAGE: usize = 12;
+const RTA_DST: u16 = 1;
+const RTA_OIF: u16 = 4;
+const RTA_GATEWAY: u16 = 5;
+const RTA_PREFSRC: u16 = 7;
+const RTA_METRICS: u16 = 8;
+const RTA_VIA: u16 = 18;
+const RTA_ENCAP_TYPE: u16 = 21;
+const RTAX_MTU: u16 = 2;
+const RTN_LOCAL: u8 = 2;
+const RTN_BROADCAST: u8 = 3;
+const RTN_MULTICAST: u8 = 5;
+/// `RTCF_LOCAL`: the kernel loops packets to this group back.
+const RTCF_LOCAL: u32 = 0x8000_0000;
+
+/// Asks the calling thread's namespace for its route to `to`, through the device `oif` if one is given.
+///
+/// Rules that look at marks, ports or other users' ids are not asked for these.
+pub(super) fn to(to: IpAddr, oif: Option<u32>) -> Result<Route, SysError> {
+    let (family, bits) = if to.is_ipv6() { (libc::AF_INET6, 128) } else { (libc::AF_INET, 32) };
+    let mut request = vec![0; MESSAGE];
+    request[0] = u8::try_from(family).unwrap_or_default();
+    request[1] = bits;
+    match to {
+        IpAddr::V4(to) => put_attribute(&mut request, RTA_DST, &to.octets()),
+        IpAddr::V6(to) => put_attribute(&mut request, RTA_DST, &to.octets()),
+    }
+    if let Some(oif) = oif {
+        put_attribute(&mut request, RTA_OIF, &oif.to_ne_bytes());
+    }
+    let answer = NetlinkSocket::route()?.ask(RTM_GETROUTE, &request)?;
+    let mut route = parse(&answer).ok_or(SysError::new("RTM_GETROUTE", Errno::BADMSG))?;
+    match route.kind {
+        // Unreachable, prohibited or thrown away.
+        RouteKind::Other(_) => return Err(SysError::new("RTM_GETROUTE", Errno::NETUNREACH)),
+        // Some kernels call an IPv6 multicast route unicast.
+        RouteKind::Unicast if to.is_multicast() => route.kind = RouteKind::Multicast { member: None },
+        _ => {}
+    }
+    Ok(route)
+}
+
+/// Reads a `struct rtmsg` with its attributes.
+fn parse(message: &[u8]) -> Option<Route> {
+    let kind = *message.get(7)?;
+    let flags = u32_at(message, 8)?;
+    let ipv6 = i32::from(*message.first()?) == libc::AF_INET6;
+    let mut route = Route {
+        kind: match kind {
+            RTN_LOCAL => RouteKind::Local,
+            RTN_BROADCAST => RouteKind::Broadcast,
+            // IPv6 keeps no such flag with the route.
+            RTN_MULTICAST => RouteKind::Multicast { member: (!ipv6).then_some(flags & RTCF_LOCAL != 0) },
+            1 | 4 => RouteKind::Unicast,
+            other => RouteKind::Other(other),
+        },
+        ifindex: 0,
+        source: None,
+        gateway: None,
+        mtu: None,
+        encapsulated: false,
+    };
+    for (kind, value) in attributes(message.get(MESSAGE..)?) {
+        match kind {
+            RTA_OIF => route.ifindex = u32_at(value, 0)?,
+            RTA_GATEWAY => route.gateway = address(value),
+            // `struct rtvia`: the family, then an address.
+            RTA_VIA => route.gateway = value.get(2..).and_then(address),
+            RTA_PREFSRC => route.source = address(value),
+            RTA_METRICS => route.mtu = attribute(value, RTAX_MTU).and_then(|mtu| u32_at(mtu, 0)),
+            RTA_ENCAP_TYPE => route.encapsulated = true,
+            _ => {}
+        }
+    }
+    (route.ifindex != 0).then_some(route)
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    match bytes.len() {
+        4 => bytes.first_chunk::<4>().map(|octets| Ipv4Addr::from(*octets).into()),
+        16 => bytes.first_chunk::<16>().map(|octets| Ipv6Addr::from(*octets).into()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_host_is_reached_through_lo() {
+        let route = to(Ipv4Addr::LOCALHOST.into(), None).expect("every host has it");
+        assert_eq!((route.kind, route.ifindex), (RouteKind::Local, 1));
+        assert_eq!((route.gateway, route.encapsulated), (None, false));
+    }
+
+    #[test]
+    fn messages() {
+        let mut message = vec![0; MESSAGE];
+        message[0] = 2;
+        message[7] = RTN_MULTICAST;
+        message[8..12].copy_from_slice(&RTCF_LOCAL.to_ne_bytes());
+        assert_eq!(parse(&message), None, "no device");
+        put_attribute(&mut message, RTA_OIF, &5_u32.to_ne_bytes());
+        put_attribute(&mut message, RTA_PREFSRC, &[10, 9, 0, 1]);
+        put_attribute(&mut message, RTA_VIA, &[2, 0, 10, 9, 0, 7]);
+        let mut metrics = Vec::new();
+        put_attribute(&mut metrics, RTAX_MTU, &1400_u32.to_ne_bytes());
+        put_attribute(&mut message, RTA_METRICS, &metrics);
+        let route = Route {
+            kind: RouteKind::Multicast { member: Some(true) },
+            ifindex: 5,
+            source: Some(Ipv4Addr::new(10, 9, 0, 1).into()),
+            gateway: Some(Ipv4Addr::new(10, 9, 0, 7).into()),
+            mtu: Some(1400),
+            encapsulated: false,
+        };
+        assert_eq!(parse(&message), Some(route));
+    }
+}

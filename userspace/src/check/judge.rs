@@ -1,0 +1,392 @@
+//! From facts to an answer. Pure.
+//!
+//! Each way that the packet may take is gone along, and what would make the kernel copy is noted where it would
+//! happen. The order is that of `__ip_append_data()` or `tcp_sendmsg_locked()`, then of `__dev_queue_xmit()`,
+//! `validate_xmit_skb()`, `dev_hard_start_xmit()` on every device, and of `__netif_receive_skb_core()` where the
+//! packet comes in again.
+
+mod hazard;
+mod obstacle;
+
+use hazard::Hazard;
+
+use crate::{
+    check::{
+        facts::Facts,
+        trace::{Event, Trace, Waypoint},
+    },
+    model::{
+        check::{CheckReport, Obstacle, Offloads, Outlook, PathDevice, RouteKind, Way, WayAnswer},
+        netns::{Place, Xdp},
+        report::DeviceId,
+        tap::{JudgedTap, PacketProtocol, Tap, TapVerdict},
+    },
+    taps::verdict::{hears_device, verdict_for_device},
+};
+
+/// Bytes of a TCP send where none was said: that of `zcdiag probe`.
+const STREAM_SIZE: u32 = 16384;
+/// Headers of TCP with timestamps, and of UDP, without those of IP.
+const TCP_HEADERS: u32 = 32;
+const UDP_HEADERS: u32 = 8;
+
+/// Judges the facts, for these ways of sending.
+pub(crate) fn judge(facts: Facts, trace: &Trace, ways: &[Way]) -> CheckReport {
+    let mut obstacles: Vec<Obstacle> = Vec::new();
+    let answers: Vec<WayAnswer> =
+        ways.iter().map(|way| answer(&facts, trace, *way, &mut obstacles)).collect();
+    // What happens within the send call comes first, whichever way of sending it is for.
+    obstacles.sort_by_key(|obstacle| !obstacle.cause.is_some_and(|cause| cause.starts_with("upfront")));
+    let considered = answers.iter().filter(|answer| answer.supported != Some(false));
+    let outlook = considered.map(|answer| answer.outlook).max().unwrap_or(Outlook::Unknown);
+    let named: Vec<u64> = obstacles.iter().flat_map(|obstacle| obstacle.taps.clone()).collect();
+    CheckReport {
+        outlook,
+        ways: answers,
+        route: facts.surroundings.get(&facts.here).and_then(|surroundings| surroundings.route),
+        path: path(&facts, trace),
+        obstacles,
+        kernel: facts.kernel,
+        destination: facts.destination,
+        limits: facts.limits,
+        sockets: facts.sockets,
+        taps: facts.taps.into_iter().filter(|judged| named.contains(&judged.tap.inode)).collect(),
+        missing: facts.missing,
+    }
+}
+
+/// The answer for one way of sending; adds what stands in its way to `obstacles`.
+fn answer(facts: &Facts, trace: &Trace, way: Way, obstacles: &mut Vec<Obstacle>) -> WayAnswer {
+    let mut outlooks = Vec::new();
+    let mut reports = Vec::new();
+    let routes: Vec<Vec<Hazard>> = trace.ways.iter().map(|route| hazards(facts, route, way)).collect();
+    let copied_whichever = routes.iter().all(|route| route.iter().any(|hazard| hazard.certain));
+    for route in routes {
+        outlooks.push(outlook(&route));
+        reports.push(reported(&route));
+        for mut hazard in route {
+            hazard.certain &= copied_whichever;
+            obstacle::note(facts, hazard, way, obstacles);
+        }
+    }
+    WayAnswer {
+        way,
+        outlook: agreed(&outlooks),
+        reported: agreed(&reports),
+        max_bytes: max_bytes(facts, way),
+        supported: supported(facts, way),
+    }
+}
+
+/// The one outlook of all, or that it is not known.
+fn agreed(outlooks: &[Outlook]) -> Outlook {
+    match outlooks {
+        [first, rest @ ..] if rest.iter().all(|outlook| outlook == first) => *first,
+        _ => Outlook::Unknown,
+    }
+}
+
+fn outlook(hazards: &[Hazard]) -> Outlook {
+    if hazards.iter().any(|hazard| hazard.certain) {
+        Outlook::Copied
+    } else if hazards.is_empty() {
+        Outlook::ZeroCopy
+    } else {
+        Outlook::Unknown
+    }
+}
+
+/// What the kernel will say: a send is reported as copied if anything on its way says so, up to where the
+/// application's pages are left behind.
+fn reported(hazards: &[Hazard]) -> Outlook {
+    let last = hazards.iter().position(|hazard| hazard.certain && !hazard.of_clone);
+    let hazards = last.map_or(hazards, |last| &hazards[..=last]);
+    let says = |what| hazards.iter().any(|hazard| hazard.certain && hazard.reported == what);
+    let may = hazards.iter().any(|hazard| !hazard.certain || hazard.reported == Outlook::Unknown);
+    if says(Outlook::Copied) {
+        Outlook::Copied
+    } else if may {
+        Outlook::Unknown
+    } else {
+        Outlook::ZeroCopy
+    }
+}
+
+fn supported(facts: &Facts, way: Way) -> Option<bool> {
+    let kind = match (way, facts.ipv6()) {
+        (Way::Tcp, false) => "tcp",
+        (Way::Tcp, true) => "tcp6",
+        (Way::Udp | Way::UdpGso, false) => "udp",
+        (Way::Udp | Way::UdpGso, true) => "udp6",
+        (Way::IoUring, _) => return facts.io_uring,
+    };
+    facts.sockets.iter().find(|socket| socket.kind == kind).map(|socket| socket.refusal.is_none())
+}
+
+/// Bytes of payload that fit the MTU of the path; only datagrams have such a limit.
+fn max_bytes(facts: &Facts, way: Way) -> Option<u32> {
+    (way == Way::Udp).then(|| mtu(facts)?.checked_sub(ip_header(facts) + UDP_HEADERS))?
+}
+
+fn ip_header(facts: &Facts) -> u32 {
+    if facts.ipv6() { 40 } else { 20 }
+}
+
+/// MTU of the path from the first device.
+fn mtu(facts: &Facts) -> Option<u32> {
+    let route = facts.surroundings.get(&facts.here).and_then(|surroundings| surroundings.route);
+    let device = facts.devices.get(Place { netns: facts.here, ifindex: facts.first });
+    route.and_then(|route| route.mtu).or_else(|| device.map(|device| device.mtu))
+}
+
+/// What would make the kernel copy along one way.
+fn hazards(facts: &Facts, route: &[Waypoint], way: Way) -> Vec<Hazard> {
+    let mut judge = Judge { facts, way, found: Vec::new() };
+    judge.begin();
+    for waypoint in route {
+        judge.pass(*waypoint);
+    }
+    judge.found
+}
+
+struct Judge<'a> {
+    facts: &'a Facts,
+    way: Way,
+    found: Vec<Hazard>,
+}
+
+impl Judge<'_> {
+    fn add(&mut self, hazard: Hazard) {
+        self.found.push(hazard);
+    }
+
+    fn begin(&mut self) {
+        if self.facts.unseen_taps {
+            self.add(Hazard::perhaps(None, None, obstacle::UNSEEN_TAPS));
+        }
+        let start = Place { netns: self.facts.here, ifindex: self.facts.first };
+        let route = self.facts.surroundings.get(&self.facts.here).and_then(|surroundings| surroundings.route);
+        if let (Way::Udp, Some(size), Some(most)) =
+            (self.way, self.facts.size, max_bytes(self.facts, self.way))
+            && size > most
+        {
+            self.add(Hazard::certain("upfront_frag", start));
+        }
+        match route {
+            Some(route) if route.encapsulated => {
+                self.add(Hazard::perhaps(None, Some(start), "the route puts packets into others"));
+            }
+            Some(route) if route.kind == (RouteKind::Multicast { member: None }) => {
+                self.add(Hazard::perhaps(
+                    Some("mcast_loop"),
+                    Some(start),
+                    "whether a socket of this host has joined the group could not be seen",
+                ));
+            }
+            _ => {}
+        }
+    }
+
+    fn pass(&mut self, Waypoint { place, event }: Waypoint) {
+        match event {
+            Event::Out { routed } => self.out(place, routed),
+            Event::In { taken } => self.come_in(place, taken),
+            Event::LoopedBack => self.add(Hazard::certain("mcast_loop", place).of_clone()),
+            Event::Delivered => self.add(Hazard::certain("local_delivery", place)),
+            Event::Forwarded => match self.facts.routes_zerocopy {
+                Some(true) => {}
+                Some(false) => self.add(Hazard::certain("rx_forward", place)),
+                None => self.add(Hazard::perhaps(
+                    Some("rx_forward"),
+                    Some(place),
+                    "whether this kernel copies packets that are routed on after a veth is not known",
+                )),
+            },
+            Event::Read => self.add(Hazard::certain("tun", place)),
+            Event::WireGuard => self.add(Hazard::certain("wireguard", place).reported(Outlook::Unknown)),
+            Event::Lost(why) => self.add(Hazard::perhaps(None, Some(place), why)),
+        }
+    }
+
+    fn out(&mut self, place: Place, routed: bool) {
+        if routed {
+            self.encrypt(place);
+        }
+        let first = place == Place { netns: self.facts.here, ifindex: self.facts.first };
+        let upfront = routed && first && !self.way.is_tcp();
+        if upfront {
+            self.datagrams_upfront(place);
+        }
+        self.traffic_control(place);
+        if !upfront {
+            self.offloads(place);
+        }
+        self.taps_at(place);
+        // `vrf_finish_direct()` shows packets to the taps of the VRF as well.
+        if let Some((vrf, master)) = self.facts.devices.master(place)
+            && master.kind.as_deref() == Some("vrf")
+        {
+            self.taps_at(vrf);
+        }
+    }
+
+    /// IPsec comes before the device, for datagrams within the send call.
+    fn encrypt(&mut self, place: Place) {
+        let Some(destination) = self.facts.destination else { return };
+        let Some(surroundings) = self.facts.surroundings.get(&place.netns) else { return };
+        let first = place.netns == self.facts.here;
+        let upfront = first && !self.way.is_tcp();
+        let cause = if upfront { "upfront_ipsec" } else { "ipsec" };
+        let Some(policies) = &surroundings.policies else {
+            let why = "IPsec policies may not be read: they would make the kernel copy";
+            return self.add(Hazard::perhaps(Some(cause), Some(place), why));
+        };
+        let source = surroundings.route.and_then(|route| route.source).filter(|_| first);
+        let applies = policies
+            .iter()
+            .map(|policy| (policy, policy.applies(destination, source, self.way.protocol(), place.ifindex)));
+        let Some((policy, applies)) = applies.into_iter().find(|(_, applies)| *applies != Some(false)) else {
+            return;
+        };
+        let offloaded =
+            self.facts.offloads.get(&place).and_then(Option::as_ref).is_some_and(Offloads::encrypts);
+        match (policy.transforms, applies) {
+            (false, Some(_)) => {}
+            (true, Some(_)) if !offloaded => {
+                self.add(Hazard::certain(cause, place));
+            }
+            (true, Some(_)) => {
+                let why =
+                    "an IPsec policy applies; whether the device encrypts, which it can, is up to its states";
+                self.add(Hazard::perhaps(Some(cause), Some(place), why));
+            }
+            (_, None) => {
+                let why = "an IPsec policy may apply, depending on ports or addresses";
+                self.add(Hazard::perhaps(Some(cause), Some(place), why));
+            }
+        }
+    }
+
+    /// `__ip_append_data()` looks at the device of the route alone.
+    fn datagrams_upfront(&mut self, place: Place) {
+        match self.facts.offloads.get(&place) {
+            Some(Some(on)) if on.gathers() && on.sums(self.facts.ipv6()) => {}
+            Some(Some(on)) => {
+                let lacks = if on.gathers() { "checksum offload" } else { "scatter-gather" };
+                self.add(Hazard::certain("upfront_dev", place).lacking(lacks));
+            }
+            _ => {
+                self.add(Hazard::perhaps(Some("upfront_dev"), Some(place), "its offloads could not be read"));
+            }
+        }
+    }
+
+    fn traffic_control(&mut self, place: Place) {
+        match self.facts.traffic_control.get(&place) {
+            Some(Some(control)) => {
+                if control.corrupts {
+                    self.add(Hazard::certain("netem_corrupt", place));
+                }
+                if control.egress_filters > 0 {
+                    let why = "tc filters at its egress may redirect, mirror or change packets";
+                    self.add(Hazard::perhaps(None, Some(place), why));
+                }
+            }
+            _ => self.add(Hazard::perhaps(None, Some(place), "its traffic control could not be read")),
+        }
+    }
+
+    /// What `validate_xmit_skb()` does for a device that lacks offloads.
+    fn offloads(&mut self, place: Place) {
+        let Some(Some(on)) = self.facts.offloads.get(&place) else {
+            let why = "its offloads could not be read";
+            return self.add(Hazard::perhaps(Some("no_sg"), Some(place), why));
+        };
+        let (gathers, sums) = (on.gathers(), on.sums(self.facts.ipv6()));
+        match (gathers, sums, self.is_large()) {
+            (true, true, _) => {}
+            (true, false, true) => self.add(Hazard::certain("sw_gso_no_csum", place)),
+            (true, false, false) => self.add(Hazard::certain("sw_checksum", place)),
+            (false, _, false) => self.add(Hazard::certain("no_sg", place)),
+            // `skb_segment()` copies into new packets and frees the old one as sent.
+            (false, _, true) => self.add(Hazard::certain("no_sg", place).reported(Outlook::Unknown)),
+        }
+    }
+
+    /// Whether a send makes more than one packet of the path's size.
+    fn is_large(&self) -> bool {
+        let size = match self.way {
+            Way::Udp => return false,
+            Way::UdpGso => return true,
+            Way::Tcp | Way::IoUring => self.facts.size.unwrap_or(STREAM_SIZE),
+        };
+        mtu(self.facts).is_none_or(|mtu| size > mtu.saturating_sub(ip_header(self.facts) + TCP_HEADERS))
+    }
+
+    fn taps_at(&mut self, place: Place) {
+        let facts = self.facts;
+        let with = |wanted| -> Vec<u64> {
+            let verdict = |tap: &Tap| verdict_for_device(tap, place.netns, place.ifindex, facts.scope);
+            let taps = facts.taps.iter().filter(|judged| verdict(&judged.tap) == wanted);
+            taps.map(|judged| judged.tap.inode).collect()
+        };
+        let (offending, unknown) = (with(TapVerdict::Offending), with(TapVerdict::Unknown));
+        if !offending.is_empty() {
+            self.add(Hazard::certain("tap_tx", place).of_clone().by(offending));
+        } else if !unknown.is_empty() {
+            let why = "whether it ignores outgoing packets could not be read";
+            self.add(Hazard::perhaps(Some("tap_tx"), Some(place), why).by(unknown));
+        }
+    }
+
+    fn come_in(&mut self, place: Place, taken: bool) {
+        let device = self.facts.devices.get(place);
+        match device.map(|device| device.xdp) {
+            // A program that takes fragments gets a copy from newer kernels, of which they say nothing.
+            Some(Xdp::Generic) => self.add(Hazard::certain("generic_xdp", place).reported(Outlook::Unknown)),
+            Some(Xdp::Native) => self.add(Hazard::certain("native_xdp", place).reported(Outlook::ZeroCopy)),
+            Some(Xdp::Multiple) => {
+                self.add(Hazard::perhaps(None, Some(place), "it has several XDP programs"));
+            }
+            _ => {}
+        }
+        let own = if self.facts.ipv6() { PacketProtocol(0x86dd) } else { PacketProtocol(0x0800) };
+        let hears = |judged: &&JudgedTap| {
+            let tap = &judged.tap;
+            let asked = tap.protocol == PacketProtocol::ALL || (!taken && tap.protocol == own);
+            asked && hears_device(tap, place.netns, place.ifindex, self.facts.scope)
+        };
+        let taps: Vec<u64> = self.facts.taps.iter().filter(hears).map(|judged| judged.tap.inode).collect();
+        if !taps.is_empty() {
+            self.add(Hazard::certain("tap_rx", place).by(taps));
+        }
+        if let Some(Some(control)) = self.facts.traffic_control.get(&place)
+            && control.ingress_filters > 0
+        {
+            let why = "tc filters where packets come in may redirect or change them";
+            self.add(Hazard::perhaps(None, Some(place), why));
+        }
+    }
+}
+
+/// The devices on all ways, each once.
+fn path(facts: &Facts, trace: &Trace) -> Vec<PathDevice> {
+    let mut path: Vec<PathDevice> = Vec::new();
+    for Waypoint { place, event } in trace.ways.iter().flatten() {
+        let comes_in = match event {
+            Event::Out { .. } => false,
+            Event::In { .. } => true,
+            _ => continue,
+        };
+        let Some(details) = facts.devices.get(*place) else { continue };
+        let device = DeviceId { netns: place.netns, ifindex: place.ifindex, name: details.name.clone() };
+        if !path.iter().any(|known| known.device == device && known.comes_in == comes_in) {
+            let offloads = facts.offloads.get(place).cloned().flatten();
+            path.push(PathDevice { device, comes_in, details: details.clone(), offloads });
+        }
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,266 @@
+use super::*;
+use crate::{
+    check::{
+        facts::{
+            Policy, TrafficControl,
+            tests::{HERE, THERE, all_offloads, facts, place, routed, unicast},
+        },
+        trace::trace,
+    },
+    model::{
+        check::{Offloads, Route},
+        netns::Xdp,
+        tap::Binding,
+    },
+    render::taps::tests::dhclient,
+};
+
+fn judged(facts: &Facts) -> CheckReport {
+    let traced = trace(facts);
+    assert!(traced.wanted.is_empty(), "{traced:?}");
+    judge(facts.clone(), &traced, &Way::ALL)
+}
+
+/// The outlook of a way, what the kernel will say of it, and the causes that stand in it.
+fn of(report: &CheckReport, way: Way) -> (Outlook, Outlook, Vec<&'static str>) {
+    let answer = report.ways.iter().find(|answer| answer.way == way).expect("it was asked about");
+    let causes = report.obstacles.iter().filter(|obstacle| obstacle.ways.contains(&way));
+    (answer.outlook, answer.reported, causes.map(|obstacle| obstacle.cause.unwrap_or("?")).collect())
+}
+
+use Outlook::{Copied, Unknown, ZeroCopy};
+
+#[track_caller]
+fn assert_all(facts: &Facts, outlook: Outlook, reported: Outlook, causes: &[&str]) {
+    let report = judged(facts);
+    for way in Way::ALL {
+        assert_eq!(
+            of(&report, way),
+            (outlook, reported, causes.to_vec()),
+            "{way:?}: {:#?}",
+            report.obstacles
+        );
+    }
+    assert_eq!(report.outlook, outlook);
+}
+
+#[test]
+fn a_good_device_is_zero_copy_for_all() {
+    let report = judged(&facts("d0"));
+    assert_all(&facts("d0"), ZeroCopy, ZeroCopy, &[]);
+    assert_eq!(
+        report.ways.iter().map(|way| way.max_bytes).collect::<Vec<_>>(),
+        [None, Some(1472), None, None]
+    );
+    assert_eq!(report.path.len(), 1);
+}
+
+#[test]
+fn datagrams_are_as_long_as_the_path_allows() {
+    let mut facts = facts("d0");
+    facts.surroundings.insert(HERE, routed(Some(Route { mtu: Some(1400), ..unicast(facts.first) }), false));
+    for (size, outlook) in [(1372, ZeroCopy), (1373, Copied)] {
+        facts.size = Some(size);
+        let report = judged(&facts);
+        assert_eq!(of(&report, Way::Udp).0, outlook, "{size}");
+        assert_eq!(of(&report, Way::Tcp).0, ZeroCopy);
+    }
+    assert_eq!(of(&judged(&facts), Way::Udp).2, ["upfront_frag"]);
+}
+
+#[test]
+fn missing_offloads_copy_in_the_way_of_each_transport() {
+    let without = |name: &str| {
+        let mut on = all_offloads();
+        on.0.remove(name);
+        on
+    };
+    let mut facts = facts("d0");
+    let d0 = place(HERE, facts.first);
+    facts.offloads.insert(d0, Some(without("tx-checksum-ip-generic")));
+    assert_eq!(of(&judged(&facts), Way::Tcp), (Copied, Copied, vec!["sw_gso_no_csum"]));
+    assert_eq!(of(&judged(&facts), Way::Udp), (Copied, Copied, vec!["upfront_dev"]));
+    facts.size = Some(1000);
+    assert_eq!(of(&judged(&facts), Way::Tcp), (Copied, Copied, vec!["sw_checksum"]));
+
+    facts.offloads.insert(d0, Some(without("tx-scatter-gather")));
+    assert_eq!(of(&judged(&facts), Way::Tcp), (Copied, Copied, vec!["no_sg"]));
+    facts.size = None;
+    assert_eq!(of(&judged(&facts), Way::Tcp), (Copied, Unknown, vec!["no_sg"]), "cut up, it is not reported");
+    assert_eq!(of(&judged(&facts), Way::UdpGso), (Copied, Copied, vec!["upfront_dev"]));
+
+    facts
+        .offloads
+        .insert(d0, Some(Offloads(["tx-checksum-ipv4", "tx-scatter-gather"].map(str::to_owned).into())));
+    assert_eq!(of(&judged(&facts), Way::Udp).0, ZeroCopy);
+    facts.destination = Some("fd09::2".parse().expect("an address"));
+    assert_eq!(of(&judged(&facts), Way::Udp).0, Copied, "IPv6 is summed up by another offload");
+
+    facts.offloads.insert(d0, None);
+    assert_eq!(of(&judged(&facts), Way::Udp).0, Unknown);
+}
+
+#[test]
+fn taps_count_where_they_listen() {
+    let mut facts = facts("d0");
+    let mut tap = dhclient();
+    tap.tap.netns.inum = HERE;
+    tap.tap.binding = Binding::Device { ifindex: facts.first, name: Some("d0".to_owned()) };
+    facts.taps = vec![tap.clone()];
+    assert_all(&facts, Copied, Copied, &["tap_tx"]);
+    let report = judged(&facts);
+    assert!(
+        report.obstacles[0].explanation.starts_with("dhclient (pid 812) sees every packet"),
+        "{report:?}"
+    );
+    assert!(!report.obstacles[0].remedies.is_empty(), "{report:?}");
+    assert_eq!(report.taps.len(), 1);
+
+    facts.taps[0].tap.ignore_outgoing = None;
+    assert_all(&facts, Unknown, Unknown, &["tap_tx"]);
+    facts.taps[0].tap.binding = Binding::Device { ifindex: 99, name: None };
+    assert_all(&facts, ZeroCopy, ZeroCopy, &[]);
+    facts.unseen_taps = true;
+    assert_all(&facts, Unknown, Unknown, &["?"]);
+}
+
+#[test]
+fn one_port_of_a_bond_makes_doubt_and_both_make_certain() {
+    let mut facts = facts("bond0.5");
+    let tap = |ifindex| {
+        let mut tap = dhclient();
+        tap.tap.netns.inum = HERE;
+        tap.tap.binding = Binding::Device { ifindex, name: None };
+        tap.tap.inode = ifindex.into();
+        tap
+    };
+    facts.taps = vec![tap(10)];
+    assert_all(&facts, Unknown, Unknown, &["tap_tx"]);
+    facts.taps = vec![tap(10), tap(11)];
+    assert_all(&facts, Copied, Copied, &["tap_tx", "tap_tx"]);
+}
+
+#[test]
+fn what_comes_in_again_is_delivered_or_routed_on() {
+    let mut facts = facts("v0");
+    let local = Route { kind: RouteKind::Local, ..unicast(1) };
+    facts.surroundings.insert(THERE, routed(Some(local), false));
+    assert_all(&facts, Copied, Copied, &["local_delivery"]);
+
+    facts.surroundings.insert(THERE, routed(Some(unicast(3)), true));
+    for (routes_zerocopy, outlook, causes) in [
+        (Some(false), Copied, &["rx_forward"][..]),
+        (Some(true), ZeroCopy, &[]),
+        (None, Unknown, &["rx_forward"]),
+    ] {
+        facts.routes_zerocopy = routes_zerocopy;
+        assert_all(&facts, outlook, outlook, causes);
+    }
+
+    let mut tap = dhclient();
+    tap.tap.netns.inum = THERE;
+    tap.tap.binding = Binding::Device { ifindex: 2, name: None };
+    tap.tap.protocol = PacketProtocol(0x0800);
+    facts.routes_zerocopy = Some(true);
+    facts.taps = vec![tap];
+    assert_all(&facts, Copied, Copied, &["tap_rx"]);
+    facts.taps[0].tap.protocol = PacketProtocol(0x86dd);
+    assert_all(&facts, ZeroCopy, ZeroCopy, &[]);
+}
+
+#[test]
+fn a_bridge_does_not_copy_but_a_tap_on_its_port_does() {
+    let mut facts = facts("w0");
+    facts.surroundings.insert(THERE, routed(Some(unicast(3)), false));
+    assert_all(&facts, ZeroCopy, ZeroCopy, &[]);
+    let mut tap = dhclient();
+    tap.tap.netns.inum = THERE;
+    tap.tap.binding = Binding::Device { ifindex: 4, name: None };
+    facts.taps = vec![tap];
+    assert_all(&facts, Copied, Copied, &["tap_rx"]);
+    facts.taps[0].tap.protocol = PacketProtocol(0x0800);
+    assert_all(&facts, ZeroCopy, ZeroCopy, &[]);
+}
+
+#[test]
+fn programs_where_packets_come_in() {
+    let local = Route { kind: RouteKind::Local, ..unicast(1) };
+    let with = |xdp| {
+        let mut facts = facts("v0");
+        facts.surroundings.insert(THERE, routed(Some(local), false));
+        facts.devices.get_mut(place(THERE, 2)).expect("v1").xdp = xdp;
+        facts
+    };
+    assert_all(&with(Xdp::Native), Copied, ZeroCopy, &["native_xdp", "local_delivery"]);
+    assert_all(&with(Xdp::Generic), Copied, Unknown, &["generic_xdp", "local_delivery"]);
+    assert_all(&with(Xdp::Multiple), Copied, Copied, &["?", "local_delivery"]);
+}
+
+#[test]
+fn readers_tunnels_and_encryption() {
+    assert_all(&facts("tun0"), Copied, Copied, &["tun"]);
+    assert_all(&facts("wg0"), Copied, Unknown, &["wireguard"]);
+    assert_all(&facts("vx0"), Unknown, Unknown, &["?"]);
+}
+
+#[test]
+fn policies_decide_by_priority() {
+    let mut facts = facts("d0");
+    let policy = Policy {
+        priority: 5,
+        destination: ("10.9.0.0".parse().expect("an address"), 24),
+        source: ("0.0.0.0".parse().expect("an address"), 0),
+        protocol: 0,
+        ports: false,
+        ifindex: 0,
+        transforms: true,
+    };
+    let mut with = |policies: &[Policy]| {
+        let surroundings = facts.surroundings.get_mut(&HERE).expect("it is there");
+        surroundings.policies = Some(policies.to_vec());
+        judged(&facts)
+    };
+    let report = with(&[policy]);
+    assert_eq!(of(&report, Way::Tcp), (Copied, Copied, vec!["ipsec"]));
+    assert_eq!(of(&report, Way::Udp), (Copied, Copied, vec!["upfront_ipsec"]));
+    assert_eq!(with(&[Policy { transforms: false, ..policy }, policy]).outlook, ZeroCopy);
+    let tcp_only = with(&[Policy { protocol: 6, ..policy }]);
+    assert_eq!((of(&tcp_only, Way::Tcp).0, of(&tcp_only, Way::Udp).0), (Copied, ZeroCopy));
+    assert_eq!(with(&[Policy { ports: true, ..policy }]).outlook, Unknown);
+
+    facts.surroundings.get_mut(&HERE).expect("it is there").policies = None;
+    assert_eq!(judged(&facts).outlook, Unknown, "what may not be read is not guessed");
+}
+
+#[test]
+fn traffic_control_damages_or_may_redirect() {
+    let mut facts = facts("d0");
+    let d0 = place(HERE, facts.first);
+    facts.traffic_control.insert(d0, Some(TrafficControl { corrupts: true, ..TrafficControl::default() }));
+    assert_all(&facts, Copied, Copied, &["netem_corrupt"]);
+    facts.traffic_control.insert(d0, Some(TrafficControl { egress_filters: 1, ..TrafficControl::default() }));
+    assert_all(&facts, Unknown, Unknown, &["?"]);
+}
+
+#[test]
+fn groups_with_a_member_here_are_copied() {
+    for (member, outlook, causes) in [
+        (Some(true), Copied, &["mcast_loop"][..]),
+        (Some(false), ZeroCopy, &[]),
+        (None, Unknown, &["mcast_loop"]),
+    ] {
+        let mut facts = facts("d0");
+        let route = Route { kind: RouteKind::Multicast { member }, ..unicast(facts.first) };
+        facts.surroundings.insert(HERE, routed(Some(route), false));
+        assert_all(&facts, outlook, outlook, causes);
+    }
+}
+
+#[test]
+fn what_the_kernel_cannot_do_does_not_count() {
+    let mut facts = facts("d0");
+    facts.io_uring = Some(false);
+    let report = judge(facts.clone(), &trace(&facts), &[Way::IoUring]);
+    assert_eq!((report.outlook, report.ways[0].supported), (Unknown, Some(false)));
+    assert_eq!(judged(&facts).outlook, ZeroCopy);
+}

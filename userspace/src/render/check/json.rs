@@ -1,0 +1,262 @@
+//! The answer as JSON, with names that scripts rely on.
+//!
+//! No key is ever left out; what is not known is `null`.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::{
+    model::{
+        check::{CheckReport, Obstacle, Outlook, PathDevice, Route, RouteKind, Way, WayAnswer},
+        netns::Xdp,
+        report::DeviceId,
+    },
+    render::taps::json::{PlainFormatter, TapJson},
+};
+
+/// Rises when a key changes its meaning or goes.
+const SCHEMA: u32 = 1;
+
+#[derive(Serialize)]
+struct CheckJson<'a> {
+    schema: u32,
+    kernel: &'a str,
+    destination: Option<String>,
+    verdict: &'static str,
+    transports: Vec<TransportJson>,
+    obstacles: Vec<ObstacleJson<'a>>,
+    route: Option<RouteJson>,
+    path: Vec<PathJson<'a>>,
+    limits: LimitsJson,
+    sockets: Vec<SocketJson<'a>>,
+    taps: Vec<TapJson<'a>>,
+    missing: &'a [String],
+}
+
+#[derive(Serialize)]
+struct TransportJson {
+    transport: &'static str,
+    verdict: &'static str,
+    /// What the completions will say.
+    reported: &'static str,
+    /// Larger sends are copied.
+    max_bytes: Option<u32>,
+    supported: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct ObstacleJson<'a> {
+    cause: Option<&'static str>,
+    certain: bool,
+    reported: &'static str,
+    transports: Vec<&'static str>,
+    device: Option<DeviceJson<'a>>,
+    taps: &'a [u64],
+    explanation: &'a str,
+    remedies: &'a [String],
+}
+
+#[derive(Serialize)]
+struct DeviceJson<'a> {
+    ifindex: u32,
+    name: &'a str,
+    netns: u32,
+}
+
+#[derive(Serialize)]
+struct RouteJson {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    ifindex: u32,
+    source: Option<String>,
+    gateway: Option<String>,
+    mtu: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct PathJson<'a> {
+    device: DeviceJson<'a>,
+    direction: &'static str,
+    kind: Option<&'a str>,
+    mtu: u32,
+    xdp: &'static str,
+    scatter_gather: Option<bool>,
+    checksum: Option<bool>,
+    offloads: Option<Vec<&'a str>>,
+}
+
+#[derive(Serialize)]
+struct LimitsJson {
+    optmem_max: Option<u64>,
+    /// Sends in flight that one socket may have.
+    sends_of_socket: Option<u64>,
+    /// Bytes that all processes of the user may pin; `null` for no limit.
+    memlock: Option<u64>,
+    ipc_lock: bool,
+}
+
+#[derive(Serialize)]
+struct SocketJson<'a> {
+    kind: &'static str,
+    zerocopy: bool,
+    error: Option<&'a str>,
+}
+
+impl<'a> From<&'a DeviceId> for DeviceJson<'a> {
+    fn from(device: &'a DeviceId) -> Self {
+        Self { ifindex: device.ifindex, name: &device.name, netns: device.netns }
+    }
+}
+
+impl From<&WayAnswer> for TransportJson {
+    fn from(answer: &WayAnswer) -> Self {
+        Self {
+            transport: answer.way.name(),
+            verdict: answer.outlook.name(),
+            reported: answer.reported.name(),
+            max_bytes: answer.max_bytes,
+            supported: answer.supported,
+        }
+    }
+}
+
+impl<'a> From<&'a Obstacle> for ObstacleJson<'a> {
+    fn from(obstacle: &'a Obstacle) -> Self {
+        Self {
+            cause: obstacle.cause,
+            certain: obstacle.certain,
+            reported: Outlook::name(obstacle.reported),
+            transports: obstacle.ways.iter().copied().map(Way::name).collect(),
+            device: obstacle.device.as_ref().map(DeviceJson::from),
+            taps: &obstacle.taps,
+            explanation: &obstacle.explanation,
+            remedies: &obstacle.remedies,
+        }
+    }
+}
+
+impl From<Route> for RouteJson {
+    fn from(route: Route) -> Self {
+        Self {
+            kind: match route.kind {
+                RouteKind::Unicast => "unicast",
+                RouteKind::Local => "local",
+                RouteKind::Broadcast => "broadcast",
+                RouteKind::Multicast { .. } => "multicast",
+                RouteKind::Other(_) => "other",
+            },
+            ifindex: route.ifindex,
+            source: route.source.map(|source| source.to_string()),
+            gateway: route.gateway.map(|gateway| gateway.to_string()),
+            mtu: route.mtu,
+        }
+    }
+}
+
+impl<'a> PathJson<'a> {
+    fn new(hop: &'a PathDevice, ipv6: bool) -> Self {
+        let on = hop.offloads.as_ref();
+        Self {
+            device: DeviceJson::from(&hop.device),
+            direction: if hop.comes_in { "in" } else { "out" },
+            kind: hop.details.kind.as_deref(),
+            mtu: hop.details.mtu,
+            xdp: match hop.details.xdp {
+                Xdp::None => "none",
+                Xdp::Native => "native",
+                Xdp::Generic => "generic",
+                Xdp::Offloaded => "offloaded",
+                Xdp::Multiple => "multiple",
+            },
+            scatter_gather: on.map(crate::model::check::Offloads::gathers),
+            checksum: on.map(|on| on.sums(ipv6)),
+            offloads: on.map(|on| on.0.iter().map(String::as_str).collect()),
+        }
+    }
+}
+
+/// Writes the report as one line.
+///
+/// # Errors
+/// The output cannot be written to.
+pub fn write_json(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
+    let ipv6 = report.destination.is_some_and(|destination| destination.is_ipv6());
+    let json = CheckJson {
+        schema: SCHEMA,
+        kernel: &report.kernel,
+        destination: report.destination.map(|destination| destination.to_string()),
+        verdict: report.outlook.name(),
+        transports: report.ways.iter().map(TransportJson::from).collect(),
+        obstacles: report.obstacles.iter().map(ObstacleJson::from).collect(),
+        route: report.route.map(RouteJson::from),
+        path: report.path.iter().map(|hop| PathJson::new(hop, ipv6)).collect(),
+        limits: LimitsJson {
+            optmem_max: report.limits.optmem_max,
+            sends_of_socket: report.limits.sends_of_socket(),
+            memlock: report.limits.memlock,
+            ipc_lock: report.limits.ipc_lock,
+        },
+        sockets: report
+            .sockets
+            .iter()
+            .map(|socket| SocketJson {
+                kind: socket.kind,
+                zerocopy: socket.refusal.is_none(),
+                error: socket.refusal.as_deref(),
+            })
+            .collect(),
+        taps: report.taps.iter().map(TapJson::from).collect(),
+        missing: &report.missing,
+    };
+    json.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, PlainFormatter))?;
+    out.write_all(b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::render::check::text::tests::report;
+
+    #[test]
+    fn every_key_is_there() {
+        let mut out = Vec::new();
+        write_json(&report(), &mut out).expect("write to memory");
+        let value: Value = serde_json::from_slice(&out).expect("one JSON document");
+        assert_eq!(
+            (&value["schema"], &value["verdict"], &value["destination"]),
+            (&json!(1), &json!("copied"), &json!("10.9.0.2"))
+        );
+        assert_eq!(
+            value["transports"][1],
+            json!({"transport": "udp", "verdict": "copied", "reported": "copied", "max_bytes": 1472, "supported": true})
+        );
+        assert_eq!(
+            value["obstacles"][0],
+            json!({
+                "cause": "no_sg", "certain": true, "reported": "copied", "transports": ["tcp", "udp"],
+                "device": {"ifindex": 5, "name": "d\u{1b}0", "netns": 7}, "taps": [],
+                "explanation": "d\u{1b}0 lacks scatter-gather.", "remedies": ["turn it on"],
+            })
+        );
+        assert_eq!(
+            value["path"][0],
+            json!({
+                "device": {"ifindex": 5, "name": "d\u{1b}0", "netns": 7}, "direction": "out", "kind": "dummy",
+                "mtu": 1500, "xdp": "none", "scatter_gather": false, "checksum": true,
+                "offloads": ["tx-checksum-ip-generic"],
+            })
+        );
+        assert_eq!(
+            value["limits"],
+            json!({"optmem_max": 20480, "sends_of_socket": 26, "memlock": null, "ipc_lock": false})
+        );
+        assert_eq!(value["sockets"][0], json!({"kind": "tcp", "zerocopy": true, "error": null}));
+        assert_eq!(
+            value["route"],
+            json!({"type": "unicast", "ifindex": 5, "source": "10.9.0.1", "gateway": null, "mtu": null})
+        );
+    }
+}

@@ -1,0 +1,226 @@
+//! What zcdiag can do on this host, as text or JSON.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::{
+    lines::{Emphasis, emphasize, harmless, wrap},
+    taps::json::PlainFormatter,
+};
+use crate::model::{doctor::SelfReport, kernel::TapListScope};
+
+/// Rises when a key changes its meaning or goes.
+const SCHEMA: u32 = 1;
+
+#[derive(Serialize)]
+struct SelfJson<'a> {
+    schema: u32,
+    version: &'static str,
+    kernel: &'a str,
+    can_watch: bool,
+    hindrances: Vec<HindranceJson<'a>>,
+    degraded: &'a [String],
+    capabilities: Vec<CapabilityJson>,
+    lockdown: Option<&'a str>,
+    btf: bool,
+    symbols: bool,
+    preemptible: bool,
+    taps_per_netns: Option<bool>,
+    attach: Vec<StepJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct HindranceJson<'a> {
+    what: &'a str,
+    cure: &'a str,
+}
+
+#[derive(Serialize)]
+struct CapabilityJson {
+    name: &'static str,
+    held: bool,
+    purpose: &'static str,
+    without: &'static str,
+}
+
+#[derive(Serialize)]
+struct StepJson<'a> {
+    function: &'a str,
+    kind: &'static str,
+    because: &'a str,
+}
+
+/// Writes the report as one line of JSON.
+///
+/// # Errors
+/// The output cannot be written to.
+pub fn write_json(report: &SelfReport, out: &mut dyn Write) -> io::Result<()> {
+    let hindrances = report.hindrances.iter();
+    let capabilities = report.capabilities.iter();
+    let steps = report.plan.iter();
+    let json = SelfJson {
+        schema: SCHEMA,
+        version: report.version,
+        kernel: &report.kernel,
+        can_watch: report.hindrances.is_empty(),
+        hindrances: hindrances.map(|one| HindranceJson { what: &one.what, cure: &one.cure }).collect(),
+        degraded: &report.degraded,
+        capabilities: capabilities
+            .map(|one| CapabilityJson {
+                name: one.name,
+                held: one.held,
+                purpose: one.purpose,
+                without: one.without,
+            })
+            .collect(),
+        lockdown: report.lockdown.as_deref(),
+        btf: report.btf,
+        symbols: report.symbols,
+        preemptible: report.preemptible,
+        taps_per_netns: match report.tap_scope {
+            TapListScope::Global => Some(false),
+            TapListScope::PerNetns => Some(true),
+            TapListScope::Unknown => None,
+        },
+        attach: steps
+            .map(|step| StepJson { function: &step.function, kind: step.kind, because: &step.because })
+            .collect(),
+    };
+    json.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, PlainFormatter))?;
+    out.write_all(b"\n")
+}
+
+/// Writes the report for people: whether watching works, then what that is made from.
+///
+/// # Errors
+/// The output cannot be written to.
+pub fn write_text(report: &SelfReport, color: bool, out: &mut dyn Write) -> io::Result<()> {
+    let kernel = harmless(&report.kernel);
+    let (answer, emphasis) = match (report.hindrances.is_empty(), report.degraded.is_empty()) {
+        (true, true) => (format!("zcdiag can watch this host (Linux {kernel})"), Emphasis::Good),
+        (true, false) => {
+            (format!("zcdiag can watch this host (Linux {kernel}), but not see all"), Emphasis::Doubtful)
+        }
+        (false, _) => (format!("zcdiag cannot watch this host (Linux {kernel})"), Emphasis::Bad),
+    };
+    writeln!(out, "{}", emphasize(&answer, emphasis, color))?;
+    for hindrance in &report.hindrances {
+        write!(out, "{}", wrap("  why   ", &harmless(&hindrance.what)))?;
+        write!(out, "{}", wrap("  cure  ", &harmless(&hindrance.cure)))?;
+    }
+    for lost in &report.degraded {
+        write!(out, "{}", wrap("  less  ", &harmless(lost)))?;
+    }
+    writeln!(out)?;
+    for capability in &report.capabilities {
+        let held = if capability.held { "yes" } else { "no " };
+        let without =
+            if capability.held { String::new() } else { format!("; without it: {}", capability.without) };
+        let head = format!("  {held}  {:<20}", capability.name);
+        write!(out, "{}", wrap(&head, &format!("{}{without}", capability.purpose)))?;
+    }
+    writeln!(out)?;
+    let is = |yes: bool, so: &'static str, not: &'static str| if yes { so } else { not };
+    let facts = [
+        ("lockdown", harmless(report.lockdown.as_deref().unwrap_or("none")).into_owned()),
+        ("BTF", is(report.btf, "there", "cannot be read").to_owned()),
+        ("symbols", is(report.symbols, "shown", "hidden").to_owned()),
+        (
+            "preemption",
+            is(
+                report.preemptible,
+                "in the kernel: probes for what runs in the sender's task",
+                "not in the kernel",
+            )
+            .to_owned(),
+        ),
+        (
+            "taps",
+            match report.tap_scope {
+                TapListScope::Global => "those bound to no device reach into every namespace",
+                TapListScope::PerNetns => "those bound to no device stay within their namespace",
+                TapListScope::Unknown => "whom those harm that are bound to no device is not known",
+            }
+            .to_owned(),
+        ),
+    ];
+    for (name, what) in facts {
+        write!(out, "{}", wrap(&format!("  {name:<11}"), &what))?;
+    }
+    if report.plan.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nWhat `watch` would attach; whether the kernel lets it is seen then")?;
+    for step in &report.plan {
+        let head = format!("  {:<10}", step.kind);
+        write!(
+            out,
+            "{}",
+            wrap(&head, &format!("{}: {}", harmless(&step.function), harmless(&step.because)))
+        )?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::doctor::{Capability, Hindrance, PlannedStep};
+
+    fn report() -> SelfReport {
+        SelfReport {
+            version: "0.1.0",
+            kernel: "6.1.0".to_owned(),
+            hindrances: Vec::new(),
+            degraded: Vec::new(),
+            capabilities: vec![Capability {
+                name: "CAP_BPF",
+                purpose: "loading",
+                without: "nothing",
+                held: false,
+            }],
+            lockdown: None,
+            btf: true,
+            symbols: true,
+            preemptible: false,
+            tap_scope: TapListScope::Global,
+            plan: vec![PlannedStep {
+                function: "skb_copy_ubufs".to_owned(),
+                kind: "fentry",
+                because: "in the kernel's BTF".to_owned(),
+            }],
+        }
+    }
+
+    fn text(report: &SelfReport) -> String {
+        let mut out = Vec::new();
+        write_text(report, false, &mut out).expect("write to memory");
+        String::from_utf8(out).expect("text is UTF-8")
+    }
+
+    #[test]
+    fn the_answer_comes_first() {
+        let mut report = report();
+        assert!(text(&report).starts_with("zcdiag can watch this host (Linux 6.1.0)\n"));
+        report.degraded.push("names".to_owned());
+        assert!(text(&report).starts_with("zcdiag can watch this host (Linux 6.1.0), but not see all\n"));
+        report.hindrances.push(Hindrance { what: "no BTF".to_owned(), cure: "another kernel".to_owned() });
+        let said = text(&report);
+        assert!(said.starts_with("zcdiag cannot watch this host (Linux 6.1.0)\n  why   no BTF\n"), "{said}");
+        assert!(said.contains("no   CAP_BPF") && said.contains("without it: nothing"), "{said}");
+        assert!(said.contains("fentry    skb_copy_ubufs: in the kernel's BTF"), "{said}");
+    }
+
+    #[test]
+    fn every_key_is_there() {
+        let mut out = Vec::new();
+        write_json(&report(), &mut out).expect("write to memory");
+        let value: serde_json::Value = serde_json::from_slice(&out).expect("one JSON document");
+        assert_eq!((&value["schema"], &value["can_watch"]), (&1.into(), &true.into()));
+        assert_eq!(value["attach"][0]["kind"], "fentry");
+        assert_eq!(value["capabilities"][0]["held"], false);
+        assert!(value["lockdown"].is_null());
+        assert_eq!(value["taps_per_netns"], false);
+    }
+}

@@ -1,0 +1,163 @@
+//! What is foreseen for real devices, without sending anything.
+
+use std::net::IpAddr;
+
+use zcdiag::{
+    check::{
+        check,
+        gather::{CheckError, Question},
+    },
+    model::{
+        check::{CheckReport, Outlook, Way},
+        kernel::TapListScope,
+    },
+    process::ProcRoot,
+};
+
+use crate::{
+    sandbox::{NamedNetns, ifindex, in_sandbox, ip, netns},
+    socket::{self, ETH_P_ALL, inode},
+};
+
+fn question(destination: &str) -> Question {
+    let destination: IpAddr = destination.parse().expect("an address");
+    Question {
+        destination: Some(destination),
+        scope_id: None,
+        device: None,
+        size: None,
+        tap_scope: TapListScope::PerNetns,
+    }
+}
+
+fn ask(question: &Question) -> Result<CheckReport, CheckError> {
+    check(question, &[Way::Tcp, Way::Udp], &ProcRoot::system())
+}
+
+/// The causes that surely copy, in order, with the names of their devices.
+fn certain(report: &CheckReport) -> Vec<(&str, &str)> {
+    let certain = report.obstacles.iter().filter(|obstacle| obstacle.certain);
+    certain
+        .map(|obstacle| {
+            (
+                obstacle.cause.unwrap_or("?"),
+                obstacle.device.as_ref().map_or("", |device| device.name.as_str()),
+            )
+        })
+        .collect()
+}
+
+/// A pair `w0`, here 10.7.0.1, and `w1` in the other namespace, there 10.7.0.2.
+fn pair_to(there: &NamedNetns) {
+    ip(&["link", "add", "w0", "type", "veth", "peer", "name", "w1", "netns", &there.name]);
+    ip(&["addr", "add", "10.7.0.1/24", "dev", "w0"]);
+    ip(&["link", "set", "w0", "up"]);
+    there.enter(|| {
+        ip(&["addr", "add", "10.7.0.2/24", "dev", "w1"]);
+        ip(&["link", "set", "w1", "up"]);
+    });
+}
+
+#[test]
+fn behind_a_pair_the_receiver_is_on_this_machine() {
+    in_sandbox(|_| {
+        let there = NamedNetns::new("foreseen");
+        pair_to(&there);
+        let report = ask(&question("10.7.0.2")).expect("there is a route");
+        assert_eq!(report.outlook, Outlook::Copied);
+        assert_eq!(certain(&report), [("local_delivery", "w1")]);
+        let path: Vec<_> = report
+            .path
+            .iter()
+            .map(|hop| (hop.device.name.as_str(), hop.device.netns, hop.comes_in))
+            .collect();
+        assert_eq!(path, [("w0", netns(), false), ("w1", there.enter(netns), true)]);
+        assert!(
+            report.path[0].offloads.as_ref().is_some_and(|on| on.gathers() && on.sums(false)),
+            "{report:#?}"
+        );
+        assert_eq!(report.route.and_then(|route| route.source), "10.7.0.1".parse().ok());
+
+        let tap = socket::open(ETH_P_ALL);
+        socket::bind(&tap, ETH_P_ALL, ifindex("w0"));
+        let report = ask(&question("10.7.0.2")).expect("there is a route");
+        assert_eq!(certain(&report), [("tap_tx", "w0"), ("local_delivery", "w1")]);
+        assert_eq!(report.obstacles[0].taps, [inode(&tap)]);
+        assert_eq!(report.taps.len(), 1);
+    });
+}
+
+#[test]
+fn a_bridge_leads_to_the_namespace_behind_its_port() {
+    in_sandbox(|_| {
+        let there = NamedNetns::new("bridged");
+        pair_to(&there);
+        ip(&["addr", "flush", "dev", "w0"]);
+        ip(&["link", "add", "br0", "type", "bridge"]);
+        ip(&["link", "set", "w0", "master", "br0"]);
+        ip(&["link", "set", "br0", "up"]);
+        ip(&["addr", "add", "10.7.0.1/24", "dev", "br0"]);
+        let report = ask(&question("10.7.0.2")).expect("there is a route");
+        assert_eq!(certain(&report), [("local_delivery", "w1")]);
+        // And back, where the bridge itself is the receiver.
+        let report = there.enter(|| ask(&question("10.7.0.1"))).expect("there is a route");
+        assert_eq!(certain(&report), [("local_delivery", "br0")]);
+    });
+}
+
+#[test]
+fn devices_that_a_program_reads() {
+    in_sandbox(|_| {
+        ip(&["tuntap", "add", "t0", "mode", "tun"]);
+        ip(&["addr", "add", "10.5.0.1/24", "dev", "t0"]);
+        ip(&["link", "set", "t0", "up"]);
+        let report = ask(&question("10.5.0.2")).expect("there is a route");
+        assert_eq!(certain(&report).last(), Some(&("tun", "t0")));
+        let by_device = Question { destination: None, device: Some("t0".to_owned()), ..question("10.5.0.2") };
+        assert_eq!(certain(&ask(&by_device).expect("the device is up")).last(), Some(&("tun", "t0")));
+    });
+}
+
+#[test]
+fn policies_apply_to_their_destination_only() {
+    in_sandbox(|_| {
+        let there = NamedNetns::new("policies");
+        pair_to(&there);
+        ip(&[
+            "xfrm",
+            "policy",
+            "add",
+            "src",
+            "10.7.0.1",
+            "dst",
+            "10.7.0.2",
+            "dir",
+            "out",
+            "tmpl",
+            "proto",
+            "esp",
+            "mode",
+            "transport",
+        ]);
+        let report = ask(&question("10.7.0.2")).expect("there is a route");
+        assert_eq!(certain(&report), [("upfront_ipsec", "w0"), ("ipsec", "w0"), ("local_delivery", "w1")]);
+        let report = ask(&question("10.7.0.3")).expect("there is a route");
+        assert!(certain(&report).iter().all(|(cause, _)| !cause.ends_with("ipsec")), "{report:#?}");
+    });
+}
+
+#[test]
+fn what_cannot_be_answered_is_said_with_the_cure() {
+    in_sandbox(|_| {
+        let error = ask(&question("10.7.0.2")).expect_err("there is no route");
+        assert!(matches!(error, CheckError::NoRoute { .. }), "{error}");
+        assert!(error.to_string().starts_with("there is no route to 10.7.0.2: "), "{error}");
+        let nowhere = Question { device: Some("x0".to_owned()), ..question("10.7.0.2") };
+        let error = ask(&nowhere).expect_err("there is no such device");
+        assert!(matches!(&error, CheckError::NoSuchDevice(name) if name == "x0"), "{error}");
+        ip(&["link", "add", "x0", "type", "bridge"]);
+        let error = ask(&nowhere).expect_err("it is down");
+        assert!(matches!(&error, CheckError::Down(name) if name == "x0"), "{error}");
+        assert!(!error.cure().is_empty());
+    });
+}
