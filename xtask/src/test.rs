@@ -7,6 +7,9 @@ mod targets;
 
 use std::io::{self, Read as _, Write as _};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -120,18 +123,37 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
     if binaries.len() < wanted.len() {
         return Ok(());
     }
-    let mut table = Table::default();
     let all = options.kernel.is_empty();
     let kernels = if all { Kernel::value_variants() } else { &options.kernel };
     let filter = options.filter.as_slice();
-    let one_cpu = |&&kernel: &&Kernel| in_guest(project, (kernel, 1), &binaries, filter, summary, &mut table);
-    let ran = kernels.iter().filter(one_cpu).count();
+    let of_cpus =
+        !options.scenarios && (filter.is_empty() || filter.iter().any(|name| name.contains(CPU_TESTS)));
     let cpu_tests = [CPU_TESTS.to_owned()];
-    let of_cpus = filter.is_empty() || filter.iter().any(|name| name.contains(CPU_TESTS));
-    if of_cpus && !options.scenarios {
-        for kernel in kernels.iter().filter(|kernel| TWO_CPUS.contains(kernel)) {
-            in_guest(project, (*kernel, 2), &binaries[..1], &cpu_tests, summary, &mut table);
+    let mut guests = Vec::new();
+    for &kernel in kernels {
+        match vm::kernels::get(project, kernel) {
+            Ok(fetched) => {
+                let version = fetched.version;
+                guests.push(Guest { kernel, cpus: 1, version: version.clone(), binaries: &binaries, filter });
+                if of_cpus && TWO_CPUS.contains(&kernel) {
+                    let binaries = &binaries[..1];
+                    guests.push(Guest { kernel, cpus: 2, version, binaries, filter: &cpu_tests });
+                }
+            }
+            Err(error) => summary.rows.push(Row {
+                name: format!("guest {}", kernel.key()),
+                time: Duration::ZERO,
+                tally: Tally::default(),
+                outcome: Outcome::NotRun,
+                note: format!("{error:#}").replace('\n', " "),
+            }),
         }
+    }
+    let ran = guests.iter().filter(|guest| guest.cpus == 1).count();
+    let mut table = Table::default();
+    for (guest, ran) in guests.iter().zip(run_all(project, &guests)) {
+        table.read(guest.kernel, &ran.stdout);
+        summary.rows.push(ran.row);
     }
     let fewest = if all { FEWEST_KERNELS } else { kernels.len() };
     if ran < fewest {
@@ -146,44 +168,69 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
     Ok(())
 }
 
-/// Runs the tests of `binaries` that `filter` takes, one after the other in one guest with a kernel and a number
-/// of processors; false if that kernel cannot be had. What scenarios show goes into `table`.
-fn in_guest(
-    project: &Project,
-    (kernel, cpus): (Kernel, u32),
-    binaries: &[String],
-    filter: &[String],
-    summary: &mut Summary,
-    table: &mut Table,
-) -> bool {
-    let argv = ["/bin/sh".into(), "-c".into(), script(binaries, filter)];
-    let cpus_word = if cpus > 1 { format!(", {cpus} CPUs") } else { String::new() };
-    let name = format!("guest {}{cpus_word}", kernel.key());
-    let version = match vm::kernels::get(project, kernel) {
-        Ok(fetched) => fetched.version,
-        Err(error) => {
-            let note = format!("{error:#}").replace('\n', " ");
-            let (time, tally) = (Duration::ZERO, Tally::default());
-            summary.rows.push(Row { name, time, tally, outcome: Outcome::NotRun, note });
-            return false;
+/// A guest to run tests in.
+struct Guest<'run> {
+    kernel: Kernel,
+    cpus: u32,
+    version: String,
+    /// Test binaries, to run one after the other.
+    binaries: &'run [String],
+    filter: &'run [String],
+}
+
+/// What became of it.
+struct Ran {
+    row: Row,
+    stdout: Vec<u8>,
+}
+
+/// Runs guests as many at a time as there are processors, for an emulated one keeps one busy; each guest's output is
+/// shown in one piece when it ends.
+fn run_all(project: &Project, guests: &[Guest<'_>]) -> Vec<Ran> {
+    let next = AtomicUsize::new(0);
+    let ran: Vec<Mutex<Option<Ran>>> = guests.iter().map(|_| Mutex::new(None)).collect();
+    let work = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(guest) = guests.get(index) else { return };
+            let result = guest.run(project);
+            *ran[index].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         }
     };
-    let mut vm = VmOptions { cpus, timeout: TIMEOUT, ..VmOptions::new(kernel) };
-    vm.env = vec![("ZCDIAG_KERNEL".into(), kernel.key().into()), ("ZCDIAG_GUEST".into(), "1".into())];
-    let row = step(summary, &name, || {
-        let mut reader = Reader::default();
-        let code = vm::run_with(project, &vm, &argv, &mut |stream, bytes| match stream {
-            Stream::Stdout => {
-                reader.read(bytes);
-                table.read(kernel, bytes);
-                show(bytes)
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| (0..workers).for_each(|_| drop(scope.spawn(work))));
+    ran.into_iter().filter_map(|ran| ran.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
+}
+
+impl Guest<'_> {
+    fn run(&self, project: &Project) -> Ran {
+        let cpus_word = if self.cpus > 1 { format!(", {} CPUs", self.cpus) } else { String::new() };
+        let name = format!("guest {}{cpus_word}", self.kernel.key());
+        let mut vm = VmOptions { cpus: self.cpus, timeout: TIMEOUT, ..VmOptions::new(self.kernel) };
+        vm.env =
+            vec![("ZCDIAG_KERNEL".into(), self.kernel.key().into()), ("ZCDIAG_GUEST".into(), "1".into())];
+        let argv = ["/bin/sh".into(), "-c".into(), script(self.binaries, self.filter)];
+        let (mut stdout, mut output) = (Vec::new(), Vec::new());
+        let start = Instant::now();
+        let code = vm::run_with(project, &vm, &argv, &mut |stream, bytes| {
+            if stream == Stream::Stdout {
+                stdout.extend_from_slice(bytes);
             }
-            Stream::Stderr => io::stderr().write_all(bytes),
-        })?;
-        judged(reader.tally, code == 0, &format!("exit code {code}"))
-    });
-    row.note = format!("{version} {}", row.note).trim_end().into();
-    true
+            output.extend_from_slice(bytes);
+            Ok(())
+        });
+        let time = start.elapsed();
+        let mut reader = Reader::default();
+        reader.read(&stdout);
+        let judged = code.and_then(|code| judged(reader.tally, code == 0, &format!("exit code {code}")));
+        let mut all = format!("\n== {name}\n").into_bytes();
+        all.append(&mut output);
+        // In one piece, whatever other guests show; that nobody looks is no reason to fail.
+        let _ = show(&all);
+        let mut row = row(name, time, judged);
+        row.note = format!("{} {}", self.version, row.note).trim_end().into();
+        Ran { row, stdout }
+    }
 }
 
 /// The shell's words for: run all of them, and fail if one fails.
@@ -196,14 +243,15 @@ fn script(binaries: &[String], filter: &[String]) -> String {
 }
 
 /// Runs `check` as a step of its own and notes how it went.
-fn step<'summary>(
-    summary: &'summary mut Summary,
-    name: &str,
-    check: impl FnOnce() -> Result<Tally>,
-) -> &'summary mut Row {
+fn step(summary: &mut Summary, name: &str, check: impl FnOnce() -> Result<Tally>) {
     println!("\n== {name}");
     let start = Instant::now();
-    let (tally, outcome, note) = match check() {
+    let result = check();
+    summary.rows.push(row(name.into(), start.elapsed(), result));
+}
+
+fn row(name: String, time: Duration, result: Result<Tally>) -> Row {
+    let (tally, outcome, note) = match result {
         Ok(tally) if tally.failed == 0 => (tally, Outcome::Passed, String::new()),
         Ok(tally) => (tally, Outcome::Failed, String::new()),
         Err(error) => {
@@ -212,9 +260,7 @@ fn step<'summary>(
             (Tally::default(), Outcome::Failed, text.lines().next().unwrap_or_default().into())
         }
     };
-    summary.rows.push(Row { name: name.into(), time: start.elapsed(), tally, outcome, note });
-    let last = summary.rows.len() - 1;
-    &mut summary.rows[last]
+    Row { name, time, tally, outcome, note }
 }
 
 /// Runs `command` with its output on ours and counts the tests it reports.

@@ -4,6 +4,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context as _, Result};
 use rustix::io::FdFlags;
@@ -21,11 +22,13 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Names of their own for every `xtask` process and kernel, so that guests can run at the same time.
+    /// Names of their own for every guest of every `xtask` process, so that guests can run at the same time.
     pub(super) fn create(project: &Project, kernel: Kernel, initramfs: &[u8]) -> Result<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
         let dir = project.vm().join("run");
         std::fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
-        let name = |kind: &str| dir.join(format!("{}.{}.{kind}", kernel.key(), std::process::id()));
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = |kind: &str| dir.join(format!("{}.{}.{number}.{kind}", kernel.key(), std::process::id()));
         let last_console = dir.join(format!("{}.console", kernel.key()));
         let files = Self { initramfs: name("initramfs"), console: name("console"), last_console };
         std::fs::write(&files.initramfs, initramfs)
