@@ -1,9 +1,11 @@
 //! From counts to a verdict. Pure: no clock, no file, no kernel; everything comes in as an argument.
 
 pub mod causes;
+mod copies;
 mod filter;
 mod losses;
 mod report;
 
+pub use copies::copies;
 pub use filter::Filter;
 pub use report::{Culprits, Known, SiteFacts, place, report, since};

@@ -11,6 +11,7 @@ pub mod kernel;
 pub mod model;
 pub mod probe;
 pub mod process;
+pub mod recording;
 pub mod render;
 mod sys;
 pub mod taps;

@@ -7,4 +7,5 @@ pub mod netns;
 pub mod probe;
 pub mod process;
 pub mod report;
+pub mod start;
 pub mod tap;

@@ -1,7 +1,9 @@
 //! Reports as text or JSON, into any writer. Never asks the system anything.
 
+pub mod folded;
 pub(crate) mod lines;
 pub mod mute;
+pub mod page;
 pub mod probe;
 pub mod taps;
 pub mod watch;

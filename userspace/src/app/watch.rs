@@ -1,10 +1,14 @@
 //! `zcdiag watch`: attach, wait, report.
 
+mod tape;
+
 use std::{
     io,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
+use tape::Tape;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::MissedTickBehavior,
@@ -18,8 +22,11 @@ use super::{
 };
 use crate::{
     diagnose::Filter,
-    model::report::{CommandOutcome, Report, Verdict},
-    render::watch::{Face, Start},
+    model::{
+        report::{CommandOutcome, Report, Verdict},
+        start::{Attachment, Start},
+    },
+    render::watch::Face,
 };
 
 /// How long sends of a command that has ended may take to be acknowledged.
@@ -44,6 +51,8 @@ pub struct WatchOptions {
     pub interval: Duration,
     /// Run this, and stop when it ends.
     pub command: Vec<String>,
+    /// Record it in this file.
+    pub record: Option<PathBuf>,
     /// Exit with [`code::BAD_ANSWER`] if anything was copied.
     pub fail_on_copy: bool,
     /// How to attach.
@@ -70,8 +79,11 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
     // Before anything is attached: a signal from now on ends the watch in order.
     let mut signals = Signals::new()?;
     tokio::spawn(exit_when_urged(Signals::new()?, |code| std::process::exit(code)));
+    let file = options.record.as_deref().map(tape::create).transpose()?;
     let mut engine = Engine::attach(&options.session)?;
-    let mut face_open = keep_open(face.start(&attached(&engine)))?;
+    let start = attached(&engine);
+    let mut tape = Tape::begin(file, &start, &options.filter);
+    let mut face_open = keep_open(face.start(&start))?;
     let mut child = match options.command.as_slice() {
         [] => None,
         argv => Some(Watched::start(argv.to_vec(), face.owns_stdout())?),
@@ -95,6 +107,7 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
                 _ = ticks.tick() => {
                     engine.tick().await?;
                     let (interval, total) = (engine.interval(&options.filter), engine.total(&options.filter));
+                    tape.interval(&engine.seen());
                     face_open = keep_open(face.interval(&interval, &total))?;
                 }
                 () = until(deadline) => break Ok(End::Time),
@@ -108,11 +121,15 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
     if outcome.is_some() {
         settle(&engine, &mut signals).await;
     }
-    let mut report = engine.finish(&options.filter).await?;
+    engine.end().await?;
+    let mut report = engine.total(&options.filter);
     report.command = outcome;
+    let recorded = tape.end(&engine.seen(), report.command.as_ref());
+    drop(engine);
     if face_open {
         keep_open(face.summary(&report))?;
     }
+    recorded?;
     Ok(exit_code(&options, &end, &report))
 }
 
@@ -120,7 +137,7 @@ fn attached(engine: &Engine) -> Start {
     let session = engine.session();
     Start {
         kernel: session.kernel.clone(),
-        steps: session.loaded.steps.clone(),
+        attached: session.loaded.steps.iter().map(Attachment::from).collect(),
         degraded: session.loaded.degraded.clone(),
     }
 }

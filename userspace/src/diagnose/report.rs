@@ -38,7 +38,7 @@ pub struct Culprits {
 }
 
 /// Everything known besides the counts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
     /// Release of the kernel.
     pub kernel: String,
@@ -201,13 +201,13 @@ fn finish(
 }
 
 impl Known {
-    fn sender(&self, key: &SenderKey) -> Sender {
+    pub(super) fn sender(&self, key: &SenderKey) -> Sender {
         let unnamed = || ProcessIdentity { pid: key.tgid, ..ProcessIdentity::default() };
         let process = self.senders.get(key).cloned().unwrap_or_else(unnamed);
         Sender { process, netns: key.netns, family: key.family, protocol: key.protocol }
     }
 
-    fn cause(&self, site: SiteKey, sender: &Sender, tally: Tally) -> CauseReport {
+    pub(super) fn cause(&self, site: SiteKey, sender: &Sender, tally: Tally) -> CauseReport {
         let nothing = SiteFacts::default();
         let facts = self.sites.get(&place(site)).unwrap_or(&nothing);
         let path = copy_path(&facts.stack);

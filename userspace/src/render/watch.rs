@@ -2,22 +2,14 @@
 
 mod json;
 mod live;
-mod text;
+pub(crate) mod text;
 
 use std::io::{self, Write};
 
-use crate::{attach::plan::Step, model::report::Report, render::lines::harmless};
-
-/// How the programs were attached.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Start {
-    /// Release of the kernel.
-    pub kernel: String,
-    /// Every attached program.
-    pub steps: Vec<Step>,
-    /// What is lost, in sentences.
-    pub degraded: Vec<String>,
-}
+use crate::{
+    model::{report::Report, start::Start},
+    render::lines::harmless,
+};
 
 /// The form of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

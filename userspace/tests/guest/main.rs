@@ -10,6 +10,7 @@ mod ends;
 mod gathered;
 mod paths;
 mod probe;
+mod replay;
 #[path = "../taps/socket.rs"]
 #[allow(dead_code, reason = "shared with the tests of taps, which use all of it")]
 mod socket;

@@ -4,9 +4,12 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::{Start, text::protocol};
+use super::text::protocol;
 use crate::{
-    model::report::{CauseReport, Report, Sender, SenderReport, Split, Verdict},
+    model::{
+        report::{CauseReport, Report, Sender, SenderReport, Split, Verdict},
+        start::Start,
+    },
     render::taps::json::TapJson,
 };
 
@@ -26,7 +29,7 @@ struct StartJson<'a> {
 #[derive(Serialize)]
 struct AttachJson<'a> {
     function: &'a str,
-    kind: &'static str,
+    kind: &'a str,
     because: &'a str,
 }
 
@@ -121,9 +124,9 @@ fn line(out: &mut dyn Write, object: &impl Serialize) -> io::Result<()> {
 /// The first line.
 pub(super) fn start(out: &mut dyn Write, start: &Start) -> io::Result<()> {
     let attach = start
-        .steps
+        .attached
         .iter()
-        .map(|step| AttachJson { function: step.function, kind: step.kind.name(), because: &step.because })
+        .map(|step| AttachJson { function: &step.function, kind: &step.kind, because: &step.because })
         .collect();
     line(
         out,

@@ -1,0 +1,333 @@
+//! The serialisable mirror of what is recorded. The types themselves stay plain; serde builds each of them from
+//! its mirror field by field, so a new field that is not mirrored here does not compile.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use zcdiag_wire::{SenderKey, SiteKey, Tally};
+
+use crate::{
+    diagnose::{Culprits, Filter, SiteFacts},
+    model::{
+        netns::Netns,
+        process::ProcessIdentity,
+        report::CommandOutcome,
+        start::Attachment,
+        tap::{
+            Binding, Fanout, FanoutGroup, Holder, JudgedTap, PacketProtocol, PacketSocketType, Tap,
+            TapJudgement, TapVerdict,
+        },
+    },
+};
+
+/// What makes a file a recording: the part of [`Begin`] that is the same in all versions.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Magic {
+    /// Version of the format.
+    pub(super) zcdiag_recording: u32,
+    /// Version of the zcdiag that recorded it.
+    pub(super) written_by: String,
+}
+
+/// The first line.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Begin {
+    #[serde(flatten)]
+    pub(super) magic: Magic,
+    /// Seconds since 1970.
+    pub(super) at_unix: u64,
+    pub(super) kernel: String,
+    pub(super) attached: Vec<AttachmentMirror>,
+    pub(super) degraded: Vec<String>,
+    /// What the watch reported; what it recorded is everything.
+    #[serde(with = "FilterMirror")]
+    pub(super) filter: Filter,
+}
+
+/// Every further line.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Frame {
+    Sender {
+        #[serde(with = "SenderKeyMirror")]
+        key: SenderKey,
+        #[serde(with = "ProcessIdentityMirror")]
+        process: ProcessIdentity,
+    },
+    Site {
+        #[serde(with = "SiteKeyMirror")]
+        key: SiteKey,
+        #[serde(with = "SiteFactsMirror")]
+        facts: SiteFacts,
+    },
+    Tap(#[serde(with = "JudgedTapMirror")] JudgedTap),
+    /// Both as a whole: they change rarely.
+    Culprits {
+        #[serde(with = "CulpritsMirror")]
+        ever: Culprits,
+        #[serde(with = "CulpritsMirror")]
+        latest: Culprits,
+    },
+    Missing(Vec<String>),
+    Interval(Stretch),
+    /// The stretch between the last interval and the end of the watch.
+    End {
+        stretch: Stretch,
+        in_flight: Option<u64>,
+        command: Option<CommandMirror>,
+    },
+}
+
+/// What was counted between two moments.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Stretch {
+    /// The later moment, in nanoseconds since the watch began.
+    pub(super) until_ns: u64,
+    pub(super) tallies: Vec<Row>,
+    /// In the order of the wire's loss counters; those that this reader does not know are left out.
+    pub(super) losses: Vec<u64>,
+    pub(super) misses: u64,
+}
+
+/// The counts of one sender at one site.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Row {
+    #[serde(with = "SenderKeyMirror")]
+    pub(super) sender: SenderKey,
+    #[serde(with = "SiteKeyMirror")]
+    pub(super) site: SiteKey,
+    #[serde(with = "TallyMirror")]
+    pub(super) tally: Tally,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct AttachmentMirror(#[serde(with = "AttachmentFields")] pub(super) Attachment);
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct CommandMirror(#[serde(with = "CommandFields")] pub(super) CommandOutcome);
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Attachment")]
+struct AttachmentFields {
+    function: String,
+    kind: String,
+    because: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "CommandOutcome")]
+struct CommandFields {
+    argv: Vec<String>,
+    status: Option<i32>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Filter")]
+struct FilterMirror {
+    pid: Vec<u32>,
+    comm: Vec<String>,
+    unit: Vec<String>,
+    dev: Vec<String>,
+    cause: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "SenderKey")]
+struct SenderKeyMirror {
+    start_ns: u64,
+    tgid: u32,
+    netns: u32,
+    family: u16,
+    protocol: u16,
+    #[serde(skip)]
+    pad: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "SiteKey")]
+struct SiteKeyMirror {
+    kind: u32,
+    stack: u32,
+    ifindex: u32,
+    netns: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Tally")]
+struct TallyMirror {
+    zerocopied_sends: u64,
+    copied_sends: u64,
+    zerocopied_bytes: u64,
+    copied_bytes: u64,
+    copies: u64,
+    copy_bytes: u64,
+    copy_ns: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "ProcessIdentity")]
+struct ProcessIdentityMirror {
+    pid: u32,
+    comm: String,
+    exe: Option<String>,
+    uid: Option<u32>,
+    unit: Option<String>,
+    container: Option<String>,
+    pod: Option<String>,
+    start_time: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "SiteFacts")]
+struct SiteFactsMirror {
+    device: String,
+    stack: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Culprits")]
+struct CulpritsMirror {
+    #[serde(with = "by_device")]
+    outgoing: ByDevice,
+    #[serde(with = "by_device")]
+    incoming: ByDevice,
+}
+
+type ByDevice = BTreeMap<(u32, u32), BTreeSet<u64>>;
+
+/// A map as a list: JSON has no keys of two numbers.
+mod by_device {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use super::ByDevice;
+
+    pub(super) fn serialize<S: Serializer>(map: &ByDevice, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(map)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ByDevice, D::Error> {
+        Ok(Vec::deserialize(deserializer)?.into_iter().collect())
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "JudgedTap")]
+struct JudgedTapMirror {
+    #[serde(with = "TapMirror")]
+    tap: Tap,
+    #[serde(with = "TapJudgementMirror")]
+    judgement: TapJudgement,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Tap")]
+struct TapMirror {
+    inode: u64,
+    #[serde(with = "holders")]
+    holders: Vec<Holder>,
+    #[serde(with = "NetnsMirror")]
+    netns: Netns,
+    #[serde(with = "BindingMirror")]
+    binding: Binding,
+    #[serde(with = "PacketProtocolMirror")]
+    protocol: PacketProtocol,
+    #[serde(with = "PacketSocketTypeMirror")]
+    socket_type: PacketSocketType,
+    running: bool,
+    ignore_outgoing: Option<bool>,
+    #[serde(with = "FanoutMirror")]
+    fanout: Fanout,
+    ring: Option<bool>,
+    filter: Option<bool>,
+    uid: Option<u32>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct HolderMirror(#[serde(with = "HolderFields")] Holder);
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Holder")]
+struct HolderFields {
+    #[serde(with = "ProcessIdentityMirror")]
+    process: ProcessIdentity,
+    fd: u32,
+}
+
+mod holders {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use super::HolderMirror;
+    use crate::model::tap::Holder;
+
+    pub(super) fn serialize<S: Serializer>(list: &[Holder], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(list.iter().cloned().map(HolderMirror))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Holder>, D::Error> {
+        let list = Vec::<HolderMirror>::deserialize(deserializer)?;
+        Ok(list.into_iter().map(|mirror| mirror.0).collect())
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Netns")]
+struct NetnsMirror {
+    inum: u32,
+    name: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Binding", rename_all = "snake_case")]
+enum BindingMirror {
+    Any,
+    Device { ifindex: u32, name: Option<String> },
+    Gone,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "PacketProtocol")]
+struct PacketProtocolMirror(u16);
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "PacketSocketType", rename_all = "snake_case")]
+enum PacketSocketTypeMirror {
+    Raw,
+    Dgram,
+    Packet,
+    Other(u8),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Fanout", rename_all = "snake_case")]
+enum FanoutMirror {
+    None,
+    Member(#[serde(with = "FanoutGroupMirror")] FanoutGroup),
+    Unknown,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "FanoutGroup")]
+struct FanoutGroupMirror {
+    id: u16,
+    mode: u8,
+    flag: Option<bool>,
+    ignores_outgoing: Option<bool>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "TapJudgement")]
+struct TapJudgementMirror {
+    #[serde(with = "TapVerdictMirror")]
+    verdict: TapVerdict,
+    reason: String,
+    remedies: Vec<String>,
+    notes: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "TapVerdict", rename_all = "snake_case")]
+enum TapVerdictMirror {
+    Offending,
+    Unknown,
+    Harmless,
+}
