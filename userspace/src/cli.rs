@@ -1,6 +1,7 @@
 //! The command line: from words to options, from results to exit codes.
 
 mod args;
+mod manuals;
 
 use std::io::{self, IsTerminal as _, Write};
 
@@ -43,6 +44,9 @@ pub fn main() -> u8 {
         Command::Mute(ref mute) => run_mute(&args, mute, MuteAction::Mute),
         Command::Unmute(ref mute) => run_mute(&args, mute, MuteAction::Unmute),
         Command::Report(ref report) => run_report(&args, report),
+        Command::Manuals { ref dir } => manuals::write(dir).map(|()| code::OK).map_err(|error| {
+            Failure::new(format!("cannot write manuals below {}: {error}", dir.display()), "")
+        }),
         Command::Probe(ref probe) => run_probe(probe),
     };
     result.unwrap_or_else(|failure| {
@@ -58,7 +62,7 @@ fn run_watch(args: &Args, watch: &WatchArgs) -> Result<u8, Failure> {
         Form::Json
     } else if !watch.command.is_empty() {
         Form::SummaryOnly
-    } else if terminal && !watch.plain {
+    } else if terminal && !watch.plain && io::stdin().is_terminal() {
         Form::Live
     } else {
         Form::Plain

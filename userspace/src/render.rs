@@ -2,6 +2,7 @@
 
 pub mod folded;
 pub(crate) mod lines;
+pub mod live;
 pub mod mute;
 pub mod page;
 pub mod probe;

@@ -1,5 +1,6 @@
 //! `zcdiag watch`: attach, wait, report.
 
+mod screen;
 mod tape;
 
 use std::{
@@ -8,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use screen::Screen;
 use tape::Tape;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -26,7 +28,7 @@ use crate::{
         report::{CommandOutcome, Report, Verdict},
         start::{Attachment, Start},
     },
-    render::watch::Face,
+    render::{live::Wish, watch::Face},
 };
 
 /// How long sends of a command that has ended may take to be acknowledged.
@@ -78,7 +80,10 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
     }
     // Before anything is attached: a signal from now on ends the watch in order.
     let mut signals = Signals::new()?;
-    tokio::spawn(exit_when_urged(Signals::new()?, |code| std::process::exit(code)));
+    tokio::spawn(exit_when_urged(Signals::new()?, |code| {
+        screen::give_back();
+        std::process::exit(code)
+    }));
     let file = options.record.as_deref().map(tape::create).transpose()?;
     let mut engine = Engine::attach(&options.session)?;
     let start = attached(&engine);
@@ -89,6 +94,7 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
         argv => Some(Watched::start(argv.to_vec(), face.owns_stdout())?),
     };
 
+    let mut screen = face.live().map(|look| Screen::open(look.color)).transpose()?;
     let mut ticks = tokio::time::interval(options.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.reset();
@@ -107,9 +113,17 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
                 _ = ticks.tick() => {
                     engine.tick().await?;
                     let (interval, total) = (engine.interval(&options.filter), engine.total(&options.filter));
-                    tape.interval(&engine.seen());
-                    face_open = keep_open(face.interval(&interval, &total))?;
+                    let notice = tape.interval(&engine.seen());
+                    face_open = keep_open(match &mut screen {
+                        None => face.interval(&interval, &total, notice.as_deref()),
+                        Some(screen) => screen.report(interval, total, notice),
+                    })?;
                 }
+                wish = typed(screen.as_mut()) => match wish {
+                    Ok(Wish::Stay) => {}
+                    Ok(Wish::Quit) => break Ok(End::Signal(SignalKind::interrupt())),
+                    Err(error) => face_open = keep_open(Err(error))?,
+                },
                 () = until(deadline) => break Ok(End::Time),
                 signal = signals.which() => break Ok(End::Signal(signal)),
                 status = ended(child.as_mut()) => break Ok(End::Command(status)),
@@ -117,6 +131,7 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
         }
     };
     let end = watching.await.unwrap_or_else(End::Failed);
+    drop(screen);
     let (end, outcome) = finish_command(child, end, &mut signals).await?;
     if outcome.is_some() {
         settle(&engine, &mut signals).await;
@@ -211,6 +226,13 @@ async fn settle(engine: &Engine, signals: &mut Signals) {
 async fn until(deadline: Option<tokio::time::Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn typed(screen: Option<&mut Screen>) -> io::Result<Wish> {
+    match screen {
+        Some(screen) => screen.typed().await,
         None => std::future::pending().await,
     }
 }

@@ -42,6 +42,13 @@ pub(super) enum Command {
     Unmute(MuteArgs),
     /// Report on a recorded watch: the same verdict on any machine, without root
     Report(ReportArgs),
+    /// Write manual pages and completions below a directory
+    #[command(hide = true)]
+    Manuals {
+        /// The directory
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
     /// Send MSG_ZEROCOPY traffic to a destination of your choice, and say whether it was copied; needs no BPF
     Probe(ProbeArgs),
 }

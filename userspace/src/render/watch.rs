@@ -1,7 +1,6 @@
 //! What `zcdiag watch` shows: as text, or as one JSON object a line.
 
 mod json;
-mod live;
 pub(crate) mod text;
 
 use std::io::{self, Write};
@@ -18,7 +17,7 @@ pub enum Form {
     Json,
     /// Lines of text.
     Plain,
-    /// A view that is drawn again in place; needs a terminal.
+    /// Text at the end; until then [`crate::render::live`] has the terminal.
     Live,
     /// Text at the end only: a command of the user's owns the terminal until then.
     SummaryOnly,
@@ -41,18 +40,22 @@ pub struct Face<'a> {
     look: Look,
     out: &'a mut dyn Write,
     notices: &'a mut dyn Write,
-    drawn: live::Drawn,
 }
 
 impl<'a> Face<'a> {
     /// Writes the report to `out`, notices to `notices`.
     pub fn new(form: Form, look: Look, out: &'a mut dyn Write, notices: &'a mut dyn Write) -> Self {
-        Self { form, look, out, notices, drawn: live::Drawn::default() }
+        Self { form, look, out, notices }
     }
 
     /// Whether a command must keep its output out of ours.
     pub fn owns_stdout(&self) -> bool {
         self.form == Form::Json
+    }
+
+    /// How the live view is to look, if there is to be one.
+    pub fn live(&self) -> Option<Look> {
+        (self.form == Form::Live).then_some(self.look)
     }
 
     /// The programs are attached. Notices that nobody can be given are no error.
@@ -68,16 +71,18 @@ impl<'a> Face<'a> {
         self.out.flush()
     }
 
-    /// What happened in the last interval, and since the start.
+    /// What happened in the last interval, and since the start, and what else is to be said.
     ///
     /// # Errors
     /// If the output cannot be written.
-    pub fn interval(&mut self, interval: &Report, total: &Report) -> io::Result<()> {
+    pub fn interval(&mut self, interval: &Report, total: &Report, notice: Option<&str>) -> io::Result<()> {
+        if let Some(notice) = notice {
+            let _ = writeln!(self.notices, "zcdiag: {}", harmless(notice));
+        }
         match self.form {
             Form::Json => json::report(self.out, "interval", interval)?,
             Form::Plain => text::interval(self.out, interval, total)?,
-            Form::Live => self.drawn.draw(self.out, interval, total, self.look)?,
-            Form::SummaryOnly => {}
+            Form::Live | Form::SummaryOnly => {}
         }
         self.out.flush()
     }
@@ -87,7 +92,6 @@ impl<'a> Face<'a> {
     /// # Errors
     /// If the output cannot be written.
     pub fn summary(&mut self, report: &Report) -> io::Result<()> {
-        self.drawn.clear(self.out)?;
         for sentence in &report.missing {
             let _ = writeln!(self.notices, "could not see {}", harmless(sentence));
         }
@@ -128,7 +132,9 @@ mod tests {
         for form in [Form::Plain, Form::Json] {
             let (mut out, mut notices) = (Vec::new(), Vec::new());
             let mut face = Face::new(form, look, &mut out, &mut notices);
-            face.interval(&report, &report).and_then(|()| face.summary(&report)).expect("write to memory");
+            face.interval(&report, &report, None)
+                .and_then(|()| face.summary(&report))
+                .expect("write to memory");
             assert_eq!(String::from_utf8_lossy(&notices), "could not see a namespace; run it as root\n");
             assert!(!String::from_utf8_lossy(&out).contains("could not see"), "{form:?}");
         }

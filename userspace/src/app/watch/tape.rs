@@ -3,7 +3,7 @@
 
 use std::{
     fs::File,
-    io::{self, Write as _},
+    io,
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -44,20 +44,22 @@ impl Tape {
         if let Some((path, file)) = blank {
             tape.path = path;
             let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            let begun = Recorder::begin(file, start, filter, at.as_secs());
-            tape.recorder = tape.unless_failed(begun);
+            match Recorder::begin(file, start, filter, at.as_secs()) {
+                Ok(recorder) => tape.recorder = Some(recorder),
+                Err(error) => tape.failed = Some(error),
+            }
         }
         tape
     }
 
-    /// Takes an interval.
-    pub(super) fn interval(&mut self, seen: &Seen<'_>) {
-        if let Some(recorder) = &mut self.recorder {
-            let written = recorder.interval(seen.counts, seen.known, seen.latest, seen.at);
-            if self.unless_failed(written).is_none() {
-                self.recorder = None;
-            }
-        }
+    /// Takes an interval; gives what is to be said if it cannot be written.
+    pub(super) fn interval(&mut self, seen: &Seen<'_>) -> Option<String> {
+        let recorder = self.recorder.as_mut()?;
+        let error = recorder.interval(seen.counts, seen.known, seen.latest, seen.at).err()?;
+        self.recorder = None;
+        let notice = format!("the recording in {} ends here: {error}", self.path.display());
+        self.failed = Some(error);
+        Some(notice)
     }
 
     /// Takes the end.
@@ -66,8 +68,7 @@ impl Tape {
     /// If not everything could be recorded.
     pub(super) fn end(mut self, seen: &Seen<'_>, command: Option<&CommandOutcome>) -> Result<(), Failure> {
         if let Some(recorder) = self.recorder.take() {
-            let written = recorder.end(seen.counts, seen.known, command, seen.at);
-            self.unless_failed(written);
+            self.failed = recorder.end(seen.counts, seen.known, command, seen.at).err();
         }
         match self.failed {
             None => Ok(()),
@@ -75,19 +76,6 @@ impl Tape {
                 format!("the recording in {} is not complete: {error}", self.path.display()),
                 "record in a file on a disk with space left",
             )),
-        }
-    }
-
-    fn unless_failed<T>(&mut self, result: io::Result<T>) -> Option<T> {
-        match result {
-            Ok(value) => Some(value),
-            Err(error) => {
-                let path = self.path.display();
-                // It is told once more at the end.
-                let _ = writeln!(io::stderr(), "zcdiag: the recording in {path} ends here: {error}");
-                self.failed = Some(error);
-                None
-            }
         }
     }
 }
@@ -108,7 +96,7 @@ mod tests {
         let mut tape = Tape::begin(Some(blank), &Start::default(), &Filter::default());
         let (counts, known, latest) = (Counts::default(), Known::default(), Culprits::default());
         let seen = Seen { counts: &counts, known: &known, latest: &latest, at: Duration::ZERO };
-        tape.interval(&seen);
+        assert_eq!(tape.interval(&seen), None, "there is nothing to write to any more");
         let failure = tape.end(&seen, None).expect_err("nothing was recorded").to_string();
         assert!(
             failure.starts_with("the recording in /dev/full is not complete: No space left"),

@@ -75,32 +75,8 @@ pub(super) fn interval(out: &mut dyn Write, interval: &Report, total: &Report) -
     Ok(())
 }
 
-/// The live view, a line each; the first is the verdict.
-pub(super) fn live(interval: &Report, total: &Report) -> Vec<String> {
-    let mut lines = vec![
-        format!("{}  {}", time(total.duration), headline(total)),
-        format!("{:<28} {:>8} {:>9} {:>9} {:>11}", "SENDER", "PROTOCOL", "ZC=Y/s", "ZC=N/s", "COPIED"),
-    ];
-    for row in total.senders.iter().take(10) {
-        let now = interval.senders.iter().find(|now| now.sender == row.sender);
-        let now = now.map_or(Split::default(), |now| now.sends);
-        lines.push(format!(
-            "{:<28} {:>8} {:>9} {:>9} {:>11}",
-            who(&row.sender),
-            protocol(&row.sender),
-            per_second(now.zerocopied, interval),
-            per_second(now.copied, interval),
-            bytes(row.bytes.copied),
-        ));
-    }
-    for cause in total.causes.iter().filter(|cause| cause.sends > 0).take(5) {
-        let title = format!("{}{}", cause.cause, on_device(cause));
-        lines.push(format!("{title}: {}, {}", plural(cause.sends, "send"), why(cause, total)));
-    }
-    lines
-}
-
-fn per_second(count: u64, interval: &Report) -> String {
+/// A rate of an interval.
+pub(crate) fn per_second(count: u64, interval: &Report) -> String {
     let seconds = interval.duration.as_secs_f64().max(0.001);
     #[expect(clippy::cast_precision_loss, reason = "a rate is shown without decimals")]
     let rate = count as f64 / seconds;
