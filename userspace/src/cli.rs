@@ -93,16 +93,7 @@ fn filter(args: &FilterArgs) -> Filter {
 }
 
 fn look(args: &Args, terminal: bool) -> Look {
-    let width = if terminal {
-        rustix::termios::tcgetwinsize(io::stdout()).map_or(80, |size| size.ws_col)
-    } else {
-        80
-    };
-    Look {
-        color: use_color(args.color, terminal),
-        width: usize::from(width.clamp(40, 120)),
-        verbose: args.verbose > 0,
-    }
+    Look { color: use_color(args.color, terminal), verbose: args.verbose > 0 }
 }
 
 fn run_report(args: &Args, report: &ReportArgs) -> Result<u8, Failure> {

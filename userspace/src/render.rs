@@ -6,6 +6,7 @@ pub mod live;
 pub mod mute;
 pub mod page;
 pub mod probe;
+pub mod schema;
 pub mod taps;
 pub mod watch;
 pub mod words;

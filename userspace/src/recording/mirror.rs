@@ -1,23 +1,17 @@
 //! The serialisable mirror of what is recorded. The types themselves stay plain; serde builds each of them from
 //! its mirror field by field, so a new field that is not mirrored here does not compile.
 
+mod tap;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use zcdiag_wire::{SenderKey, SiteKey, Tally};
 
+use self::tap::JudgedTapMirror;
 use crate::{
     diagnose::{Culprits, Filter, SiteFacts},
-    model::{
-        netns::Netns,
-        process::ProcessIdentity,
-        report::CommandOutcome,
-        start::Attachment,
-        tap::{
-            Binding, Fanout, FanoutGroup, Holder, JudgedTap, PacketProtocol, PacketSocketType, Tap,
-            TapJudgement, TapVerdict,
-        },
-    },
+    model::{process::ProcessIdentity, report::CommandOutcome, start::Attachment, tap::JudgedTap},
 };
 
 /// What makes a file a recording: the part of [`Begin`] that is the same in all versions.
@@ -208,126 +202,4 @@ mod by_device {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ByDevice, D::Error> {
         Ok(Vec::deserialize(deserializer)?.into_iter().collect())
     }
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "JudgedTap")]
-struct JudgedTapMirror {
-    #[serde(with = "TapMirror")]
-    tap: Tap,
-    #[serde(with = "TapJudgementMirror")]
-    judgement: TapJudgement,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "Tap")]
-struct TapMirror {
-    inode: u64,
-    #[serde(with = "holders")]
-    holders: Vec<Holder>,
-    #[serde(with = "NetnsMirror")]
-    netns: Netns,
-    #[serde(with = "BindingMirror")]
-    binding: Binding,
-    #[serde(with = "PacketProtocolMirror")]
-    protocol: PacketProtocol,
-    #[serde(with = "PacketSocketTypeMirror")]
-    socket_type: PacketSocketType,
-    running: bool,
-    ignore_outgoing: Option<bool>,
-    #[serde(with = "FanoutMirror")]
-    fanout: Fanout,
-    ring: Option<bool>,
-    filter: Option<bool>,
-    uid: Option<u32>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct HolderMirror(#[serde(with = "HolderFields")] Holder);
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "Holder")]
-struct HolderFields {
-    #[serde(with = "ProcessIdentityMirror")]
-    process: ProcessIdentity,
-    fd: u32,
-}
-
-mod holders {
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    use super::HolderMirror;
-    use crate::model::tap::Holder;
-
-    pub(super) fn serialize<S: Serializer>(list: &[Holder], serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(list.iter().cloned().map(HolderMirror))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Holder>, D::Error> {
-        let list = Vec::<HolderMirror>::deserialize(deserializer)?;
-        Ok(list.into_iter().map(|mirror| mirror.0).collect())
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "Netns")]
-struct NetnsMirror {
-    inum: u32,
-    name: Option<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "Binding", rename_all = "snake_case")]
-enum BindingMirror {
-    Any,
-    Device { ifindex: u32, name: Option<String> },
-    Gone,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "PacketProtocol")]
-struct PacketProtocolMirror(u16);
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "PacketSocketType", rename_all = "snake_case")]
-enum PacketSocketTypeMirror {
-    Raw,
-    Dgram,
-    Packet,
-    Other(u8),
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "Fanout", rename_all = "snake_case")]
-enum FanoutMirror {
-    None,
-    Member(#[serde(with = "FanoutGroupMirror")] FanoutGroup),
-    Unknown,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "FanoutGroup")]
-struct FanoutGroupMirror {
-    id: u16,
-    mode: u8,
-    flag: Option<bool>,
-    ignores_outgoing: Option<bool>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "TapJudgement")]
-struct TapJudgementMirror {
-    #[serde(with = "TapVerdictMirror")]
-    verdict: TapVerdict,
-    reason: String,
-    remedies: Vec<String>,
-    notes: Vec<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(remote = "TapVerdict", rename_all = "snake_case")]
-enum TapVerdictMirror {
-    Offending,
-    Unknown,
-    Harmless,
 }

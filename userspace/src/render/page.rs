@@ -16,7 +16,7 @@ pub use timeline::Point;
 
 use super::{
     lines::harmless,
-    watch::text::{headline, protocol, who},
+    watch::text::{headline, on_device, protocol, who, why},
     words::{bytes, plural, time},
 };
 use crate::model::{
@@ -101,9 +101,16 @@ impl Page<'_> {
                     }
                 }
                 (tiles(report))
-                @if let Some(cause) = report.causes.iter().find(|cause| cause.sends > 0)
-                    && let Some(remedy) = cause.remedies.first() {
-                    p.cure { strong { "Cure: " } (harmless(remedy)) }
+                @if let Some(cause) = report.causes.iter().find(|cause| cause.sends > 0) {
+                    div.cure {
+                        p {
+                            strong { (causes::share(cause, report)) ": " }
+                            code { (cause.cause) (on_device(cause)) } ", " (why(cause, report))
+                        }
+                        @if let Some(remedy) = cause.remedies.first() {
+                            p { strong { "Cure: " } (harmless(remedy)) }
+                        }
+                    }
                 }
             }
         }

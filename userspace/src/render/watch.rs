@@ -1,6 +1,6 @@
 //! What `zcdiag watch` shows: as text, or as one JSON object a line.
 
-mod json;
+pub(crate) mod json;
 pub(crate) mod text;
 
 use std::io::{self, Write};
@@ -28,8 +28,6 @@ pub enum Form {
 pub struct Look {
     /// With colours.
     pub color: bool,
-    /// Columns.
-    pub width: usize,
     /// With stacks and attach plan.
     pub verbose: bool,
 }
@@ -127,7 +125,7 @@ mod tests {
 
     #[test]
     fn what_could_not_be_seen_is_told_once_and_beside_the_output() {
-        let look = Look { color: false, width: 80, verbose: false };
+        let look = Look { color: false, verbose: false };
         let report = Report { missing: vec!["a namespace; run it as root".to_owned()], ..Report::default() };
         for form in [Form::Plain, Form::Json] {
             let (mut out, mut notices) = (Vec::new(), Vec::new());
@@ -142,7 +140,7 @@ mod tests {
 
     #[test]
     fn only_the_output_counts_as_closed() {
-        let look = Look { color: false, width: 80, verbose: true };
+        let look = Look { color: false, verbose: true };
         for (form, ok) in [(Form::Plain, true), (Form::Json, false)] {
             let start = Start { degraded: vec!["less".to_owned()], ..Start::default() };
             let mut out = Vec::new();

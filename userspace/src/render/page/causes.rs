@@ -23,8 +23,13 @@ pub(super) fn section(report: &Report) -> Markup {
     }
 }
 
+/// The share of the copied sends.
+pub(super) fn share(cause: &CauseReport, report: &Report) -> String {
+    format!("{:.0} %", percent(cause.sends, report.sends.copied))
+}
+
 fn one(cause: &CauseReport, report: &Report) -> Markup {
-    let share = percent(cause.sends, report.sends.copied);
+    let width = percent(cause.sends, report.sends.copied);
     let count = if cause.sends > 0 {
         format!("{}, {}", plural(cause.sends, "send"), bytes(cause.bytes))
     } else {
@@ -35,9 +40,9 @@ fn one(cause: &CauseReport, report: &Report) -> Markup {
             div.title {
                 h3 { code { (cause.cause) (on_device(cause)) } }
                 span.small { (why(cause, report)) }
-                span.share { (format!("{share:.0} %")) }
+                span.share { (share(cause, report)) }
             }
-            div.bar { div style=(format!("width:{share:.2}%")) {} }
+            div.bar { div style=(format!("width:{width:.2}%")) {} }
             p.small { (count) " of " (who(&cause.sender)) ", " (time(cause.copy_time)) " copying" }
             p { (harmless(&cause.explanation)) }
             ol { @for remedy in &cause.remedies { li { (harmless(remedy)) } } }

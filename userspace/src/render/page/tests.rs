@@ -87,10 +87,10 @@ fn the_verdict_comes_first_and_every_part_is_there() {
     let at = |part: &str| page.find(part).unwrap_or_else(|| panic!("no {part} in {page}"));
     let order = [
         "<h1>mixed: 300 of 400 sends of ",
+        "<strong>100 %: </strong>",
         "<strong>Cure: </strong>",
         "Sends per second",
         "<h2>Causes</h2>",
-        "100 %",
         "<h2>Senders</h2>",
         "Where bytes were copied",
         "<h2>Taps</h2>",

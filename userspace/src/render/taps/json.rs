@@ -4,6 +4,7 @@
 
 use std::io::{self, Write};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
@@ -16,8 +17,8 @@ use crate::{
 const SCHEMA: u32 = 1;
 
 /// The whole report.
-#[derive(Debug, Serialize)]
-struct TapsJson<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct TapsJson<'a> {
     schema: u32,
     kernel: Option<&'a str>,
     complete: bool,
@@ -27,7 +28,7 @@ struct TapsJson<'a> {
     taps: Vec<TapJson<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct CountsJson {
     offending: usize,
     unknown: usize,
@@ -35,7 +36,7 @@ struct CountsJson {
 }
 
 /// One tap, here and wherever else a tap is named.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct TapJson<'a> {
     inode: u64,
     holders: Vec<HolderJson<'a>>,
@@ -52,13 +53,14 @@ pub struct TapJson<'a> {
     ring: Option<bool>,
     filter: Option<bool>,
     uid: Option<u32>,
+    #[schemars(extend("enum" = ["offending", "unknown", "harmless"]))]
     verdict: &'static str,
     reason: &'a str,
     remedies: &'a [String],
     notes: &'a [String],
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct HolderJson<'a> {
     pid: u32,
     comm: &'a str,
@@ -70,13 +72,13 @@ struct HolderJson<'a> {
     uid: Option<u32>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct NetnsJson<'a> {
     inum: u32,
     name: Option<&'a str>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct FanoutJson {
     id: u16,
     mode: Option<&'static str>,

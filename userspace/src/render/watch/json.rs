@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::text::protocol;
@@ -16,8 +17,10 @@ use crate::{
 /// Rises when a key changes its meaning or goes.
 const SCHEMA: u32 = 1;
 
-#[derive(Serialize)]
-struct StartJson<'a> {
+/// The first line of a watch.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct StartJson<'a> {
+    #[schemars(extend("const" = "start"))]
     r#type: &'static str,
     schema: u32,
     version: &'static str,
@@ -26,19 +29,22 @@ struct StartJson<'a> {
     degraded: &'a [String],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct AttachJson<'a> {
     function: &'a str,
     kind: &'a str,
     because: &'a str,
 }
 
-#[derive(Serialize)]
-struct ReportJson<'a> {
+/// An interval of a watch, or the whole of it: the last line. Times are in seconds, sizes in bytes.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ReportJson<'a> {
+    #[schemars(extend("enum" = ["interval", "summary"]))]
     r#type: &'static str,
     schema: u32,
     kernel: &'a str,
     duration_seconds: f64,
+    #[schemars(extend("enum" = ["copied", "zerocopied", "mixed", "idle"]))]
     verdict: &'static str,
     exact: bool,
     lost_events: u64,
@@ -59,13 +65,13 @@ struct ReportJson<'a> {
     command: Option<CommandJson<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct SplitJson {
     zerocopied: u64,
     copied: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct SenderJson<'a> {
     pid: u32,
     comm: Option<&'a str>,
@@ -84,7 +90,7 @@ struct SenderJson<'a> {
     failed: Option<std::collections::BTreeMap<&'static str, u64>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct CauseJson<'a> {
     cause: &'static str,
     sends: u64,
@@ -102,14 +108,14 @@ struct CauseJson<'a> {
     remedies: &'a [String],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct DeviceJson<'a> {
     ifindex: u32,
     name: Option<&'a str>,
     netns: u32,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct CommandJson<'a> {
     argv: &'a [String],
     status: Option<i32>,
