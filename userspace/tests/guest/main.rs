@@ -8,6 +8,7 @@ mod crowds;
 mod daemons;
 mod ends;
 mod gathered;
+mod live;
 mod paths;
 mod probe;
 mod replay;

@@ -26,6 +26,7 @@ const PROGRAMS: &[Program] = &[
     plain("ip", "iproute2"),
     plain("ethtool", "ethtool"),
     plain("tcpdump", "tcpdump"),
+    plain("tmux", "tmux"),
     plain("dhclient", "isc-dhcp-client"),
     plain("python3", "python3-minimal"),
     Program { name: "lldpd", package: "lldpd", users: &["_lldpd"], run_dirs: &["/run/lldpd"] },
