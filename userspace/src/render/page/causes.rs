@@ -25,7 +25,10 @@ pub(super) fn section(report: &Report) -> Markup {
 
 /// The share of the copied sends.
 pub(super) fn share(cause: &CauseReport, report: &Report) -> String {
-    format!("{:.0} %", percent(cause.sends, report.sends.copied))
+    match percent(cause.sends, report.sends.copied) {
+        small if small > 0.0 && small < 1.0 => "< 1 %".to_owned(),
+        share => format!("{share:.0} %"),
+    }
 }
 
 fn one(cause: &CauseReport, report: &Report) -> Markup {
