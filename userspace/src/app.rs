@@ -8,6 +8,7 @@ pub mod engine;
 pub mod mute;
 pub mod outcome;
 pub mod probe;
+pub mod report;
 pub mod session;
 pub mod taps;
 pub mod verify;

@@ -1,12 +1,13 @@
 //! The command line: from words to options, from results to exit codes.
 
 mod args;
+mod manuals;
 
 use std::io::{self, IsTerminal as _, Write};
 
 use args::{
-    Args, CausesArgs, CheckArgs, ColorChoice, Command, MuteArgs, ProbeArgs, RingKind, Stamps, TapsArgs,
-    TransportChoice, VerifyArgs, WatchArgs,
+    Args, CausesArgs, CheckArgs, ColorChoice, Command, FilterArgs, FoldedBy, MuteArgs, ProbeArgs, ReportArgs,
+    RingKind, Stamps, TapsArgs, TransportChoice, VerifyArgs, WatchArgs,
 };
 use clap::Parser as _;
 
@@ -18,6 +19,7 @@ use crate::{
         mute::{self, MuteError, MuteOptions},
         outcome::{Failure, code, with_sources},
         probe::{self, ProbeOptions},
+        report::{self, ReportError, ReportForm, ReportOptions},
         session::{self, SessionOptions},
         taps::{self, NetnsFilter, TapsError, TapsOptions},
         verify::{self, VerifyOptions},
@@ -31,7 +33,10 @@ use crate::{
     },
     probe::send::{Method, RingRequest, SendOptions, Timestamping},
     process::ProcRoot,
-    render::watch::{Face, Form, Look},
+    render::{
+        folded::Weight,
+        watch::{Face, Form, Look},
+    },
     taps::programs,
 };
 
@@ -47,6 +52,10 @@ pub fn main() -> u8 {
         Command::Unmute(ref mute) => run_mute(&args, mute, MuteAction::Unmute),
         Command::Verify(ref verify) => run_verify(&args, verify),
         Command::Check(ref check) => run_check(&args, check),
+        Command::Report(ref report) => run_report(&args, report),
+        Command::Manuals { ref dir } => manuals::write(dir).map(|()| code::OK).map_err(|error| {
+            Failure::new(format!("cannot write manuals below {}: {error}", dir.display()), "")
+        }),
         Command::Probe(ref probe) => run_probe(probe),
         Command::Causes(ref causes) => run_causes(&args, causes),
     };
@@ -63,39 +72,70 @@ fn run_watch(args: &Args, watch: &WatchArgs) -> Result<u8, Failure> {
         Form::Json
     } else if !watch.command.is_empty() {
         Form::SummaryOnly
-    } else if terminal && !watch.plain {
+    } else if terminal && !watch.plain && io::stdin().is_terminal() {
         Form::Live
     } else {
         Form::Plain
     };
-    let width = if terminal {
-        rustix::termios::tcgetwinsize(io::stdout()).map_or(80, |size| size.ws_col)
-    } else {
-        80
-    };
-    let look = Look {
-        color: use_color(args.color, terminal),
-        width: usize::from(width.clamp(40, 120)),
-        verbose: args.verbose > 0,
-    };
     let options = WatchOptions {
-        filter: Filter {
-            pid: watch.pid.clone(),
-            comm: watch.comm.clone(),
-            unit: watch.unit.clone(),
-            dev: watch.dev.clone(),
-            cause: watch.cause.clone(),
-        },
+        filter: filter(&watch.filter),
         duration: watch.duration,
         interval: watch.interval,
         command: watch.command.clone(),
+        record: watch.record.clone(),
         fail_on_copy: watch.fail_on_copy,
         session: SessionOptions { btf: watch.btf.clone(), probes_only: watch.probes_only },
     };
     let mut out = io::stdout();
     let mut notices = io::stderr();
-    let mut face = Face::new(form, look, &mut out, &mut notices);
+    let mut face = Face::new(form, look(args, terminal), &mut out, &mut notices);
     runtime()?.block_on(watch::run(options, &mut face))
+}
+
+fn filter(args: &FilterArgs) -> Filter {
+    Filter {
+        pid: args.pid.clone(),
+        comm: args.comm.clone(),
+        unit: args.unit.clone(),
+        dev: args.dev.clone(),
+        cause: args.cause.clone(),
+    }
+}
+
+fn look(args: &Args, terminal: bool) -> Look {
+    Look { color: use_color(args.color, terminal), verbose: args.verbose > 0 }
+}
+
+fn run_report(args: &Args, report: &ReportArgs) -> Result<u8, Failure> {
+    let form = match report.folded {
+        _ if report.json => ReportForm::Json,
+        _ if report.html => ReportForm::Html,
+        Some(FoldedBy::Bytes) => ReportForm::Folded(Weight::Bytes),
+        Some(FoldedBy::Sends) => ReportForm::Folded(Weight::Sends),
+        None => ReportForm::Text,
+    };
+    let wanted = filter(&report.filter);
+    let options = ReportOptions {
+        recording: report.recording.clone(),
+        form,
+        filter: (wanted != Filter::default()).then_some(wanted),
+        look: look(args, report.output.is_none() && io::stdout().is_terminal()),
+    };
+    let mut written = Vec::new();
+    let result = match &report.output {
+        None => report::run(&options, &mut io::stdout(), &mut io::stderr()),
+        Some(_) => report::run(&options, &mut written, &mut io::stderr()),
+    };
+    if let Some(path) = report.output.as_ref().filter(|_| !written.is_empty()) {
+        std::fs::write(path, written)
+            .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display()), ""))?;
+    }
+    match result {
+        Ok(code) => Ok(code),
+        Err(ReportError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(code::OK),
+        Err(ReportError::Recording(failure)) => Err(failure),
+        Err(error @ ReportError::Output(_)) => Err(Failure::new(error, "")),
+    }
 }
 
 fn run_taps(args: &Args, taps: &TapsArgs) -> Result<u8, Failure> {

@@ -2,10 +2,12 @@
 
 mod advice;
 pub mod causes;
+mod copies;
 mod failures;
 mod filter;
 mod losses;
 mod report;
 
+pub use copies::copies;
 pub use filter::Filter;
 pub use report::{Culprits, Known, SiteFacts, place, report, since};

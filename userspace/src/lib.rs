@@ -13,6 +13,7 @@ pub mod links;
 pub mod model;
 pub mod probe;
 pub mod process;
+pub mod recording;
 pub mod render;
 mod sys;
 pub mod taps;

@@ -13,5 +13,6 @@ pub mod probe;
 pub mod process;
 pub mod program;
 pub mod report;
+pub mod start;
 pub mod tap;
 pub mod verification;

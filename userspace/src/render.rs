@@ -3,9 +3,13 @@
 pub mod causes;
 pub mod check;
 pub mod doctor;
+pub mod folded;
 pub(crate) mod lines;
+pub mod live;
 pub mod mute;
+pub mod page;
 pub mod probe;
+pub mod schema;
 pub mod taps;
 pub mod verify;
 pub mod watch;

@@ -113,6 +113,14 @@ fn what_cannot_be_done_is_said_with_its_cure() {
 }
 
 #[test]
+fn a_report_needs_a_recording() {
+    fails("report /nonexistent/file", 1, &["cannot open /nonexistent/file", "--record FILE"]);
+    fails(&format!("report {ZCDIAG}"), 1, &["it is no recording of zcdiag", "cure:"]);
+    fails("report --html --json x", 2, &["cannot be used with"]);
+    fails("watch --record /nonexistent/file", 1, &["cannot record in /nonexistent/file", "cure:"]);
+}
+
+#[test]
 fn without_the_capabilities_a_watch_names_the_cure() {
     let root = rustix::process::geteuid().is_root();
     // Root without capabilities still owns its files, so the program can be run wherever it lies.

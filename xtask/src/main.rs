@@ -1,6 +1,7 @@
 //! Build, test and demo commands of zcdiag.
 
 mod demo;
+mod manuals;
 mod project;
 mod setup;
 mod test;
@@ -18,6 +19,8 @@ enum Command {
     Vm(vm::Options),
     /// Show what zcdiag does, in a guest
     Demo(demo::Options),
+    /// Write manual pages and completions to target/manuals
+    Manuals,
     /// Check and test everything, on the host and on every guest kernel.
     Test(test::Options),
 }
@@ -26,6 +29,7 @@ fn main() -> ExitCode {
     let (result, failure) = match Command::parse() {
         Command::Vm(options) => (vm::command(&options), vm::FAILURE),
         Command::Demo(options) => (demo::command(&options), 1),
+        Command::Manuals => (manuals::command(), 1),
         Command::Test(options) => (test::command(&options), 1),
     };
     result.unwrap_or_else(|error| {

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     attach::load::decode_rare,
-    diagnose::{self, Filter},
+    diagnose::{self, Culprits, Filter, Known},
     model::{counts::Counts, report::Report},
     sys::ring::awaitable,
 };
@@ -29,6 +29,18 @@ pub struct Engine {
     started: Instant,
     earlier: Moment,
     latest: Moment,
+}
+
+/// Everything that a report is made from, at the last tick or the end.
+pub struct Seen<'a> {
+    /// What was counted.
+    pub counts: &'a Counts,
+    /// What was known, as far as reports were made.
+    pub known: &'a Known,
+    /// The culprits of the last look at each device.
+    pub latest: &'a Culprits,
+    /// Since the start.
+    pub at: Duration,
 }
 
 /// The counts at a tick.
@@ -122,12 +134,27 @@ impl Engine {
         }
     }
 
+    /// What the last reports were made from.
+    pub fn seen(&self) -> Seen<'_> {
+        let (known, latest) = self.gatherer.findings();
+        Seen { counts: &self.latest.counts, known, latest, at: self.latest.at }
+    }
+
     /// Detaches, and reports on everything from the start to now.
     ///
     /// # Errors
     /// If the counts cannot be read.
     pub async fn finish(mut self, filter: &Filter) -> Result<Report, Failure> {
-        let duration = self.started.elapsed();
+        self.end().await?;
+        Ok(self.total(filter))
+    }
+
+    /// Detaches; what happened until now is the last interval.
+    ///
+    /// # Errors
+    /// If the counts cannot be read.
+    pub async fn end(&mut self) -> Result<(), Failure> {
+        let at = self.started.elapsed();
         #[cfg(feature = "kernel-log")]
         self.session.loaded.flush_log();
         let counts = self.counts()?;
@@ -136,8 +163,9 @@ impl Engine {
         let mut counts = self.counts()?;
         self.gatherer.settle(&self.session, &mut counts);
         self.gatherer.follow(&counts);
+        self.earlier = std::mem::replace(&mut self.latest, Moment { counts, at });
         self.look().await;
-        Ok(self.gatherer.report(&mut self.session, &counts, filter, duration))
+        Ok(())
     }
 
     fn counts(&self) -> Result<Counts, Failure> {

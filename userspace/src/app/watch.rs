@@ -1,10 +1,16 @@
 //! `zcdiag watch`: attach, wait, report.
 
+mod screen;
+mod tape;
+
 use std::{
     io,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
+use screen::Screen;
+use tape::Tape;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::MissedTickBehavior,
@@ -18,8 +24,11 @@ use super::{
 };
 use crate::{
     diagnose::Filter,
-    model::report::{CommandOutcome, Report, Verdict},
-    render::watch::{Face, Start},
+    model::{
+        report::{CommandOutcome, Report, Verdict},
+        start::{Attachment, Start},
+    },
+    render::{live::Wish, watch::Face},
 };
 
 /// How long sends of a command that has ended may take to be acknowledged.
@@ -44,6 +53,8 @@ pub struct WatchOptions {
     pub interval: Duration,
     /// Run this, and stop when it ends.
     pub command: Vec<String>,
+    /// Record it in this file.
+    pub record: Option<PathBuf>,
     /// Exit with [`code::BAD_ANSWER`] if anything was copied.
     pub fail_on_copy: bool,
     /// How to attach.
@@ -69,14 +80,21 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
     }
     // Before anything is attached: a signal from now on ends the watch in order.
     let mut signals = Signals::new()?;
-    tokio::spawn(exit_when_urged(Signals::new()?, |code| std::process::exit(code)));
+    tokio::spawn(exit_when_urged(Signals::new()?, |code| {
+        screen::give_back();
+        std::process::exit(code)
+    }));
+    let file = options.record.as_deref().map(tape::create).transpose()?;
     let mut engine = Engine::attach(&options.session)?;
-    let mut face_open = keep_open(face.start(&attached(&engine)))?;
+    let start = attached(&engine);
+    let mut tape = Tape::begin(file, &start, &options.filter);
+    let mut face_open = keep_open(face.start(&start))?;
     let mut child = match options.command.as_slice() {
         [] => None,
         argv => Some(Watched::start(argv.to_vec(), face.owns_stdout())?),
     };
 
+    let mut screen = face.live().map(|look| Screen::open(look.color)).transpose()?;
     let mut ticks = tokio::time::interval(options.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.reset();
@@ -95,8 +113,17 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
                 _ = ticks.tick() => {
                     engine.tick().await?;
                     let (interval, total) = (engine.interval(&options.filter), engine.total(&options.filter));
-                    face_open = keep_open(face.interval(&interval, &total))?;
+                    let notice = tape.interval(&engine.seen());
+                    face_open = keep_open(match &mut screen {
+                        None => face.interval(&interval, &total, notice.as_deref()),
+                        Some(screen) => screen.report(interval, total, notice),
+                    })?;
                 }
+                wish = typed(screen.as_mut()) => match wish {
+                    Ok(Wish::Stay) => {}
+                    Ok(Wish::Quit) => break Ok(End::Signal(SignalKind::interrupt())),
+                    Err(error) => face_open = keep_open(Err(error))?,
+                },
                 () = until(deadline) => break Ok(End::Time),
                 signal = signals.which() => break Ok(End::Signal(signal)),
                 status = ended(child.as_mut()) => break Ok(End::Command(status)),
@@ -104,15 +131,20 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
         }
     };
     let end = watching.await.unwrap_or_else(End::Failed);
+    drop(screen);
     let (end, outcome) = finish_command(child, end, &mut signals).await?;
     if outcome.is_some() {
         settle(&engine, &mut signals).await;
     }
-    let mut report = engine.finish(&options.filter).await?;
+    engine.end().await?;
+    let mut report = engine.total(&options.filter);
     report.command = outcome;
+    let recorded = tape.end(&engine.seen(), report.command.as_ref());
+    drop(engine);
     if face_open {
         keep_open(face.summary(&report))?;
     }
+    recorded?;
     Ok(exit_code(&options, &end, &report))
 }
 
@@ -120,7 +152,7 @@ fn attached(engine: &Engine) -> Start {
     let session = engine.session();
     Start {
         kernel: session.kernel.clone(),
-        steps: session.loaded.steps.clone(),
+        attached: session.loaded.steps.iter().map(Attachment::from).collect(),
         degraded: session.loaded.degraded.clone(),
     }
 }
@@ -194,6 +226,13 @@ async fn settle(engine: &Engine, signals: &mut Signals) {
 async fn until(deadline: Option<tokio::time::Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn typed(screen: Option<&mut Screen>) -> io::Result<Wish> {
+    match screen {
+        Some(screen) => screen.typed().await,
         None => std::future::pending().await,
     }
 }

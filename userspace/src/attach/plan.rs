@@ -1,6 +1,7 @@
 //! The attach plan: a value, made from the hook table and what the kernel offers. Pure.
 
 use super::hooks::{Doors, HOOKS, Hook, Need, Role};
+use crate::model::start::Attachment;
 
 /// How a program is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,16 @@ impl Step {
         let kind = if self.kind == Kind::Fentry { Kind::Kprobe } else { Kind::Kretprobe };
         let program = self.instead?.to_owned();
         Some(Self { program, kind, because, instead: None, ..self.clone() })
+    }
+}
+
+impl From<&Step> for Attachment {
+    fn from(step: &Step) -> Self {
+        Self {
+            function: step.function.to_owned(),
+            kind: step.kind.name().to_owned(),
+            because: step.because.clone(),
+        }
     }
 }
 

@@ -48,6 +48,15 @@ pub(super) enum Command {
     /// Say whether MSG_ZEROCOPY to a destination will be zero-copy, and what stands in the way, without sending
     /// anything; needs no BPF
     Check(CheckArgs),
+    /// Report on a recorded watch: the same verdict on any machine, without root
+    Report(ReportArgs),
+    /// Write manual pages and completions below a directory
+    #[command(hide = true)]
+    Manuals {
+        /// The directory
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
     /// Send MSG_ZEROCOPY traffic to a destination of your choice, and say whether it was copied; needs no BPF
     Probe(ProbeArgs),
     /// Explain the causes of copies: what each means, how to see it by hand, what to do; needs no BPF
@@ -110,7 +119,7 @@ pub(super) struct TapsArgs {
 
 /// Filters can be repeated; they select what is reported.
 #[derive(Debug, clap::Args)]
-pub(super) struct WatchArgs {
+pub(super) struct FilterArgs {
     /// Only sends of this process
     #[arg(long, value_name = "PID")]
     pub(super) pid: Vec<u32>,
@@ -130,6 +139,12 @@ pub(super) struct WatchArgs {
     /// Only copies of this cause
     #[arg(long, value_name = "CAUSE", value_parser = cause)]
     pub(super) cause: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct WatchArgs {
+    #[command(flatten)]
+    pub(super) filter: FilterArgs,
 
     /// Stop after this time, such as 10s, 500ms, 5m
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -146,6 +161,10 @@ pub(super) struct WatchArgs {
     /// Write lines also on a terminal, no live view
     #[arg(long, conflicts_with = "json")]
     pub(super) plain: bool,
+
+    /// Record the whole watch, whatever the filters; `zcdiag report` reads it
+    #[arg(long, value_name = "FILE")]
+    pub(super) record: Option<PathBuf>,
 
     /// Exit with code 3 if any send was copied, 4 if that cannot be told
     #[arg(long)]
@@ -223,6 +242,40 @@ pub(super) enum TransportChoice {
     UdpGso,
     #[value(name = "io_uring", alias = "io-uring")]
     IoUring,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("form")))]
+pub(super) struct ReportArgs {
+    /// What `zcdiag watch --record FILE` has written
+    #[arg(value_name = "FILE")]
+    pub(super) recording: PathBuf,
+
+    /// Write what `zcdiag watch --json` wrote
+    #[arg(long, group = "form")]
+    pub(super) json: bool,
+
+    /// Write stacks for flame graphs: `sender;cause;function;..` and the bytes or sends copied there
+    #[arg(long, group = "form", value_enum, value_name = "WEIGHT", num_args = 0..=1, require_equals = true,
+          default_missing_value = "bytes")]
+    pub(super) folded: Option<FoldedBy>,
+
+    /// Write one page of HTML that needs no other file
+    #[arg(long, group = "form")]
+    pub(super) html: bool,
+
+    /// Write to this file
+    #[arg(short, long, value_name = "OUT")]
+    pub(super) output: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) filter: FilterArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum FoldedBy {
+    Bytes,
+    Sends,
 }
 
 #[derive(Debug, clap::Args)]

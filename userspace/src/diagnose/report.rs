@@ -40,7 +40,7 @@ pub struct Culprits {
 }
 
 /// Everything known besides the counts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
     /// Release of the kernel.
     pub kernel: String,
@@ -211,17 +211,7 @@ fn sender_row<'a>(
     key: SenderKey,
     sender: &Sender,
 ) -> &'a mut SenderReport {
-    rows.entry(key).or_insert_with(|| SenderReport {
-        sender: sender.clone(),
-        sends: Split::default(),
-        bytes: Split::default(),
-        copy_time: Duration::ZERO,
-        misreported: 0,
-        unasked: 0,
-        not_requested: 0,
-        failed: Vec::new(),
-        advice: Vec::new(),
-    })
+    rows.entry(key).or_insert_with(|| SenderReport::new(sender.clone()))
 }
 
 fn merge(row: &mut CauseReport, more: &CauseReport) {
@@ -272,14 +262,14 @@ fn finish(
 }
 
 impl Known {
-    fn sender(&self, key: &SenderKey) -> Sender {
+    pub(super) fn sender(&self, key: &SenderKey) -> Sender {
         let unnamed = || ProcessIdentity { pid: key.tgid, ..ProcessIdentity::default() };
         let process = self.senders.get(key).cloned().unwrap_or_else(unnamed);
         let api = if key.api == SendApi::IO_URING { Api::IoUring } else { Api::MsgZerocopy };
         Sender { process, netns: key.netns, family: key.family, protocol: key.protocol, api }
     }
 
-    fn cause(&self, site: SiteKey, sender: &Sender, tally: Tally) -> CauseReport {
+    pub(super) fn cause(&self, site: SiteKey, sender: &Sender, tally: Tally) -> CauseReport {
         let nothing = SiteFacts::default();
         let facts = self.sites.get(&place(site)).unwrap_or(&nothing);
         let path = copy_path(&facts.stack);

@@ -1,9 +1,9 @@
 //! What is known of programs that hold taps.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// A program, how it is recognised, and what its administrator can do: one file of the knowledge base.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KnownProgram {
     /// What people call it.
@@ -31,7 +31,7 @@ pub struct KnownProgram {
 }
 
 /// What a program reads from its tap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Needs {
     /// Received packets only: it loses nothing when it is muted.

@@ -67,7 +67,7 @@ pub struct Sender {
 }
 
 /// How a program asks for zero copy.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Api {
     /// `MSG_ZEROCOPY` in a send call.
     #[default]
@@ -99,6 +99,23 @@ pub struct SenderReport {
     pub failed: Vec<FailedSends>,
     /// What else to tell of the sends, in sentences.
     pub advice: Vec<String>,
+}
+
+impl SenderReport {
+    /// A sender that has sent nothing yet.
+    pub fn new(sender: Sender) -> Self {
+        Self {
+            sender,
+            sends: Split::default(),
+            bytes: Split::default(),
+            copy_time: Duration::ZERO,
+            misreported: 0,
+            unasked: 0,
+            not_requested: 0,
+            failed: Vec::new(),
+            advice: Vec::new(),
+        }
+    }
 }
 
 /// Failed zerocopy sends of one sender with one error; not among the sends.

@@ -1,27 +1,18 @@
 //! What `zcdiag watch` shows: as text, or as one JSON object a line.
 
-mod json;
-mod live;
-mod text;
+pub(crate) mod json;
+pub(crate) mod text;
 
 use std::io::{self, Write};
 
-use crate::{attach::plan::Step, model::report::Report, render::lines::harmless};
+use crate::{
+    model::{report::Report, start::Start},
+    render::lines::harmless,
+};
 
 /// What was seen, in one clause.
 pub(super) fn headline(report: &Report) -> String {
     text::headline(report)
-}
-
-/// How the programs were attached.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Start {
-    /// Release of the kernel.
-    pub kernel: String,
-    /// Every attached program.
-    pub steps: Vec<Step>,
-    /// What is lost, in sentences.
-    pub degraded: Vec<String>,
 }
 
 /// The form of the output.
@@ -31,7 +22,7 @@ pub enum Form {
     Json,
     /// Lines of text.
     Plain,
-    /// A view that is drawn again in place; needs a terminal.
+    /// Text at the end; until then [`crate::render::live`] has the terminal.
     Live,
     /// Text at the end only: a command of the user's owns the terminal until then.
     SummaryOnly,
@@ -42,8 +33,6 @@ pub enum Form {
 pub struct Look {
     /// With colours.
     pub color: bool,
-    /// Columns.
-    pub width: usize,
     /// With stacks and attach plan.
     pub verbose: bool,
 }
@@ -54,18 +43,22 @@ pub struct Face<'a> {
     look: Look,
     out: &'a mut dyn Write,
     notices: &'a mut dyn Write,
-    drawn: live::Drawn,
 }
 
 impl<'a> Face<'a> {
     /// Writes the report to `out`, notices to `notices`.
     pub fn new(form: Form, look: Look, out: &'a mut dyn Write, notices: &'a mut dyn Write) -> Self {
-        Self { form, look, out, notices, drawn: live::Drawn::default() }
+        Self { form, look, out, notices }
     }
 
     /// Whether a command must keep its output out of ours.
     pub fn owns_stdout(&self) -> bool {
         self.form == Form::Json
+    }
+
+    /// How the live view is to look, if there is to be one.
+    pub fn live(&self) -> Option<Look> {
+        (self.form == Form::Live).then_some(self.look)
     }
 
     /// The programs are attached. Notices that nobody can be given are no error.
@@ -81,16 +74,18 @@ impl<'a> Face<'a> {
         self.out.flush()
     }
 
-    /// What happened in the last interval, and since the start.
+    /// What happened in the last interval, and since the start, and what else is to be said.
     ///
     /// # Errors
     /// If the output cannot be written.
-    pub fn interval(&mut self, interval: &Report, total: &Report) -> io::Result<()> {
+    pub fn interval(&mut self, interval: &Report, total: &Report, notice: Option<&str>) -> io::Result<()> {
+        if let Some(notice) = notice {
+            let _ = writeln!(self.notices, "zcdiag: {}", harmless(notice));
+        }
         match self.form {
             Form::Json => json::report(self.out, "interval", interval)?,
             Form::Plain => text::interval(self.out, interval, total)?,
-            Form::Live => self.drawn.draw(self.out, interval, total, self.look)?,
-            Form::SummaryOnly => {}
+            Form::Live | Form::SummaryOnly => {}
         }
         self.out.flush()
     }
@@ -100,7 +95,6 @@ impl<'a> Face<'a> {
     /// # Errors
     /// If the output cannot be written.
     pub fn summary(&mut self, report: &Report) -> io::Result<()> {
-        self.drawn.clear(self.out)?;
         for sentence in &report.missing {
             let _ = writeln!(self.notices, "could not see {}", harmless(sentence));
         }
@@ -136,12 +130,14 @@ mod tests {
 
     #[test]
     fn what_could_not_be_seen_is_told_once_and_beside_the_output() {
-        let look = Look { color: false, width: 80, verbose: false };
+        let look = Look { color: false, verbose: false };
         let report = Report { missing: vec!["a namespace; run it as root".to_owned()], ..Report::default() };
         for form in [Form::Plain, Form::Json] {
             let (mut out, mut notices) = (Vec::new(), Vec::new());
             let mut face = Face::new(form, look, &mut out, &mut notices);
-            face.interval(&report, &report).and_then(|()| face.summary(&report)).expect("write to memory");
+            face.interval(&report, &report, None)
+                .and_then(|()| face.summary(&report))
+                .expect("write to memory");
             assert_eq!(String::from_utf8_lossy(&notices), "could not see a namespace; run it as root\n");
             assert!(!String::from_utf8_lossy(&out).contains("could not see"), "{form:?}");
         }
@@ -149,7 +145,7 @@ mod tests {
 
     #[test]
     fn only_the_output_counts_as_closed() {
-        let look = Look { color: false, width: 80, verbose: true };
+        let look = Look { color: false, verbose: true };
         for (form, ok) in [(Form::Plain, true), (Form::Json, false)] {
             let start = Start { degraded: vec!["less".to_owned()], ..Start::default() };
             let mut out = Vec::new();

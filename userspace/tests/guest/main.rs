@@ -9,8 +9,10 @@ mod cures;
 mod daemons;
 mod ends;
 mod gathered;
+mod live;
 mod paths;
 mod probe;
+mod replay;
 #[path = "../taps/socket.rs"]
 #[allow(dead_code, reason = "shared with the tests of taps, which use all of it")]
 mod socket;

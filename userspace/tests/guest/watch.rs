@@ -2,11 +2,13 @@
 
 use std::{
     io::{BufRead, BufReader, Lines},
+    path::Path,
     process::{Child, ChildStdout, Command, Stdio},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tempfile::NamedTempFile;
 
 use crate::{probe::Sent, world::ZCDIAG};
 
@@ -14,16 +16,19 @@ use crate::{probe::Sent, world::ZCDIAG};
 pub(crate) struct Watch {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
+    recording: NamedTempFile,
 }
 
 impl Watch {
     /// Starts one and waits until its programs are attached.
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        let recording = NamedTempFile::new().expect("a file to record in");
         let mut command = Command::new(ZCDIAG);
-        command.args(["watch", "--json"]).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
+        command.args(["watch", "--json", "--record"]).arg(recording.path()).args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("run zcdiag watch");
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let mut watch = Self { child, lines };
+        let mut watch = Self { child, lines, recording };
         watch.next_line(|line| line["type"] == "start").expect("the start, or the reason on standard error");
         watch
     }
@@ -45,8 +50,18 @@ impl Watch {
         assert!(self.next_line(|_| true).is_none(), "the summary is the last line");
         let status = self.child.wait().expect("wait for zcdiag watch");
         assert_eq!(status.code(), Some(0), "{summary:#}");
+        assert_eq!(replayed(self.recording.path()), summary, "the recording tells the same");
         Report(summary)
     }
+}
+
+/// The summary that `zcdiag report` makes of a recording.
+fn replayed(recording: &Path) -> Value {
+    let output = Command::new(ZCDIAG).args(["report", "--json"]).arg(recording).output();
+    let output = output.expect("run zcdiag report");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    serde_json::from_str(text.lines().last().expect("a summary")).expect("JSON")
 }
 
 /// Runs `zcdiag watch -- zcdiag probe`; gives the report and what the probe counted.

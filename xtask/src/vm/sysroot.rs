@@ -27,6 +27,7 @@ const PROGRAMS: &[Program] = &[
     plain("ip", "iproute2"),
     plain("ethtool", "ethtool"),
     plain("tcpdump", "tcpdump"),
+    plain("tmux", "tmux"),
     plain("dhclient", "isc-dhcp-client"),
     plain("udhcpd", "udhcpd"),
     plain("netsniff-ng", "netsniff-ng"),

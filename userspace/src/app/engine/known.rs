@@ -54,6 +54,11 @@ impl Gatherer {
         }
     }
 
+    /// What is known, and the culprits of the last look at each device.
+    pub(super) fn findings(&self) -> (&Known, &Culprits) {
+        (&self.known, &self.latest)
+    }
+
     /// Takes an announcement of the kernel side.
     pub(super) fn announce(&mut self, rare: &Rare) {
         match rare.kind {

@@ -4,6 +4,7 @@
 
 use std::io::{self, Write};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
@@ -26,8 +27,8 @@ use crate::{
 const SCHEMA: u32 = 1;
 
 /// The whole report.
-#[derive(Debug, Serialize)]
-struct TapsJson<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct TapsJson<'a> {
     schema: u32,
     kernel: Option<&'a str>,
     complete: bool,
@@ -45,7 +46,7 @@ struct TapsJson<'a> {
     cure: Option<CureJson<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct CountsJson {
     offending: usize,
     unknown: usize,
@@ -53,7 +54,7 @@ struct CountsJson {
 }
 
 /// One tap, here and wherever else a tap is named.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct TapJson<'a> {
     inode: u64,
     holders: Vec<HolderJson<'a>>,
@@ -71,6 +72,7 @@ pub struct TapJson<'a> {
     filter: Option<bool>,
     promiscuous: Option<bool>,
     uid: Option<u32>,
+    #[schemars(extend("enum" = ["offending", "unknown", "harmless"]))]
     verdict: &'static str,
     reason: &'a str,
     remedies: &'a [String],
@@ -81,21 +83,21 @@ pub struct TapJson<'a> {
     harms: Vec<HarmJson<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ProgramJson<'a> {
     name: &'a str,
     purpose: &'a str,
     harmless_since: Option<&'a str>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct HarmJson<'a> {
     from: DeviceJson<'a>,
     at: HopJson<'a>,
     verdict: &'static str,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct HopJson<'a> {
     device: DeviceJson<'a>,
     /// `out` or `in`.
@@ -104,14 +106,14 @@ struct HopJson<'a> {
     certain: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct DeviceJson<'a> {
     netns: u32,
     ifindex: u32,
     name: &'a str,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct HandlerJson<'a> {
     function: &'a str,
     module: Option<&'a str>,
@@ -125,7 +127,7 @@ struct HandlerJson<'a> {
 }
 
 /// What has to be changed, all of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct CureJson<'a> {
     mute: &'a [u64],
     command: Option<String>,
@@ -133,13 +135,13 @@ pub(crate) struct CureJson<'a> {
     doubtful: &'a [u64],
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ChangeJson<'a> {
     taps: &'a [u64],
     what: &'a str,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct HolderJson<'a> {
     pid: u32,
     comm: &'a str,
@@ -153,13 +155,13 @@ struct HolderJson<'a> {
     age_seconds: Option<f64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct NetnsJson<'a> {
     inum: u32,
     name: Option<&'a str>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct FanoutJson {
     id: u16,
     mode: Option<&'static str>,

@@ -2,19 +2,25 @@
 
 use std::io::{self, Write};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Start, text::protocol};
+use super::text::protocol;
 use crate::{
-    model::report::{Api, CauseReport, Report, Sender, SenderReport, Split, Verdict},
+    model::{
+        report::{Api, CauseReport, Report, Sender, SenderReport, Split, Verdict},
+        start::Start,
+    },
     render::taps::json::TapJson,
 };
 
 /// Rises when a key changes its meaning or goes.
 const SCHEMA: u32 = 1;
 
-#[derive(Serialize)]
-struct StartJson<'a> {
+/// The first line of a watch.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct StartJson<'a> {
+    #[schemars(extend("const" = "start"))]
     r#type: &'static str,
     schema: u32,
     version: &'static str,
@@ -23,19 +29,22 @@ struct StartJson<'a> {
     degraded: &'a [String],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct AttachJson<'a> {
     function: &'a str,
-    kind: &'static str,
+    kind: &'a str,
     because: &'a str,
 }
 
-#[derive(Serialize)]
-struct ReportJson<'a> {
+/// An interval of a watch, or the whole of it: the last line. Times are in seconds, sizes in bytes.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ReportJson<'a> {
+    #[schemars(extend("enum" = ["interval", "summary"]))]
     r#type: &'static str,
     schema: u32,
     kernel: &'a str,
     duration_seconds: f64,
+    #[schemars(extend("enum" = ["copied", "zerocopied", "mixed", "idle"]))]
     verdict: &'static str,
     exact: bool,
     lost_events: u64,
@@ -54,13 +63,13 @@ struct ReportJson<'a> {
     command: Option<CommandJson<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct SplitJson {
     zerocopied: u64,
     copied: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct SenderJson<'a> {
     pid: u32,
     comm: Option<&'a str>,
@@ -86,7 +95,7 @@ struct SenderJson<'a> {
     advice: &'a [String],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct CauseJson<'a> {
     cause: &'static str,
     sends: u64,
@@ -104,14 +113,14 @@ struct CauseJson<'a> {
     remedies: &'a [String],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct DeviceJson<'a> {
     ifindex: u32,
     name: Option<&'a str>,
     netns: u32,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct CommandJson<'a> {
     argv: &'a [String],
     status: Option<i32>,
@@ -126,9 +135,9 @@ fn line(out: &mut dyn Write, object: &impl Serialize) -> io::Result<()> {
 /// The first line.
 pub(super) fn start(out: &mut dyn Write, start: &Start) -> io::Result<()> {
     let attach = start
-        .steps
+        .attached
         .iter()
-        .map(|step| AttachJson { function: step.function, kind: step.kind.name(), because: &step.because })
+        .map(|step| AttachJson { function: &step.function, kind: &step.kind, because: &step.because })
         .collect();
     line(
         out,

@@ -2,9 +2,12 @@
 
 use std::io::{self, Write};
 
-use super::{Look, Start};
+use super::Look;
 use crate::{
-    model::report::{CauseReport, FailedSends, Report, Sender, Split, Verdict},
+    model::{
+        report::{CauseReport, FailedSends, Report, Sender, Split, Verdict},
+        start::Start,
+    },
     render::{
         lines::{Emphasis, emphasize, harmless, wrap},
         words::{bytes, plural, time},
@@ -15,8 +18,10 @@ use crate::{
 pub(super) fn start(out: &mut dyn Write, start: &Start, look: Look) -> io::Result<()> {
     if look.verbose {
         writeln!(out, "zcdiag {} on Linux {}", env!("CARGO_PKG_VERSION"), start.kernel)?;
-        for step in &start.steps {
-            writeln!(out, "  {:<9} {:<24} {}", step.kind.name(), step.function, step.because)?;
+        for step in &start.attached {
+            let [kind, function, because] =
+                [&step.kind, &step.function, &step.because].map(|word| harmless(word));
+            writeln!(out, "  {kind:<9} {function:<24} {because}")?;
         }
     }
     for lost in &start.degraded {
@@ -26,13 +31,13 @@ pub(super) fn start(out: &mut dyn Write, start: &Start, look: Look) -> io::Resul
 }
 
 /// `python3 (pid 4711)`
-pub(super) fn who(sender: &Sender) -> String {
+pub(crate) fn who(sender: &Sender) -> String {
     let comm = if sender.process.comm.is_empty() { "?" } else { &sender.process.comm };
     format!("{} (pid {})", harmless(comm), sender.process.pid)
 }
 
 /// The short name of a protocol.
-pub(super) fn protocol(sender: &Sender) -> String {
+pub(crate) fn protocol(sender: &Sender) -> String {
     /// `AF_VSOCK`
     const VSOCK: u16 = 40;
     match (sender.family, sender.protocol) {
@@ -43,7 +48,7 @@ pub(super) fn protocol(sender: &Sender) -> String {
     }
 }
 
-fn on_device(cause: &CauseReport) -> String {
+pub(crate) fn on_device(cause: &CauseReport) -> String {
     cause.device.as_ref().map_or(String::new(), |device| format!(" on {}", harmless(&device.name)))
 }
 
@@ -70,32 +75,8 @@ pub(super) fn interval(out: &mut dyn Write, interval: &Report, total: &Report) -
     Ok(())
 }
 
-/// The live view, a line each; the first is the verdict.
-pub(super) fn live(interval: &Report, total: &Report) -> Vec<String> {
-    let mut lines = vec![
-        format!("{}  {}", time(total.duration), headline(total)),
-        format!("{:<28} {:>8} {:>9} {:>9} {:>11}", "SENDER", "PROTOCOL", "ZC=Y/s", "ZC=N/s", "COPIED"),
-    ];
-    for row in total.senders.iter().take(10) {
-        let now = interval.senders.iter().find(|now| now.sender == row.sender);
-        let now = now.map_or(Split::default(), |now| now.sends);
-        lines.push(format!(
-            "{:<28} {:>8} {:>9} {:>9} {:>11}",
-            who(&row.sender),
-            protocol(&row.sender),
-            per_second(now.zerocopied, interval),
-            per_second(now.copied, interval),
-            bytes(row.bytes.copied),
-        ));
-    }
-    for cause in total.causes.iter().filter(|cause| cause.sends > 0).take(5) {
-        let title = format!("{}{}", cause.cause, on_device(cause));
-        lines.push(format!("{title}: {}, {}", plural(cause.sends, "send"), why(cause, total)));
-    }
-    lines
-}
-
-fn per_second(count: u64, interval: &Report) -> String {
+/// A rate of an interval.
+pub(crate) fn per_second(count: u64, interval: &Report) -> String {
     let seconds = interval.duration.as_secs_f64().max(0.001);
     #[expect(clippy::cast_precision_loss, reason = "a rate is shown without decimals")]
     let rate = count as f64 / seconds;
@@ -103,7 +84,7 @@ fn per_second(count: u64, interval: &Report) -> String {
 }
 
 /// The answer in one sentence.
-pub(super) fn headline(report: &Report) -> String {
+pub(crate) fn headline(report: &Report) -> String {
     let Split { zerocopied, copied } = report.sends;
     let of_whom = match report.senders.as_slice() {
         [only] => format!(" of {}", who(&only.sender)),
@@ -141,7 +122,7 @@ fn reason(cause: &CauseReport, report: &Report) -> String {
 }
 
 /// `dhclient (pid 812) taps v0`, or the cause in a few words where no tap is to blame.
-fn why(cause: &CauseReport, report: &Report) -> String {
+pub(crate) fn why(cause: &CauseReport, report: &Report) -> String {
     let taps = report.taps.iter().filter(|tap| cause.taps.contains(&tap.tap.inode));
     let names: Vec<String> = taps.map(|tap| harmless(&tap.tap.holder_or_inode()).into_owned()).collect();
     match (names.as_slice(), cause.device.as_ref()) {

@@ -1,0 +1,223 @@
+//! Reading a recording, one interval after the other.
+
+use std::{
+    io::{self, BufRead, BufReader, Read},
+    time::Duration,
+};
+
+use flate2::bufread::GzDecoder;
+use zcdiag_wire::{Failure, FailureKey, Tally, TallyKey};
+
+use super::{
+    FORMAT,
+    mirror::{Begin, FailureRow, Frame, Magic, Stretch},
+};
+use crate::{
+    diagnose::{Culprits, Filter, Known},
+    model::{counts::Counts, report::CommandOutcome, start::Start},
+};
+
+/// No honest line is longer.
+const LONGEST_LINE: u64 = 64 << 20;
+
+/// Why a recording cannot be read, or not to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// Another kind of file.
+    #[error("it is no recording of zcdiag")]
+    Foreign,
+    /// Made by a zcdiag with another format.
+    #[error("zcdiag {written_by} recorded it in format {format}, and this zcdiag reads format {FORMAT}")]
+    Version {
+        /// Version of the format.
+        format: u32,
+        /// Version of that zcdiag.
+        written_by: String,
+    },
+    /// It stops before the watch ended.
+    #[error("it has no end: the watch was killed, or the file was cut off")]
+    CutOff,
+    /// Something in it is not what was written.
+    #[error("it is damaged: {0}")]
+    Damaged(String),
+    /// The file cannot be read.
+    #[error(transparent)]
+    Io(io::Error),
+}
+
+/// What happened next in the watch.
+#[derive(Debug)]
+pub enum Event {
+    /// An interval went by.
+    Interval(Passed),
+    /// The watch ended, some time after the last interval. With the command that was watched.
+    End(Passed, Option<CommandOutcome>),
+}
+
+/// A stretch of time.
+#[derive(Debug)]
+pub struct Passed {
+    /// What was counted in it.
+    pub counts: Counts,
+    /// Its length.
+    pub length: Duration,
+}
+
+/// Plays a recording: holds what was known and counted up to the last event.
+pub struct Player<R: Read> {
+    lines: BufReader<GzDecoder<BufReader<R>>>,
+    /// How the watch began.
+    pub start: Start,
+    /// What it reported.
+    pub filter: Filter,
+    /// When it began, in seconds since 1970.
+    pub at_unix: u64,
+    /// What was known.
+    pub known: Known,
+    /// The culprits of the last look at each device.
+    pub latest: Culprits,
+    /// What had been counted since the watch began.
+    pub counts: Counts,
+    /// Time since then.
+    pub elapsed: Duration,
+    ended: bool,
+}
+
+impl<R: Read> Player<R> {
+    /// Reads the beginning.
+    ///
+    /// # Errors
+    /// If it is no recording that can be read.
+    pub fn open(input: R) -> Result<Self, ReadError> {
+        let mut lines = BufReader::new(GzDecoder::new(BufReader::new(input)));
+        let first = match line(&mut lines) {
+            Ok(first) => first.ok_or(ReadError::Foreign)?,
+            // What is no gzip is invalid input, or, if it is short, without an end.
+            Err(ReadError::Io(error)) => return Err(ReadError::Io(error)),
+            Err(_) => return Err(ReadError::Foreign),
+        };
+        let Magic { zcdiag_recording: format, written_by } =
+            serde_json::from_slice(&first).map_err(|_| ReadError::Foreign)?;
+        if format != FORMAT {
+            return Err(ReadError::Version { format, written_by });
+        }
+        let Begin { magic: _, at_unix, kernel, attached, degraded, filter } = parse(&first)?;
+        let attached = attached.into_iter().map(|mirror| mirror.0).collect();
+        Ok(Self {
+            lines,
+            known: Known { kernel: kernel.clone(), ..Known::default() },
+            start: Start { kernel, attached, degraded },
+            filter,
+            at_unix,
+            latest: Culprits::default(),
+            counts: Counts::default(),
+            elapsed: Duration::ZERO,
+            ended: false,
+        })
+    }
+
+    /// Plays on to the next event; `None` after the end.
+    ///
+    /// # Errors
+    /// If the recording stops before its end, or is damaged. What was played so far stays.
+    pub fn play(&mut self) -> Result<Option<Event>, ReadError> {
+        loop {
+            let Some(line) = line(&mut self.lines)? else {
+                return if self.ended { Ok(None) } else { Err(ReadError::CutOff) };
+            };
+            match parse(&line)? {
+                Frame::Sender { key, process } => {
+                    self.known.senders.insert(key, process);
+                }
+                Frame::Site { key, facts } => {
+                    self.known.sites.insert(key, facts);
+                }
+                Frame::Tap(tap) => {
+                    self.known.taps.insert(tap.tap.inode, tap);
+                }
+                Frame::Culprits { ever, latest } => {
+                    self.known.culprits = ever;
+                    self.latest = latest;
+                }
+                Frame::Missing(missing) => self.known.missing = missing,
+                Frame::OptmemMax(limit) => self.known.optmem_max = limit,
+                Frame::Interval(stretch) => return Ok(Some(Event::Interval(self.pass(stretch)))),
+                Frame::End { stretch, in_flight, command } => {
+                    let passed = self.pass(stretch);
+                    self.known.in_flight = in_flight;
+                    self.ended = true;
+                    return Ok(Some(Event::End(passed, command.map(|mirror| mirror.0))));
+                }
+            }
+        }
+    }
+
+    /// Adds a stretch to the whole.
+    fn pass(&mut self, stretch: Stretch) -> Passed {
+        let Stretch { until_ns, tallies, failures, losses, misses } = stretch;
+        let mut counts = Counts { misses, ..Counts::default() };
+        for (loss, recorded) in counts.losses.iter_mut().zip(losses) {
+            *loss = recorded;
+        }
+        for row in tallies {
+            counts.tallies.insert(TallyKey { sender: row.sender, site: row.site }, row.tally);
+        }
+        for FailureRow { sender, errno, failure } in failures {
+            counts.failures.insert(FailureKey { sender, errno, pad: 0 }, failure);
+        }
+        for (key, failure) in &counts.failures {
+            let total = self.counts.failures.entry(*key).or_default();
+            *total = Failure { sends: total.sends.saturating_add(failure.sends), ..*failure };
+        }
+        for (key, tally) in &counts.tallies {
+            let total = self.counts.tallies.entry(*key).or_default();
+            *total = add(*total, *tally);
+        }
+        for (total, loss) in self.counts.losses.iter_mut().zip(counts.losses) {
+            *total = total.saturating_add(loss);
+        }
+        self.counts.misses = self.counts.misses.saturating_add(misses);
+        let until = Duration::from_nanos(until_ns);
+        let length = until.saturating_sub(self.elapsed);
+        self.elapsed = until;
+        Passed { counts, length }
+    }
+}
+
+fn add(earlier: Tally, more: Tally) -> Tally {
+    Tally {
+        zerocopied_sends: earlier.zerocopied_sends.saturating_add(more.zerocopied_sends),
+        copied_sends: earlier.copied_sends.saturating_add(more.copied_sends),
+        zerocopied_bytes: earlier.zerocopied_bytes.saturating_add(more.zerocopied_bytes),
+        copied_bytes: earlier.copied_bytes.saturating_add(more.copied_bytes),
+        copies: earlier.copies.saturating_add(more.copies),
+        copy_bytes: earlier.copy_bytes.saturating_add(more.copy_bytes),
+        copy_ns: earlier.copy_ns.saturating_add(more.copy_ns),
+        hidden_sends: earlier.hidden_sends.saturating_add(more.hidden_sends),
+        hidden_bytes: earlier.hidden_bytes.saturating_add(more.hidden_bytes),
+        misreported_sends: earlier.misreported_sends.saturating_add(more.misreported_sends),
+        unasked_sends: earlier.unasked_sends.saturating_add(more.unasked_sends),
+    }
+}
+
+/// The next line; `None` at the end of the file, which was checked against its checksum then.
+fn line(lines: &mut impl BufRead) -> Result<Option<Vec<u8>>, ReadError> {
+    let mut line = Vec::new();
+    lines.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => ReadError::CutOff,
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => ReadError::Damaged(error.to_string()),
+        _ => ReadError::Io(error),
+    })?;
+    match line.pop() {
+        None => Ok(None),
+        Some(b'\n') => Ok(Some(line)),
+        Some(_) if line.len() as u64 + 1 == LONGEST_LINE => {
+            Err(ReadError::Damaged("a line without an end".to_owned()))
+        }
+        Some(_) => Err(ReadError::CutOff),
+    }
+}
+
+fn parse<'line, T: serde::Deserialize<'line>>(line: &'line [u8]) -> Result<T, ReadError> {
+    serde_json::from_slice(line).map_err(|error| ReadError::Damaged(error.to_string()))
+}

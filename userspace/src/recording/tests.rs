@@ -1,0 +1,187 @@
+//! What is recorded comes back, whole or up to where it is cut off.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Write as _,
+    time::Duration,
+};
+
+use flate2::{Compression, write::GzEncoder};
+use zcdiag_wire::{Failure, FailureKey, SenderKey, SiteKey, SiteKind, Tally, TallyKey};
+
+use super::{Event, Player, ReadError, Recorder};
+use crate::{
+    diagnose::{Culprits, Filter, Known, SiteFacts},
+    model::{
+        counts::Counts,
+        process::ProcessIdentity,
+        report::CommandOutcome,
+        start::{Attachment, Start},
+    },
+    render::taps::tests::{dhclient, report as taps},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn sender() -> SenderKey {
+    SenderKey { start_ns: u64::MAX, tgid: 7, netns: 1, family: 2, protocol: 6, api: 0 }
+}
+
+fn site() -> SiteKey {
+    SiteKey { kind: SiteKind::TAP_TX, stack: 0, ifindex: 5, netns: 1 }
+}
+
+fn counts(sends: u64) -> Counts {
+    let tally = Tally {
+        zerocopied_sends: 1,
+        copied_sends: sends,
+        zerocopied_bytes: 2,
+        copied_bytes: 10 * sends,
+        copies: 3,
+        copy_bytes: 4,
+        copy_ns: 5,
+        ..Tally::default()
+    };
+    let mut counts = Counts { misses: sends, ..Counts::default() };
+    counts.tallies.insert(TallyKey { sender: sender(), site: site() }, tally);
+    counts.losses[1] = 2 * sends;
+    let failed = FailureKey { sender: sender(), errno: 105, pad: 0 };
+    counts.failures.insert(failed, Failure { sends, omem: 6, unread: 7 });
+    counts
+}
+
+fn known() -> Known {
+    let on_device = BTreeMap::from([((1, 5), BTreeSet::from([12354]))]);
+    let mut judged = taps().taps;
+    for (inode, tap) in (1..).zip(&mut judged) {
+        tap.tap.inode = inode;
+    }
+    judged.push(dhclient());
+    Known {
+        kernel: "6.1.0".to_owned(),
+        senders: BTreeMap::from([(
+            sender(),
+            ProcessIdentity { pid: 7, comm: "a\u{1b}\nb".to_owned(), ..ProcessIdentity::default() },
+        )]),
+        sites: BTreeMap::from([(
+            site(),
+            SiteFacts { device: "v0".to_owned(), stack: vec!["skb_copy_ubufs".to_owned()] },
+        )]),
+        taps: judged.into_iter().map(|tap| (tap.tap.inode, tap)).collect(),
+        culprits: Culprits { outgoing: on_device.clone(), incoming: on_device },
+        missing: vec!["a namespace".to_owned()],
+        optmem_max: Some(20_480),
+        in_flight: None,
+    }
+}
+
+fn start() -> Start {
+    let attachment =
+        Attachment { function: "f".to_owned(), kind: "fentry".to_owned(), because: "so".to_owned() };
+    Start { kernel: "6.1.0".to_owned(), attached: vec![attachment], degraded: vec!["less".to_owned()] }
+}
+
+fn filter() -> Filter {
+    Filter { pid: vec![7], comm: vec!["x".to_owned()], ..Filter::default() }
+}
+
+fn command() -> CommandOutcome {
+    CommandOutcome { argv: vec!["true".to_owned()], status: Some(0) }
+}
+
+/// A watch of three intervals; between the second and the third its taps close.
+fn recorded() -> Vec<u8> {
+    let mut recorder = Recorder::begin(Vec::new(), &start(), &filter(), 9).expect("write to memory");
+    let latest = known().culprits;
+    for (number, latest) in [(1, &latest), (2, &latest), (3, &Culprits::default())] {
+        let now = SECOND * number;
+        recorder.interval(&counts(number.into()), &known(), latest, now).expect("write to memory");
+    }
+    let known = Known { in_flight: Some(4), ..known() };
+    recorder.end(&counts(10), &known, Some(&command()), SECOND * 4).expect("write to memory")
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut out = GzEncoder::new(Vec::new(), Compression::default());
+    out.write_all(text.as_bytes()).and_then(|()| out.finish()).expect("write to memory")
+}
+
+#[test]
+fn what_was_recorded_comes_back() {
+    let recorded = recorded();
+    let mut player = Player::open(recorded.as_slice()).expect("a recording");
+    assert_eq!((&player.start, &player.filter, player.at_unix), (&start(), &filter(), 9));
+    for number in 1..=3_u32 {
+        let Some(Event::Interval(passed)) = player.play().expect("it can be read") else {
+            panic!("an interval")
+        };
+        assert_eq!(passed.length, SECOND);
+        let copied: Vec<u64> = passed.counts.tallies.values().map(|tally| tally.copied_sends).collect();
+        assert_eq!((copied, passed.counts.misses, passed.counts.losses[1]), (vec![1], 1, 2));
+        assert_eq!(player.counts, counts(number.into()));
+        let tapped = number < 3;
+        assert_eq!(player.latest == known().culprits, tapped);
+        assert_eq!(player.known, known());
+    }
+    let Some(Event::End(passed, outcome)) = player.play().expect("it can be read") else { panic!("the end") };
+    assert_eq!((passed.length, passed.counts.misses, outcome), (SECOND, 7, Some(command())));
+    assert_eq!((&player.counts, player.elapsed), (&counts(10), SECOND * 4));
+    assert_eq!(player.known, Known { in_flight: Some(4), ..known() });
+    assert!(player.play().expect("it can be read").is_none());
+}
+
+#[test]
+fn wherever_it_is_cut_off_the_intervals_before_can_be_read() {
+    let recorded = recorded();
+    let mut intervals = 0;
+    for length in 0..recorded.len() {
+        let mut player = match Player::open(&recorded[..length]) {
+            Ok(player) => player,
+            Err(ReadError::Foreign) if intervals == 0 => continue,
+            Err(error) => panic!("{length}: {error}"),
+        };
+        let error = loop {
+            match player.play() {
+                Ok(Some(_)) => (),
+                Ok(None) => panic!("{length}: it has no end"),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, ReadError::CutOff), "{length}: {error}");
+        let read = player.elapsed.as_secs();
+        assert!(read >= intervals, "{length}: {read} after {intervals}");
+        intervals = read;
+    }
+    assert_eq!(intervals, 4, "only the checksum was missing at last");
+}
+
+#[test]
+fn what_is_no_recording_is_told_from_one_of_another_version() {
+    for foreign in [&b""[..], b"GIF89a", b"{\"zcdiag_recording\":1}\n", &gzip(""), &gzip("{\"schema\":1}\n")]
+    {
+        assert!(matches!(Player::open(foreign).err(), Some(ReadError::Foreign)), "{foreign:?}");
+    }
+    let later = gzip("{\"zcdiag_recording\":9,\"written_by\":\"7.0\",\"new\":[]}\n");
+    let error = Player::open(later.as_slice()).err().expect("another version").to_string();
+    assert_eq!(error, "zcdiag 7.0 recorded it in format 9, and this zcdiag reads format 1");
+}
+
+#[test]
+fn damage_is_found() {
+    let recorded = recorded();
+    for at in 10..recorded.len() {
+        let mut damaged = recorded.clone();
+        damaged[at] ^= 0x10;
+        let Ok(mut player) = Player::open(damaged.as_slice()) else { continue };
+        let found = loop {
+            match player.play() {
+                Ok(Some(_)) => (),
+                Ok(None) => break false,
+                Err(_) => break true,
+            }
+        };
+        // Some bits between two parts of the compressed text mean nothing.
+        let unharmed = player.counts == counts(10) && player.known == Known { in_flight: Some(4), ..known() };
+        assert!(found || unharmed, "at {at}");
+    }
+}

@@ -1,0 +1,76 @@
+//! One cause in full.
+
+use ratatui::{
+    Frame,
+    layout::Rect,
+    style::{Modifier, Style},
+    text::Line,
+};
+
+use super::{View, select::CauseId};
+use crate::{
+    model::{
+        report::{CauseReport, Report},
+        tap::JudgedTap,
+    },
+    render::{
+        lines::harmless,
+        taps::title,
+        watch::text::{on_device, who},
+        words::{bytes, plural, time},
+    },
+};
+
+pub(super) fn draw(view: &View, id: &CauseId, frame: &mut Frame<'_>, area: Rect) {
+    let snapshot = view.shown();
+    let lines = match id.find(snapshot) {
+        Some(cause) => lines(cause, &snapshot.total),
+        None => vec![Line::from("nothing was copied for this cause yet")],
+    };
+    view.draw_text(frame, area, lines);
+}
+
+fn heading(text: String) -> Line<'static> {
+    Line::styled(text, Style::new().add_modifier(Modifier::BOLD))
+}
+
+fn lines(cause: &CauseReport, total: &Report) -> Vec<Line<'static>> {
+    let mut lines = vec![
+        heading(format!("{}{}", cause.cause, on_device(cause))),
+        Line::from(format!(
+            "{} of {}, {}, {} copying",
+            plural(cause.sends, "send"),
+            who(&cause.sender),
+            bytes(cause.bytes),
+            time(cause.copy_time)
+        )),
+        Line::default(),
+        Line::from(harmless(&cause.explanation).into_owned()),
+    ];
+    let mut part = |name: &str, items: Vec<String>| {
+        if !items.is_empty() {
+            lines.push(Line::default());
+            lines.push(heading(name.to_owned()));
+            lines.extend(items.into_iter().map(Line::from));
+        }
+    };
+    let numbered = cause.remedies.iter().zip(1..);
+    part("Cures", numbered.map(|(remedy, number)| format!("{number}. {}", harmless(remedy))).collect());
+    let taps = total.taps.iter().filter(|tap| cause.taps.contains(&tap.tap.inode));
+    part("Taps", taps.map(tap).collect());
+    let frames = cause.stack.iter().map(|frame| harmless(frame));
+    part(
+        "Kernel stack of the first copy",
+        frames
+            .enumerate()
+            .map(|(index, frame)| format!("{}{frame}", if index == 0 { "" } else { "< " }))
+            .collect(),
+    );
+    lines
+}
+
+fn tap(judged: &JudgedTap) -> String {
+    let JudgedTap { tap, judgement } = judged;
+    let title = title(tap, Some(tap.netns.inum));
+    format!("{title} (inode {}): it {}", tap.inode, harmless(&judgement.reason))
+}

@@ -1,0 +1,250 @@
+//! A watch as one page of HTML that loads nothing and runs nothing. Whatever others chose is escaped by the
+//! templates, and what could change the direction of writing by [`harmless`].
+
+mod causes;
+mod flame;
+mod taps;
+mod timeline;
+
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+pub use timeline::Point;
+
+use super::{
+    lines::harmless,
+    watch::text::{headline, on_device, protocol, who, why},
+    words::{bytes, plural, time},
+};
+use crate::model::{
+    report::{CauseReport, Report, SenderReport, Split, Verdict},
+    start::Start,
+};
+
+/// Inline styles are all that the page uses; nothing is loaded, nothing is run.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+const STYLE: &str = include_str!("page/style.css");
+
+/// What a page shows.
+pub struct Page<'a> {
+    /// How the watch began.
+    pub start: &'a Start,
+    /// When, as a date and time.
+    pub began: &'a str,
+    /// The verdict.
+    pub report: &'a Report,
+    /// What happened over time.
+    pub timeline: &'a [Point],
+    /// Where bytes were copied.
+    pub copies: &'a [CauseReport],
+}
+
+impl Page<'_> {
+    /// Writes it.
+    ///
+    /// # Errors
+    /// If the output cannot be written.
+    pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(self.markup().into_string().as_bytes())?;
+        out.flush()
+    }
+
+    fn markup(&self) -> Markup {
+        let Self { start, report, timeline, copies, .. } = self;
+        html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta http-equiv="Content-Security-Policy" content=(POLICY);
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    title { "zcdiag: " (headline(report)) }
+                    style { (PreEscaped(STYLE)) }
+                }
+                body {
+                    main {
+                        (self.verdict())
+                        (timeline::section(timeline, report.duration))
+                        (causes::section(report))
+                        (senders(&report.senders))
+                        (flame::section(copies))
+                        (taps::section(&report.taps))
+                        (notes(report))
+                        (attached(start))
+                    }
+                    footer { "zcdiag " (env!("CARGO_PKG_VERSION")) }
+                }
+            }
+        }
+    }
+
+    /// The first thing that is seen.
+    fn verdict(&self) -> Markup {
+        let report = self.report;
+        let class = match report.verdict() {
+            Verdict::Copied => "copied",
+            Verdict::Mixed => "mixed",
+            Verdict::Zerocopied => "zerocopied",
+            Verdict::Idle => "idle",
+        };
+        html! {
+            header class=(class) {
+                h1 { (headline(report)) }
+                p.facts {
+                    "Linux " (harmless(&report.kernel)) " · watched for " (time(report.duration))
+                    " from " (self.began)
+                    @if let Some(command) = &report.command {
+                        " · " code { (harmless(&command.argv.join(" "))) }
+                    }
+                }
+                (tiles(report))
+                @if let Some(cause) = report.causes.iter().find(|cause| cause.sends > 0) {
+                    div.cure {
+                        p {
+                            strong { (causes::share(cause, report)) ": " }
+                            code { (cause.cause) (on_device(cause)) } ", " (why(cause, report))
+                        }
+                        @if let Some(remedy) = cause.remedies.first() {
+                            p { strong { "Cure: " } (harmless(remedy)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn tiles(report: &Report) -> Markup {
+    let at_least = if report.exact() { "" } else { "≥ " };
+    let Split { zerocopied, copied } = report.sends;
+    let tiles = [
+        ("sends copied (zc=n)", format!("{at_least}{copied}")),
+        ("sends zerocopied (zc=y)", format!("{at_least}{zerocopied}")),
+        ("bytes copied", format!("{at_least}{}", bytes(report.bytes.copied))),
+        ("time spent copying", format!("{at_least}{}", time(report.copy_time))),
+    ];
+    html! {
+        dl.tiles {
+            @for (label, value) in tiles {
+                div { dt { (label) } dd { (value) } }
+            }
+        }
+    }
+}
+
+fn senders(senders: &[SenderReport]) -> Markup {
+    html! {
+        @if !senders.is_empty() {
+            section {
+                h2 { "Senders" }
+                div.wide {
+                    table {
+                        thead {
+                            tr {
+                                th { "Sender" } th { "Protocol" } th.number { "zc=y" } th.number { "zc=n" }
+                                th.number { "Bytes copied" } th.number { "Copy time" } th { "Where" }
+                            }
+                        }
+                        tbody { @for row in senders { (sender(row)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn sender(row: &SenderReport) -> Markup {
+    let process = &row.sender.process;
+    let place = [("unit", &process.unit), ("container", &process.container), ("exe", &process.exe)];
+    html! {
+        tr {
+            td { (who(&row.sender)) }
+            td { (protocol(&row.sender)) }
+            td.number { (row.sends.zerocopied) }
+            td.number { (row.sends.copied) }
+            td.number { (bytes(row.bytes.copied)) }
+            td.number { (time(row.copy_time)) }
+            td.small {
+                @for (label, value) in place {
+                    @if let Some(value) = value { span.chip { (label) " " (harmless(value)) } " " }
+                }
+            }
+        }
+    }
+}
+
+/// What has to be known about the numbers.
+fn notes(report: &Report) -> Markup {
+    let mut notes = Vec::new();
+    if !report.exact() {
+        let losses = report.losses.iter().map(|(name, count)| format!("{name}: {count}"));
+        let losses: Vec<String> = losses.collect();
+        notes.push(format!(
+            "Not everything could be recorded, so every count is a lower bound ({}).",
+            losses.join(", ")
+        ));
+    }
+    if let Some(in_flight @ 1..) = report.in_flight {
+        let notifications = plural(in_flight, "notification");
+        notes
+            .push(format!("{notifications} had not come when the watch ended; their sends are not counted."));
+    }
+    if report.born_before > 0 {
+        let notifications = plural(report.born_before, "notification");
+        notes.push(format!("{notifications} for sends made before the watch began are not counted."));
+    }
+    if let Some(status) = report.command.as_ref().and_then(|command| command.status) {
+        notes.push(format!("The command ended with code {status}."));
+    }
+    notes.extend(report.missing.iter().map(|sentence| format!("Could not see {}", harmless(sentence))));
+    html! {
+        @if !notes.is_empty() {
+            section {
+                h2 { "About these numbers" }
+                ul { @for note in &notes { li { (note) } } }
+            }
+        }
+    }
+}
+
+fn attached(start: &Start) -> Markup {
+    html! {
+        section {
+            details {
+                summary { "How zcdiag was attached" }
+                @for lost in &start.degraded { p { (harmless(lost)) } }
+                div.wide {
+                    table {
+                        tbody {
+                            @for step in &start.attached {
+                                tr {
+                                    td { (harmless(&step.kind)) }
+                                    td { code { (harmless(&step.function)) } }
+                                    td { (harmless(&step.because)) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A part of a whole in percent, for widths.
+fn percent(part: u64, whole: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
+    let share = part as f64 / whole.max(1) as f64;
+    100.0 * share
+}
+
+/// The same of durations.
+fn percent_of_time(part: Duration, whole: Duration) -> f64 {
+    if whole.is_zero() { 0.0 } else { 100.0 * part.as_secs_f64() / whole.as_secs_f64() }
+}
+
+#[cfg(test)]
+mod tests;
