@@ -17,6 +17,11 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether it goes through a BPF trampoline.
+    pub fn is_trampoline(self) -> bool {
+        matches!(self, Self::Fentry | Self::Fexit)
+    }
+
     /// As it is printed.
     pub fn name(self) -> &'static str {
         match self {

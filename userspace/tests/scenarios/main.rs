@@ -22,7 +22,6 @@ mod world;
 #[allow(dead_code, reason = "shared with the guest tests")]
 mod xdp;
 
-mod pending;
 mod recipes;
 mod run;
 mod scenario;

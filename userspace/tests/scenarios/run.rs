@@ -5,7 +5,6 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::{
-    pending::{FAILED, HIDDEN, PENDING, name_today},
     probe::{Probe, Sent},
     scenario::{Expected, Place, Scenario, Sends},
     stage::Stage,
@@ -30,15 +29,10 @@ struct Made<'a> {
 /// Runs a scenario and panics if anything is not as expected.
 pub(crate) fn run(scenario: &'static Scenario) {
     println!();
-    let followed = !PENDING.contains(&scenario.name);
     let expected = |sends: &&Sends| sends.expected(kernel());
     let (absent, present): (Vec<&Sends>, Vec<&Sends>) =
         scenario.sends.iter().partition(|sends| matches!(expected(sends), Expected::Absent));
-    let show = |sends: &&Sends| {
-        if followed {
-            table::show(scenario, sends);
-        }
-    };
+    let show = |sends: &&Sends| table::show(scenario, sends);
     absent.iter().for_each(show);
     if present.is_empty() {
         return;
@@ -55,15 +49,14 @@ pub(crate) fn run(scenario: &'static Scenario) {
         if present.is_empty() {
             return;
         }
-        let watch = followed.then(|| Watch::start(&[]));
+        let watch = Watch::start(&[]);
         let made: Vec<Made<'_>> = present.iter().map(|sends| Made::make(sends, &stage)).collect();
-        let report = watch.map(Watch::stop);
+        let report = watch.stop();
         drop(stage);
         for made in &made {
             println!("{}: {}", made.sends.what, made.answer);
         }
         made.iter().for_each(Made::judge_sender);
-        let Some(report) = report else { return };
         report.agrees_with(&made.iter().map(Made::truth).collect::<Vec<_>>());
         for made in &made {
             made.judge_report(&report);
@@ -185,28 +178,23 @@ impl<'a> Made<'a> {
     fn caused(&self, report: &Report, cause: &'static str) {
         let of_sender = |found: &&Value| found["sender_pid"] == self.sent.pid && found["sends"] != 0;
         let found: Vec<&Value> = report.list("causes").iter().filter(of_sender).collect();
-        let right = found.iter().all(|found| found["cause"] == name_today(cause));
+        let right = found.iter().all(|found| found["cause"] == cause);
         assert!(!found.is_empty() && right, "{cause} expected of {}: {found:#?}", self.sends.what);
     }
 
     /// So many sends have failed with this error.
     #[track_caller]
     fn fails(&self, report: &Report, failed: u64, error: &str) {
-        if FAILED {
-            let row = report.list("senders").iter().find(|row| row["pid"] == self.sent.pid);
-            assert_eq!(row.map(|row| &row["failed"]), Some(&json!({ error: failed })), "{:#}", report.0);
-        }
+        let row = report.list("senders").iter().find(|row| row["pid"] == self.sent.pid);
+        assert_eq!(row.map(|row| &row["failed"]), Some(&json!({ error: failed })), "{:#}", report.0);
     }
 
     /// So many sends that were reported zerocopied were copied for this cause.
     #[track_caller]
     fn hidden(&self, report: &Report, sends: u64, cause: &'static str) {
-        if !HIDDEN {
-            return;
-        }
         let found = report.list("hidden_copies").iter().filter(|found| found["sender_pid"] == self.sent.pid);
         let found: Vec<_> = found.map(|found| (found["cause"].as_str(), found["sends"].as_u64())).collect();
-        let expected = if sends == 0 { vec![] } else { vec![(Some(name_today(cause)), Some(sends))] };
+        let expected = if sends == 0 { vec![] } else { vec![(Some(cause), Some(sends))] };
         assert_eq!(found, expected, "{:#}", report.0);
     }
 }

@@ -1,6 +1,6 @@
 //! What a scenario is made of.
 
-use crate::{pending::HIDDEN, stage::Stage, world::Kernel};
+use crate::{stage::Stage, world::Kernel};
 
 /// A world, sends in it, and what becomes of them.
 pub(crate) struct Scenario {
@@ -74,8 +74,8 @@ impl Expected {
     /// The cause to be reported.
     pub(crate) fn cause(&self) -> Option<&'static str> {
         match self {
-            Self::Hidden(cause) => HIDDEN.then_some(cause),
-            Self::Copied(cause)
+            Self::Hidden(cause)
+            | Self::Copied(cause)
             | Self::PartlyHidden(cause, _)
             | Self::Untold(cause)
             | Self::Fails(_, cause)
@@ -90,8 +90,6 @@ impl Expected {
         match self {
             Self::Absent | Self::Unsupported => "-".to_owned(),
             Self::Zerocopied => "y".to_owned(),
-            Self::Hidden(_) if !HIDDEN => "y".to_owned(),
-            Self::PartlyHidden(..) if !HIDDEN => "n or y".to_owned(),
             Self::Copied(_) => "n".to_owned(),
             Self::Hidden(_) => "y, copied".to_owned(),
             Self::PartlyHidden(..) => "n or y, copied".to_owned(),
