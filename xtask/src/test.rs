@@ -26,6 +26,13 @@ const KERNEL_SIDE: &str = "zcdiag-ebpf";
 const TWO_CPUS: [Kernel; 2] = [Kernel::V6_1, Kernel::Newest];
 /// What the names of such tests contain.
 const CPU_TESTS: &str = "cpus";
+/// Kernels on which tests of the service are run, in a guest of their own under a real systemd: the oldest, on which
+/// reading counts takes a capability that is else given up, and the newest.
+const SYSTEMD: [Kernel; 2] = [Kernel::V5_10, Kernel::Newest];
+/// What the names of such tests begin with.
+const SYSTEMD_TESTS: &str = "systemd::";
+/// Where systemd is.
+const SYSTEMD_PROGRAM: &str = "/lib/systemd/systemd";
 /// With fewer kernels than this, a run says too little about the differences between them.
 const FEWEST_KERNELS: usize = 3;
 
@@ -109,12 +116,23 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
     let all = options.kernel.is_empty();
     let kernels = if all { Kernel::value_variants() } else { &options.kernel };
     let filter = options.filter.as_slice();
-    let one_cpu = |&&kernel: &&Kernel| in_guest(project, kernel, 1, &binary, filter, summary);
+    let one_cpu = |&&kernel: &&Kernel| {
+        let mut tests = filter.to_vec();
+        tests.extend(["--skip".into(), SYSTEMD_TESTS.into()]);
+        in_guest(project, &VmOptions::new(kernel), &binary, &tests, summary)
+    };
     let ran = kernels.iter().filter(one_cpu).count();
     let cpu_tests = [CPU_TESTS.to_owned()];
     if filter.is_empty() || filter.iter().any(|name| name.contains(CPU_TESTS)) {
         for kernel in kernels.iter().filter(|kernel| TWO_CPUS.contains(kernel)) {
-            in_guest(project, *kernel, 2, &binary, &cpu_tests, summary);
+            let vm = VmOptions { cpus: 2, ..VmOptions::new(*kernel) };
+            in_guest(project, &vm, &binary, &cpu_tests, summary);
+        }
+    }
+    if filter.is_empty() || filter.iter().any(|name| name.contains(SYSTEMD_TESTS)) {
+        for kernel in kernels.iter().filter(|kernel| SYSTEMD.contains(kernel) || !all) {
+            let vm = VmOptions { init: Some(SYSTEMD_PROGRAM.into()), ..VmOptions::new(*kernel) };
+            in_guest(project, &vm, &binary, &[SYSTEMD_TESTS.to_owned()], summary);
         }
     }
     let fewest = if all { FEWEST_KERNELS } else { kernels.len() };
@@ -124,19 +142,20 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
     Ok(())
 }
 
-/// Runs the tests of `binary` that `filter` takes on `kernel`; false if that kernel cannot be had.
+/// Runs the tests of `binary` that `filter` takes in a guest; false if its kernel cannot be had.
 fn in_guest(
     project: &Project,
-    kernel: Kernel,
-    cpus: u32,
+    vm: &VmOptions,
     binary: &str,
     filter: &[String],
     summary: &mut Summary,
 ) -> bool {
+    let (kernel, cpus) = (vm.kernel, vm.cpus);
     let mut argv = vec![binary.to_owned(), "--test-threads=1".into()];
     argv.extend_from_slice(filter);
     let cpus_word = if cpus > 1 { format!(", {cpus} CPUs") } else { String::new() };
-    let name = format!("guest {}{cpus_word}", kernel.key());
+    let init_word = if vm.init.is_some() { ", systemd" } else { "" };
+    let name = format!("guest {}{cpus_word}{init_word}", kernel.key());
     let version = match vm::kernels::get(project, kernel) {
         Ok(fetched) => fetched.version,
         Err(error) => {
@@ -146,7 +165,7 @@ fn in_guest(
             return false;
         }
     };
-    let mut vm = VmOptions { cpus, ..VmOptions::new(kernel) };
+    let mut vm = vm.clone();
     vm.env = vec![("ZCDIAG_KERNEL".into(), kernel.key().into()), ("ZCDIAG_GUEST".into(), "1".into())];
     let row = step(summary, &name, || {
         let mut reader = Reader::default();

@@ -28,6 +28,8 @@ const PROGRAMS: &[Program] = &[
     plain("tcpdump", "tcpdump"),
     plain("dhclient", "isc-dhcp-client"),
     plain("python3", "python3-minimal"),
+    plain("systemd", "systemd"),
+    plain("promtool", "prometheus"),
     Program { name: "lldpd", package: "lldpd", users: &["_lldpd"], run_dirs: &["/run/lldpd"] },
 ];
 
@@ -48,14 +50,14 @@ pub(crate) fn ensure(project: &Project) -> Result<Option<PathBuf>> {
     if packages.is_empty() {
         return Ok(None);
     }
-    let dir = project.vm().join("sysroot");
-    let stamp = project.vm().join("sysroot.packages");
-    let wanted = packages.join("\n");
-    if fs::read_to_string(&stamp).is_ok_and(|unpacked| unpacked == wanted) {
-        return Ok(Some(dir));
+    // One for each list: guests of another state of this tree may be running on theirs.
+    let dir = project.vm().join("sysroots").join(packages.join("+"));
+    if !dir.exists() {
+        let partial = dir.with_extension("partial");
+        fetch(project, &packages, &partial)
+            .with_context(|| format!("get {} for guests", packages.join(", ")))?;
+        fs::rename(&partial, &dir).with_context(|| format!("put {} in place", dir.display()))?;
     }
-    fetch(project, &packages, &dir).with_context(|| format!("get {} for guests", packages.join(", ")))?;
-    fs::write(&stamp, wanted).with_context(|| format!("write {}", stamp.display()))?;
     Ok(Some(dir))
 }
 
