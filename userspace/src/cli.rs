@@ -4,15 +4,17 @@ mod args;
 
 use std::io::{self, IsTerminal as _, Write};
 
-use args::{Args, ColorChoice, Command, MuteArgs, ProbeArgs, TapsArgs, WatchArgs};
+use args::{Args, ColorChoice, Command, DaemonArgs, MuteArgs, ProbeArgs, StatusArgs, TapsArgs, WatchArgs};
 use clap::Parser as _;
 
 use crate::{
     app::{
+        daemon::{self, DaemonOptions},
         mute::{self, MuteError, MuteOptions},
         outcome::{Failure, code, with_sources},
         probe::{self, ProbeOptions},
         session::{self, SessionOptions},
+        status::{self, StatusOptions},
         taps::{self, NetnsFilter, TapsError, TapsOptions},
         watch::{self, WatchOptions},
     },
@@ -37,6 +39,8 @@ pub fn main() -> u8 {
         Command::Mute(ref mute) => run_mute(&args, mute, MuteAction::Mute),
         Command::Unmute(ref mute) => run_mute(&args, mute, MuteAction::Unmute),
         Command::Probe(ref probe) => run_probe(probe),
+        Command::Daemon(ref daemon) => run_daemon(daemon),
+        Command::Status(ref status) => run_status(&args, status),
     };
     result.unwrap_or_else(|failure| {
         // Nobody left to tell is no reason to fail in another way.
@@ -139,6 +143,19 @@ fn run_probe(probe: &ProbeArgs) -> Result<u8, Failure> {
         },
     };
     probe::send(&options, &mut io::stdout())
+}
+
+fn run_daemon(daemon: &DaemonArgs) -> Result<u8, Failure> {
+    daemon::run(&DaemonOptions { config: daemon.config.clone(), check_config: daemon.check_config })
+}
+
+fn run_status(args: &Args, status: &StatusArgs) -> Result<u8, Failure> {
+    let options = StatusOptions {
+        socket: status.socket.clone(),
+        json: status.json,
+        color: use_color(args.color, io::stdout().is_terminal()),
+    };
+    status::run(&options, &mut io::stdout())
 }
 
 /// The commands run on this thread; the worker is there for what must happen while output blocks it.

@@ -6,4 +6,4 @@ mod losses;
 mod report;
 
 pub use filter::Filter;
-pub use report::{Culprits, Known, SiteFacts, place, report, since};
+pub use report::{Culprits, Known, SiteFacts, place, report, since, subtract};

@@ -8,6 +8,7 @@ pub mod attach;
 pub mod cli;
 pub mod diagnose;
 pub mod kernel;
+pub mod ledger;
 pub mod model;
 pub mod probe;
 pub mod process;

@@ -1,6 +1,7 @@
-//! Words of the domain: plain data, no serialisation, no input or output.
+//! Words of the domain: plain data, no input or output; serialised only where two zcdiags talk ([`fleet`]).
 
 pub mod counts;
+pub mod fleet;
 pub mod kernel;
 pub mod mute;
 pub mod netns;

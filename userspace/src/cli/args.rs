@@ -42,6 +42,32 @@ pub(super) enum Command {
     Unmute(MuteArgs),
     /// Send MSG_ZEROCOPY traffic to a destination of your choice, and say whether it was copied; needs no BPF
     Probe(ProbeArgs),
+    /// Watch forever: metrics for Prometheus, an entry in the journal when a verdict changes, answers for `status`
+    Daemon(DaemonArgs),
+    /// Show what the running daemon knows
+    Status(StatusArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct DaemonArgs {
+    /// The configuration; without one /etc/zcdiag/zcdiag.toml, if it is there
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+
+    /// Only check the configuration: exit code 0 if it is right, else 1
+    #[arg(long)]
+    pub(super) check_config: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct StatusArgs {
+    /// The daemon's socket
+    #[arg(long, value_name = "PATH", default_value = crate::app::daemon::config::DEFAULT_SOCKET)]
+    pub(super) socket: PathBuf,
+
+    /// Write JSON
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -79,7 +79,8 @@ pub fn since(earlier: &Counts, later: &Counts) -> Counts {
     Counts { tallies: tallies.collect(), losses, misses: later.misses.saturating_sub(earlier.misses) }
 }
 
-fn subtract(later: Tally, earlier: Tally) -> Tally {
+/// A tally without what it had counted earlier.
+pub fn subtract(later: Tally, earlier: Tally) -> Tally {
     Tally {
         zerocopied_sends: later.zerocopied_sends.saturating_sub(earlier.zerocopied_sends),
         copied_sends: later.copied_sends.saturating_sub(earlier.copied_sends),

@@ -5,6 +5,7 @@
 
 mod bad_days;
 mod crowds;
+mod daemon;
 mod daemons;
 mod ends;
 mod gathered;
@@ -13,6 +14,7 @@ mod probe;
 #[path = "../taps/socket.rs"]
 #[allow(dead_code, reason = "shared with the tests of taps, which use all of it")]
 mod socket;
+mod systemd;
 mod tapped;
 mod watch;
 mod world;

@@ -31,18 +31,6 @@ pub(super) fn who(sender: &Sender) -> String {
     format!("{} (pid {})", harmless(comm), sender.process.pid)
 }
 
-/// The short name of a protocol.
-pub(super) fn protocol(sender: &Sender) -> String {
-    /// `AF_VSOCK`
-    const VSOCK: u16 = 40;
-    match (sender.family, sender.protocol) {
-        (VSOCK, _) => "vsock".to_owned(),
-        (_, 6) => "tcp".to_owned(),
-        (_, 17) => "udp".to_owned(),
-        (family, protocol) => format!("{family}/{protocol}"),
-    }
-}
-
 fn on_device(cause: &CauseReport) -> String {
     cause.device.as_ref().map_or(String::new(), |device| format!(" on {}", harmless(&device.name)))
 }
@@ -62,7 +50,7 @@ pub(super) fn interval(out: &mut dyn Write, interval: &Report, total: &Report) -
             "{:>8}  {}  {}  zc=y {}  zc=n {}{why}",
             time(total.duration),
             who(&row.sender),
-            protocol(&row.sender),
+            row.sender.protocol_name(),
             row.sends.zerocopied,
             row.sends.copied,
         )?;
@@ -82,7 +70,7 @@ pub(super) fn live(interval: &Report, total: &Report) -> Vec<String> {
         lines.push(format!(
             "{:<28} {:>8} {:>9} {:>9} {:>11}",
             who(&row.sender),
-            protocol(&row.sender),
+            row.sender.protocol_name(),
             per_second(now.zerocopied, interval),
             per_second(now.copied, interval),
             bytes(row.bytes.copied),
@@ -188,7 +176,7 @@ fn senders(out: &mut dyn Write, report: &Report) -> io::Result<()> {
             out,
             "{:<27} {:>8} {:>9} {:>9} {:>11} {:>11}",
             who(&row.sender),
-            protocol(&row.sender),
+            row.sender.protocol_name(),
             row.sends.zerocopied,
             row.sends.copied,
             or_dash(row.bytes.copied == 0, bytes(row.bytes.copied)),
