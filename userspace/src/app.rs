@@ -3,6 +3,7 @@
 pub mod causes;
 pub mod check;
 pub mod command;
+pub mod daemon;
 pub mod doctor;
 pub mod engine;
 pub mod mute;
@@ -10,6 +11,7 @@ pub mod outcome;
 pub mod probe;
 pub mod report;
 pub mod session;
+pub mod status;
 pub mod taps;
 pub mod verify;
 pub mod watch;

@@ -6,8 +6,8 @@ mod manuals;
 use std::io::{self, IsTerminal as _, Write};
 
 use args::{
-    Args, CausesArgs, CheckArgs, ColorChoice, Command, FilterArgs, FoldedBy, MuteArgs, ProbeArgs, ReportArgs,
-    RingKind, Stamps, TapsArgs, TransportChoice, VerifyArgs, WatchArgs,
+    Args, CausesArgs, CheckArgs, ColorChoice, Command, DaemonArgs, FilterArgs, FoldedBy, MuteArgs, ProbeArgs,
+    ReportArgs, RingKind, Stamps, StatusArgs, TapsArgs, TransportChoice, VerifyArgs, WatchArgs,
 };
 use clap::Parser as _;
 
@@ -15,12 +15,14 @@ use crate::{
     app::{
         causes::{self, CausesOptions},
         check::{self, CheckOptions},
+        daemon::{self, DaemonOptions},
         doctor,
         mute::{self, MuteError, MuteOptions},
         outcome::{Failure, code, with_sources},
         probe::{self, ProbeOptions},
         report::{self, ReportError, ReportForm, ReportOptions},
         session::{self, SessionOptions},
+        status::{self, StatusOptions},
         taps::{self, NetnsFilter, TapsError, TapsOptions},
         verify::{self, VerifyOptions},
         watch::{self, WatchOptions},
@@ -58,6 +60,8 @@ pub fn main() -> u8 {
         }),
         Command::Probe(ref probe) => run_probe(probe),
         Command::Causes(ref causes) => run_causes(&args, causes),
+        Command::Daemon(ref daemon) => run_daemon(daemon),
+        Command::Status(ref status) => run_status(&args, status),
     };
     result.unwrap_or_else(|failure| {
         // Nobody left to tell is no reason to fail in another way.
@@ -273,6 +277,19 @@ fn send_options(probe: &ProbeArgs) -> SendOptions {
         timeout: probe.timeout,
         interval: probe.interval.unwrap_or_default(),
     }
+}
+
+fn run_daemon(daemon: &DaemonArgs) -> Result<u8, Failure> {
+    daemon::run(&DaemonOptions { config: daemon.config.clone(), check_config: daemon.check_config })
+}
+
+fn run_status(args: &Args, status: &StatusArgs) -> Result<u8, Failure> {
+    let options = StatusOptions {
+        socket: status.socket.clone(),
+        json: status.json,
+        color: use_color(args.color, io::stdout().is_terminal()),
+    };
+    status::run(&options, &mut io::stdout())
 }
 
 /// The commands run on this thread; the worker is there for what must happen while output blocks it.

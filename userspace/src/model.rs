@@ -1,9 +1,10 @@
-//! Words of the domain: plain data, no serialisation, no input or output.
+//! Words of the domain: plain data, no input or output; serialised only where two zcdiags talk ([`fleet`]).
 
 pub mod check;
 pub mod counts;
 pub mod cure;
 pub mod doctor;
+pub mod fleet;
 pub mod handler;
 pub mod kernel;
 pub mod mute;

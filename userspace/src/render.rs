@@ -3,13 +3,16 @@
 pub mod causes;
 pub mod check;
 pub mod doctor;
+pub mod event;
 pub mod folded;
 pub(crate) mod lines;
 pub mod live;
+pub mod metrics;
 pub mod mute;
 pub mod page;
 pub mod probe;
 pub mod schema;
+pub mod status;
 pub mod taps;
 pub mod verify;
 pub mod watch;

@@ -37,6 +37,13 @@ const TWO_CPUS: [Kernel; 2] = [Kernel::V6_1, Kernel::Newest];
 const CPU_TESTS: &str = "cpus";
 /// For all tests of a guest, emulated on a busy machine.
 const TIMEOUT: Duration = Duration::from_mins(30);
+/// Kernels on which tests of the service are run when they are asked for, in a guest of their own under a real systemd:
+/// the oldest, on which reading counts takes a capability that is else given up, and the newest.
+const SYSTEMD: [Kernel; 2] = [Kernel::V5_10, Kernel::Newest];
+/// What the names of such tests begin with.
+const SYSTEMD_TESTS: &str = "systemd::";
+/// Where systemd is.
+const SYSTEMD_PROGRAM: &str = "/lib/systemd/systemd";
 /// With fewer kernels than this, a run says too little about the differences between them.
 const FEWEST_KERNELS: usize = 3;
 
@@ -128,17 +135,26 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
     let filter = options.filter.as_slice();
     let of_cpus =
         !options.scenarios && (filter.is_empty() || filter.iter().any(|name| name.contains(CPU_TESTS)));
-    let cpu_tests = [CPU_TESTS.to_owned()];
+    let of_systemd = !options.scenarios && filter.iter().any(|name| name.contains(SYSTEMD_TESTS));
+    let mut tests = filter.to_vec();
+    tests.push(format!("--skip={SYSTEMD_TESTS}"));
+    let (cpu_tests, systemd_tests) = ([CPU_TESTS.to_owned()], [SYSTEMD_TESTS.to_owned()]);
     let mut guests = Vec::new();
     for &kernel in kernels {
         match vm::kernels::get(project, kernel) {
             Ok(fetched) => {
                 let version = fetched.version;
-                guests.push(Guest { kernel, cpus: 1, version: version.clone(), binaries: &binaries, filter });
-                if of_cpus && TWO_CPUS.contains(&kernel) {
-                    let binaries = &binaries[..1];
-                    guests.push(Guest { kernel, cpus: 2, version, binaries, filter: &cpu_tests });
+                let vm = VmOptions { timeout: TIMEOUT, ..VmOptions::new(kernel) };
+                let guest = |vm, binaries, filter| Guest { vm, version: version.clone(), binaries, filter };
+                if of_systemd && (SYSTEMD.contains(&kernel) || !all) {
+                    let vm = VmOptions { init: Some(SYSTEMD_PROGRAM.into()), ..vm.clone() };
+                    guests.push(guest(vm, &binaries[..1], &systemd_tests[..]));
                 }
+                if of_cpus && TWO_CPUS.contains(&kernel) {
+                    let vm = VmOptions { cpus: 2, ..vm.clone() };
+                    guests.push(guest(vm, &binaries[..1], &cpu_tests[..]));
+                }
+                guests.push(guest(vm, &binaries, &tests));
             }
             Err(error) => summary.rows.push(Row {
                 name: format!("guest {}", kernel.key()),
@@ -149,10 +165,10 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
             }),
         }
     }
-    let ran = guests.iter().filter(|guest| guest.cpus == 1).count();
+    let ran = guests.iter().filter(|guest| guest.vm.cpus == 1 && guest.vm.init.is_none()).count();
     let mut table = Table::default();
     for (guest, ran) in guests.iter().zip(run_all(project, &guests)) {
-        table.read(guest.kernel, &ran.stdout);
+        table.read(guest.vm.kernel, &ran.stdout);
         summary.rows.push(ran.row);
     }
     let fewest = if all { FEWEST_KERNELS } else { kernels.len() };
@@ -170,8 +186,7 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
 
 /// A guest to run tests in.
 struct Guest<'run> {
-    kernel: Kernel,
-    cpus: u32,
+    vm: VmOptions,
     version: String,
     /// Test binaries, to run one after the other.
     binaries: &'run [String],
@@ -204,11 +219,12 @@ fn run_all(project: &Project, guests: &[Guest<'_>]) -> Vec<Ran> {
 
 impl Guest<'_> {
     fn run(&self, project: &Project) -> Ran {
-        let cpus_word = if self.cpus > 1 { format!(", {} CPUs", self.cpus) } else { String::new() };
-        let name = format!("guest {}{cpus_word}", self.kernel.key());
-        let mut vm = VmOptions { cpus: self.cpus, timeout: TIMEOUT, ..VmOptions::new(self.kernel) };
-        vm.env =
-            vec![("ZCDIAG_KERNEL".into(), self.kernel.key().into()), ("ZCDIAG_GUEST".into(), "1".into())];
+        let VmOptions { kernel, cpus, .. } = self.vm;
+        let cpus_word = if cpus > 1 { format!(", {cpus} CPUs") } else { String::new() };
+        let init_word = if self.vm.init.is_some() { ", systemd" } else { "" };
+        let name = format!("guest {}{cpus_word}{init_word}", kernel.key());
+        let mut vm = self.vm.clone();
+        vm.env = vec![("ZCDIAG_KERNEL".into(), kernel.key().into()), ("ZCDIAG_GUEST".into(), "1".into())];
         let argv = ["/bin/sh".into(), "-c".into(), script(self.binaries, self.filter)];
         let (mut stdout, mut output) = (Vec::new(), Vec::new());
         let start = Instant::now();

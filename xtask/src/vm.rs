@@ -60,6 +60,9 @@ pub(crate) struct Options {
     /// Fetch the kernel again; without a command, fetch all of them
     #[arg(long)]
     refresh: bool,
+    /// A program of the host that becomes PID 1, such as systemd; the command runs beside it
+    #[arg(long, value_name = "PROGRAM")]
+    init: Option<String>,
     /// The command; its exit code is passed on, and 125 means that the guest itself failed
     #[arg(last = true)]
     argv: Vec<String>,
@@ -75,6 +78,8 @@ pub(crate) struct VmOptions {
     pub(crate) timeout: Duration,
     /// Whether the command gets a terminal; its errors then come with its output.
     pub(crate) tty: bool,
+    /// The program that becomes PID 1, if it is not the guest's own.
+    pub(crate) init: Option<String>,
     /// Variables for the command, besides those carried over from the host.
     pub(crate) env: Vec<(String, String)>,
 }
@@ -83,7 +88,16 @@ impl VmOptions {
     /// A guest of one processor with `kernel`.
     pub(crate) fn new(kernel: Kernel) -> Self {
         let timeout = Duration::from_mins(10);
-        Self { kernel, cpus: 1, memory: 1024, icount: false, timeout, tty: false, env: Vec::new() }
+        Self {
+            kernel,
+            cpus: 1,
+            memory: 1024,
+            icount: false,
+            timeout,
+            tty: false,
+            init: None,
+            env: Vec::new(),
+        }
     }
 }
 
@@ -108,6 +122,7 @@ pub(crate) fn command(options: &Options) -> Result<ExitCode> {
         icount: options.icount,
         timeout: Duration::from_secs(options.timeout),
         tty: options.tty,
+        init: options.init.clone(),
         ..VmOptions::new(options.kernel)
     };
     let code = run(&project, &vm, &options.argv)?;
@@ -190,6 +205,7 @@ fn job(
         users: sysroot::users(),
         run_dirs: sysroot::run_dirs(),
         terminal: options.tty.then(terminal::size),
+        init: options.init.clone(),
     })
 }
 

@@ -1,15 +1,22 @@
 //! What every command that watches shares: attached programs, what the kernel side announces, the counts at each
 //! tick, a look at taps, and the reports on that. It shows nothing.
 
+mod evict;
 mod known;
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
-use aya::maps::{MapData, RingBuf};
+use aya::maps::{MapData, MapError, RingBuf};
 use tokio::io::unix::AsyncFd;
-use zcdiag_wire::Uarg;
+use zcdiag_wire::{Loss, Tally, TallyKey, Uarg};
 
-use self::known::Gatherer;
+use self::{
+    evict::{Census, Eviction, Evictor, ROOMS},
+    known::Gatherer,
+};
 use super::{
     outcome::Failure,
     session::{Session, SessionOptions},
@@ -17,7 +24,10 @@ use super::{
 use crate::{
     attach::load::decode_rare,
     diagnose::{self, Culprits, Filter, Known},
-    model::{counts::Counts, report::Report},
+    model::{
+        counts::{Counts, minus, plus},
+        report::Report,
+    },
     sys::ring::awaitable,
 };
 
@@ -29,6 +39,9 @@ pub struct Engine {
     started: Instant,
     earlier: Moment,
     latest: Moment,
+    evictor: Evictor,
+    /// Counted by [`Engine::evict`], not by the kernel side; part of the next interval.
+    taken: Counts,
 }
 
 /// Everything that a report is made from, at the last tick or the end.
@@ -68,12 +81,19 @@ impl Engine {
             started: Instant::now(),
             earlier: Moment::default(),
             latest: Moment::default(),
+            evictor: Evictor::default(),
+            taken: Counts::default(),
         })
     }
 
     /// How it is attached, and to what kernel.
     pub fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// Whether the counts can be read, with the capabilities there are now.
+    pub fn can_read(&self) -> bool {
+        self.session.loaded.counts().is_ok()
     }
 
     /// Waits until the kernel side announces something new, and takes it in while it can still be seen; then it
@@ -113,7 +133,13 @@ impl Engine {
 
     /// What happened between the last two ticks. Blames only what was still there at the last look.
     pub fn interval(&mut self, filter: &Filter) -> Report {
-        let window = diagnose::since(&self.earlier.counts, &self.latest.counts);
+        let mut window = diagnose::since(&self.earlier.counts, &self.latest.counts);
+        for (key, tally) in &self.taken.tallies {
+            add(&mut window.tallies, *key, *tally);
+        }
+        for (loss, more) in window.losses.iter_mut().zip(self.taken.losses) {
+            *loss += more;
+        }
         let duration = self.latest.at.saturating_sub(self.earlier.at);
         self.gatherer.report_interval(&mut self.session, &window, filter, duration)
     }
@@ -122,6 +148,75 @@ impl Engine {
     pub fn total(&mut self, filter: &Filter) -> Report {
         let Moment { counts, at } = &self.latest;
         self.gatherer.report(&mut self.session, counts, filter, *at)
+    }
+
+    /// Takes out of the maps what nothing will come for any more, and forgets what was known of it, so that an
+    /// engine can run forever. To be called once after each [`interval`](Self::interval); there is no
+    /// [`total`](Self::total) then. Gives the number of entries taken out.
+    ///
+    /// # Errors
+    /// If a map cannot be read or written.
+    pub fn evict(&mut self) -> Result<usize, Failure> {
+        let evicted = self.census().and_then(|mut census| {
+            let eviction = self.evictor.judge(&census, ROOMS);
+            let entries = self.carry_out(&eviction)?;
+            census.leave_out(&eviction);
+            self.gatherer.keep(&census.senders, &census.sites.into_keys().collect());
+            Ok(entries)
+        });
+        evicted.map_err(|error| Failure::new(format!("cannot make room in the maps: {error}"), ""))
+    }
+
+    fn census(&self) -> Result<Census, MapError> {
+        let loaded = &self.session.loaded;
+        // Sends on their way first: one that ends meanwhile is then seen twice, and never not at all.
+        let (uargs, held) = (loaded.uargs()?, loaded.held()?);
+        Ok(Census {
+            tallies: loaded.counts()?.tallies,
+            senders: loaded.senders()?.into_keys().collect(),
+            sites: loaded.sites()?,
+            uargs,
+            held,
+        })
+    }
+
+    fn carry_out(&mut self, eviction: &Eviction) -> Result<usize, MapError> {
+        let loaded = &mut self.session.loaded;
+        self.taken = Counts::default();
+        let mut entries = 0;
+        let mut held = Vec::new();
+        for skb in &eviction.held {
+            held.extend(loaded.take_held(*skb)?);
+        }
+        let mut ended = Vec::new();
+        for address in &eviction.ended {
+            ended.extend(loaded.take_uarg(*address)?);
+        }
+        entries += held.len() + ended.len();
+        self.taken.settle(&held, &ended);
+        for address in &eviction.lost {
+            if loaded.take_uarg(*address)?.is_some() {
+                self.taken.losses[Loss::END_UNKNOWN as usize] += 1;
+                entries += 1;
+            }
+        }
+        for key in &eviction.tallies {
+            let Some(tally) = loaded.take_tally(key)? else { continue };
+            entries += 1;
+            let reported = self.latest.counts.tallies.remove(key).unwrap_or_default();
+            add(&mut self.taken.tallies, *key, minus(tally, reported));
+        }
+        for key in &eviction.senders {
+            entries += usize::from(loaded.take_sender(key)?.is_some());
+        }
+        for key in &eviction.sites {
+            entries += usize::from(loaded.take_site(key)?.is_some());
+        }
+        for id in &eviction.stacks {
+            // Sites of one stack go one by one.
+            let _ = loaded.forget_stack(*id);
+        }
+        Ok(entries)
     }
 
     /// Waits until every send has got its notification. TCP data may be on its way after its sender has ended.
@@ -172,4 +267,9 @@ impl Engine {
         let counts = self.session.loaded.counts();
         counts.map_err(|error| Failure::new(format!("cannot read the counts: {error}"), ""))
     }
+}
+
+fn add(tallies: &mut BTreeMap<TallyKey, Tally>, key: TallyKey, more: Tally) {
+    let sum = tallies.entry(key).or_default();
+    *sum = plus(*sum, more);
 }

@@ -5,7 +5,8 @@ use std::{
     collections::BTreeMap,
     fmt::Write as _,
     fs, io,
-    os::fd::{AsFd as _, AsRawFd as _},
+    os::fd::{AsFd as _, AsRawFd as _, RawFd},
+    time::Duration,
 };
 
 use aya::{
@@ -20,7 +21,7 @@ use zcdiag_wire::{
 };
 
 use super::plan::{Kind, Plan, Step};
-use crate::model::counts::Counts;
+use crate::model::{counts::Counts, fleet::ProgramRow};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/zcdiag-ebpf"));
 
@@ -212,6 +213,69 @@ impl Loaded {
         self.table(maps::HELD)
     }
 
+    /// Takes a tally out; gives what it had counted, `None` if it was not there.
+    ///
+    /// # Errors
+    /// If the map cannot be written.
+    pub fn take_tally(&mut self, key: &TallyKey) -> Result<Option<Tally>, MapError> {
+        self.take(maps::TALLIES, key)
+    }
+
+    /// Takes a sender out.
+    ///
+    /// # Errors
+    /// If the map cannot be written.
+    pub fn take_sender(&mut self, key: &SenderKey) -> Result<Option<SenderInfo>, MapError> {
+        self.take(maps::SENDERS, key)
+    }
+
+    /// Takes a site out.
+    ///
+    /// # Errors
+    /// If the map cannot be written.
+    pub fn take_site(&mut self, key: &SiteKey) -> Result<Option<Site>, MapError> {
+        self.take(maps::SITES, key)
+    }
+
+    /// Takes the record of a uarg out: from now on it is for the caller to count.
+    ///
+    /// # Errors
+    /// If the map cannot be written.
+    pub fn take_uarg(&mut self, address: u64) -> Result<Option<Uarg>, MapError> {
+        self.take(maps::UARGS, &address)
+    }
+
+    /// Takes a copy out that is held back: from now on it is for the caller to count.
+    ///
+    /// # Errors
+    /// If the map cannot be written.
+    pub fn take_held(&mut self, skb: u64) -> Result<Option<Held>, MapError> {
+        self.take(maps::HELD, &skb)
+    }
+
+    /// Forgets a stack.
+    ///
+    /// # Errors
+    /// If the map cannot be written.
+    pub fn forget_stack(&mut self, id: u32) -> Result<(), MapError> {
+        StackTraceMap::try_from(self.map_mut(maps::STACKS)?)?.remove(&id)
+    }
+
+    /// What every program did since it was attached.
+    pub fn programs(&self) -> Vec<ProgramRow> {
+        let row = |name: &str, fd: RawFd| {
+            let fdinfo = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+            let number = |field| fdinfo_number(&fdinfo, field).unwrap_or(0);
+            Some(ProgramRow {
+                program: name.to_owned(),
+                runs: number("run_cnt"),
+                run_seconds: Duration::from_nanos(number("run_time_ns")).as_secs_f64(),
+                misses: number("recursion_misses"),
+            })
+        };
+        self.ebpf.programs().filter_map(|(name, program)| row(name, descriptor(program)?)).collect()
+    }
+
     /// Detaches everything, so that what is read from now on is of one moment.
     pub fn detach(&mut self) {
         self.missed = self.misses();
@@ -231,18 +295,38 @@ impl Loaded {
     fn misses(&self) -> u64 {
         let second_look = |name: &str| matches!(name, "put_fexit" | "abort_fexit");
         let counting = self.ebpf.programs().filter(|(name, _)| !second_look(name));
-        let fds = counting.filter_map(|(_, program)| match program {
-            Program::FEntry(program) => program.fd().ok().map(|fd| fd.as_fd().as_raw_fd()),
-            Program::FExit(program) => program.fd().ok().map(|fd| fd.as_fd().as_raw_fd()),
-            Program::KProbe(program) => program.fd().ok().map(|fd| fd.as_fd().as_raw_fd()),
-            _ => None,
-        });
-        fds.filter_map(|fd| recursion_misses(&fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?))
-            .sum()
+        let fds = counting.filter_map(|(_, program)| descriptor(program));
+        let fdinfos = fds.filter_map(|fd| fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok());
+        fdinfos.filter_map(|fdinfo| fdinfo_number(&fdinfo, "recursion_misses")).sum()
     }
 
     fn map(&self, name: &str) -> Result<&aya::maps::Map, MapError> {
         self.ebpf.map(name).ok_or(MapError::InvalidName { name: name.to_owned() })
+    }
+
+    fn map_mut(&mut self, name: &str) -> Result<&mut aya::maps::Map, MapError> {
+        self.ebpf.map_mut(name).ok_or(MapError::InvalidName { name: name.to_owned() })
+    }
+
+    /// Whoever removes an entry has it to himself: the programs count only what they remove themselves.
+    fn take<K, V>(&mut self, name: &str, key: &K) -> Result<Option<V>, MapError>
+    where
+        K: Table,
+        V: Table,
+        K::Bytes: aya::Pod,
+        V::Bytes: aya::Pod,
+    {
+        let mut map: HashMap<_, K::Bytes, V::Bytes> = HashMap::try_from(self.map_mut(name)?)?;
+        let key = key.encode();
+        let taken = map.get(&key, 0).and_then(|value| map.remove(&key).map(|()| V::decode(&value)));
+        match taken {
+            Ok(value) => Ok(Some(value)),
+            Err(MapError::KeyNotFound) => Ok(None),
+            Err(MapError::SyscallError(error)) if error.io_error.kind() == io::ErrorKind::NotFound => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn table<K, V>(&self, name: &str) -> Result<BTreeMap<K, V>, MapError>
@@ -266,6 +350,7 @@ const MOST_ROWS: usize = 1 << 17;
 trait Table: Sized {
     type Bytes;
     fn decode(bytes: &Self::Bytes) -> Self;
+    fn encode(&self) -> Self::Bytes;
 }
 
 macro_rules! table {
@@ -274,6 +359,11 @@ macro_rules! table {
             type Bytes = [u8; size_of::<$type>()];
             fn decode(bytes: &Self::Bytes) -> Self {
                 pod_read_unaligned(bytes)
+            }
+            fn encode(&self) -> Self::Bytes {
+                let mut bytes = [0; size_of::<$type>()];
+                bytes.copy_from_slice(bytemuck::bytes_of(self));
+                bytes
             }
         })+
     };
@@ -286,9 +376,22 @@ pub fn decode_rare(bytes: &[u8]) -> Option<Rare> {
     (bytes.len() == size_of::<Rare>()).then(|| pod_read_unaligned(bytes))
 }
 
-/// `recursion_misses` of a program's fdinfo (5.12 and later, `bpf_prog_show_fdinfo()`).
-fn recursion_misses(fdinfo: &str) -> Option<u64> {
-    fdinfo.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?.trim().parse().ok()
+/// A number of a program's fdinfo (`bpf_prog_show_fdinfo()`): `run_time_ns` and `run_cnt`, from 5.12 on
+/// `recursion_misses`.
+fn fdinfo_number(fdinfo: &str, field: &str) -> Option<u64> {
+    let value = |line: &str| line.strip_prefix(field)?.strip_prefix(':')?.trim().parse().ok();
+    fdinfo.lines().find_map(value)
+}
+
+/// The descriptor of a program that is loaded.
+fn descriptor(program: &Program) -> Option<RawFd> {
+    let fd = match program {
+        Program::FEntry(program) => program.fd(),
+        Program::FExit(program) => program.fd(),
+        Program::KProbe(program) => program.fd(),
+        _ => return None,
+    };
+    Some(fd.ok()?.as_fd().as_raw_fd())
 }
 
 /// The errno at the root of an error, or its first words: a verifier log has thousands of lines.
@@ -323,8 +426,9 @@ mod tests {
     #[test]
     fn misses_are_read_from_the_program_s_fdinfo() {
         let fdinfo = "pos:\t0\nprog_type:\t26\nrun_cnt:\t9\nrecursion_misses:\t17\nverified_insns:\t120\n";
-        assert_eq!(recursion_misses(fdinfo), Some(17));
-        assert_eq!(recursion_misses("prog_type:\t26\n"), None);
+        assert_eq!(fdinfo_number(fdinfo, "recursion_misses"), Some(17));
+        assert_eq!(fdinfo_number(fdinfo, "run_cnt"), Some(9));
+        assert_eq!(fdinfo_number("prog_type:\t26\n", "recursion_misses"), None);
     }
 
     #[test]

@@ -61,6 +61,10 @@ pub(super) enum Command {
     Probe(ProbeArgs),
     /// Explain the causes of copies: what each means, how to see it by hand, what to do; needs no BPF
     Causes(CausesArgs),
+    /// Watch forever: metrics for Prometheus, an entry in the journal when a verdict changes, answers for `status`
+    Daemon(DaemonArgs),
+    /// Show what the running daemon knows
+    Status(StatusArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -68,6 +72,28 @@ pub(super) struct CausesArgs {
     /// Explain these in full; without a name all are listed
     #[arg(value_name = "NAME")]
     pub(super) name: Vec<String>,
+
+    /// Write JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct DaemonArgs {
+    /// The configuration; without one /etc/zcdiag/zcdiag.toml, if it is there
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+
+    /// Only check the configuration: exit code 0 if it is right, else 1
+    #[arg(long)]
+    pub(super) check_config: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct StatusArgs {
+    /// The daemon's socket
+    #[arg(long, value_name = "PATH", default_value = crate::app::daemon::config::DEFAULT_SOCKET)]
+    pub(super) socket: PathBuf,
 
     /// Write JSON
     #[arg(long)]

@@ -15,7 +15,7 @@ use super::{
     losses,
 };
 use crate::model::{
-    counts::Counts,
+    counts::{Counts, minus},
     process::ProcessIdentity,
     report::{Api, CauseReport, DeviceId, Report, Sender, SenderReport, Split},
     tap::JudgedTap,
@@ -76,7 +76,7 @@ pub fn place(site: SiteKey) -> SiteKey {
 pub fn since(earlier: &Counts, later: &Counts) -> Counts {
     let tallies = later.tallies.iter().map(|(key, tally)| {
         let before = earlier.tallies.get(key).copied().unwrap_or_default();
-        (*key, subtract(*tally, before))
+        (*key, minus(*tally, before))
     });
     let mut losses = later.losses;
     for (loss, before) in losses.iter_mut().zip(earlier.losses) {
@@ -91,22 +91,6 @@ pub fn since(earlier: &Counts, later: &Counts) -> Counts {
         failures: failures.collect(),
         losses,
         misses: later.misses.saturating_sub(earlier.misses),
-    }
-}
-
-fn subtract(later: Tally, earlier: Tally) -> Tally {
-    Tally {
-        zerocopied_sends: later.zerocopied_sends.saturating_sub(earlier.zerocopied_sends),
-        copied_sends: later.copied_sends.saturating_sub(earlier.copied_sends),
-        zerocopied_bytes: later.zerocopied_bytes.saturating_sub(earlier.zerocopied_bytes),
-        copied_bytes: later.copied_bytes.saturating_sub(earlier.copied_bytes),
-        copies: later.copies.saturating_sub(earlier.copies),
-        copy_bytes: later.copy_bytes.saturating_sub(earlier.copy_bytes),
-        copy_ns: later.copy_ns.saturating_sub(earlier.copy_ns),
-        hidden_sends: later.hidden_sends.saturating_sub(earlier.hidden_sends),
-        hidden_bytes: later.hidden_bytes.saturating_sub(earlier.hidden_bytes),
-        misreported_sends: later.misreported_sends.saturating_sub(earlier.misreported_sends),
-        unasked_sends: later.unasked_sends.saturating_sub(earlier.unasked_sends),
     }
 }
 

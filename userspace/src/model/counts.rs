@@ -46,6 +46,32 @@ impl Counts {
     }
 }
 
+/// Two tallies together.
+pub fn plus(one: Tally, other: Tally) -> Tally {
+    combine(one, other, u64::saturating_add)
+}
+
+/// A tally without an earlier one.
+pub fn minus(later: Tally, earlier: Tally) -> Tally {
+    combine(later, earlier, u64::saturating_sub)
+}
+
+fn combine(one: Tally, other: Tally, with: fn(u64, u64) -> u64) -> Tally {
+    Tally {
+        zerocopied_sends: with(one.zerocopied_sends, other.zerocopied_sends),
+        copied_sends: with(one.copied_sends, other.copied_sends),
+        zerocopied_bytes: with(one.zerocopied_bytes, other.zerocopied_bytes),
+        copied_bytes: with(one.copied_bytes, other.copied_bytes),
+        copies: with(one.copies, other.copies),
+        copy_bytes: with(one.copy_bytes, other.copy_bytes),
+        copy_ns: with(one.copy_ns, other.copy_ns),
+        hidden_sends: with(one.hidden_sends, other.hidden_sends),
+        hidden_bytes: with(one.hidden_bytes, other.hidden_bytes),
+        misreported_sends: with(one.misreported_sends, other.misreported_sends),
+        unasked_sends: with(one.unasked_sends, other.unasked_sends),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{process::ProcessIdentity, tap::JudgedTap};
 
 /// A number of something, by how the send ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Split {
     /// Of sends whose pages went out as they were.
     pub zerocopied: u64,
@@ -74,6 +76,20 @@ pub enum Api {
     MsgZerocopy,
     /// A request of io_uring (`IORING_OP_SEND_ZC`, `IORING_OP_SENDMSG_ZC`).
     IoUring,
+}
+
+impl Sender {
+    /// `tcp`, `udp` .., or the numbers of family and protocol.
+    pub fn protocol_name(&self) -> String {
+        /// `AF_VSOCK`
+        const VSOCK: u16 = 40;
+        match (self.family, self.protocol) {
+            (VSOCK, _) => "vsock".to_owned(),
+            (_, 6) => "tcp".to_owned(),
+            (_, 17) => "udp".to_owned(),
+            (family, protocol) => format!("{family}/{protocol}"),
+        }
+    }
 }
 
 /// What one sender sent.

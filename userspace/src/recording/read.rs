@@ -6,7 +6,7 @@ use std::{
 };
 
 use flate2::bufread::GzDecoder;
-use zcdiag_wire::{Failure, FailureKey, Tally, TallyKey};
+use zcdiag_wire::{Failure, FailureKey, TallyKey};
 
 use super::{
     FORMAT,
@@ -14,7 +14,11 @@ use super::{
 };
 use crate::{
     diagnose::{Culprits, Filter, Known},
-    model::{counts::Counts, report::CommandOutcome, start::Start},
+    model::{
+        counts::{Counts, plus},
+        report::CommandOutcome,
+        start::Start,
+    },
 };
 
 /// No honest line is longer.
@@ -171,7 +175,7 @@ impl<R: Read> Player<R> {
         }
         for (key, tally) in &counts.tallies {
             let total = self.counts.tallies.entry(*key).or_default();
-            *total = add(*total, *tally);
+            *total = plus(*total, *tally);
         }
         for (total, loss) in self.counts.losses.iter_mut().zip(counts.losses) {
             *total = total.saturating_add(loss);
@@ -181,22 +185,6 @@ impl<R: Read> Player<R> {
         let length = until.saturating_sub(self.elapsed);
         self.elapsed = until;
         Passed { counts, length }
-    }
-}
-
-fn add(earlier: Tally, more: Tally) -> Tally {
-    Tally {
-        zerocopied_sends: earlier.zerocopied_sends.saturating_add(more.zerocopied_sends),
-        copied_sends: earlier.copied_sends.saturating_add(more.copied_sends),
-        zerocopied_bytes: earlier.zerocopied_bytes.saturating_add(more.zerocopied_bytes),
-        copied_bytes: earlier.copied_bytes.saturating_add(more.copied_bytes),
-        copies: earlier.copies.saturating_add(more.copies),
-        copy_bytes: earlier.copy_bytes.saturating_add(more.copy_bytes),
-        copy_ns: earlier.copy_ns.saturating_add(more.copy_ns),
-        hidden_sends: earlier.hidden_sends.saturating_add(more.hidden_sends),
-        hidden_bytes: earlier.hidden_bytes.saturating_add(more.hidden_bytes),
-        misreported_sends: earlier.misreported_sends.saturating_add(more.misreported_sends),
-        unasked_sends: earlier.unasked_sends.saturating_add(more.unasked_sends),
     }
 }
 

@@ -16,7 +16,7 @@ pub use timeline::Point;
 
 use super::{
     lines::harmless,
-    watch::text::{headline, on_device, protocol, who, why},
+    watch::text::{headline, on_device, who, why},
     words::{bytes, plural, time},
 };
 use crate::model::{
@@ -162,7 +162,7 @@ fn sender(row: &SenderReport) -> Markup {
     html! {
         tr {
             td { (who(&row.sender)) }
-            td { (protocol(&row.sender)) }
+            td { (row.sender.protocol_name()) }
             td.number { (row.sends.zerocopied) }
             td.number { (row.sends.copied) }
             td.number { (bytes(row.bytes.copied)) }

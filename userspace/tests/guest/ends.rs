@@ -14,12 +14,12 @@ use crate::{
 };
 
 /// Ids of the BPF programs in the kernel.
-fn programs() -> BTreeSet<u32> {
+pub(crate) fn programs() -> BTreeSet<u32> {
     aya::programs::loaded_programs().map(|program| program.expect("list BPF programs").id()).collect()
 }
 
 /// Waits until the kernel has the programs it had, or fewer: it frees them in its own time.
-fn gone(before: &BTreeSet<u32>) {
+pub(crate) fn gone(before: &BTreeSet<u32>) {
     eventually("programs of the watch are left in the kernel", || programs().is_subset(before));
 }
 

@@ -6,6 +6,7 @@
 mod bad_days;
 mod crowds;
 mod cures;
+mod daemon;
 mod daemons;
 mod ends;
 mod gathered;
@@ -16,6 +17,7 @@ mod replay;
 #[path = "../taps/socket.rs"]
 #[allow(dead_code, reason = "shared with the tests of taps, which use all of it")]
 mod socket;
+mod systemd;
 mod tapped;
 mod watch;
 mod world;

@@ -58,17 +58,22 @@ pub(crate) fn in_world(test: impl FnOnce() + Send) {
     in_guest(|| {
         socket::unshare_network();
         ip("link set lo up");
-        for (device, subnet) in [("d0", 9), ("d1", 8)] {
-            ip(&format!("link add {device} type dummy"));
-            ip(&format!("addr add 10.{subnet}.0.1/24 dev {device}"));
-            ip(&format!("addr add fd0{subnet}::1/64 dev {device} nodad"));
-            ip(&format!("link set {device} mtu 1500 up"));
-            for address in [format!("10.{subnet}.0.2"), format!("fd0{subnet}::2")] {
-                ip(&format!("neigh add {address} lladdr 02:00:00:00:00:02 dev {device}"));
-            }
-        }
+        add_devices();
         test();
     });
+}
+
+/// Adds the two devices to the namespace of the calling thread.
+pub(crate) fn add_devices() {
+    for (device, subnet) in [("d0", 9), ("d1", 8)] {
+        ip(&format!("link add {device} type dummy"));
+        ip(&format!("addr add 10.{subnet}.0.1/24 dev {device}"));
+        ip(&format!("addr add fd0{subnet}::1/64 dev {device} nodad"));
+        ip(&format!("link set {device} mtu 1500 up"));
+        for address in [format!("10.{subnet}.0.2"), format!("fd0{subnet}::2")] {
+            ip(&format!("neigh add {address} lladdr 02:00:00:00:00:02 dev {device}"));
+        }
+    }
 }
 
 /// Runs a test alone in the guest, on a thread of its own.

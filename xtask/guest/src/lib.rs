@@ -41,6 +41,8 @@ pub struct Job {
     pub run_dirs: Vec<String>,
     /// A terminal of this size for the command, instead of pipes.
     pub terminal: Option<Size>,
+    /// The program that becomes PID 1, as systemd must; the command then runs beside it.
+    pub init: Option<String>,
 }
 
 /// The size of a terminal in characters.

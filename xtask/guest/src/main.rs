@@ -2,8 +2,10 @@
 //! it ended and powers off.
 //!
 //! The same program, called as `session`, is the command's parent for a moment: it makes the session and
-//! the terminal, then becomes the command.
+//! the terminal, then becomes the command. Called as `beside` it does what PID 1 does otherwise, where the job has
+//! another program for that.
 
+mod beside;
 mod boot;
 mod command;
 mod ports;
@@ -21,6 +23,9 @@ fn main() {
     if std::env::args().nth(1).as_deref() == Some(session::ROLE) {
         session::run();
     }
+    if std::env::args().nth(1).as_deref() == Some(beside::ROLE) {
+        beside::run();
+    }
     // Without a control port only the console can tell what went wrong, and the lack of a report says the rest.
     if let Err(error) = start() {
         eprintln!("guest: {error:#}");
@@ -33,6 +38,20 @@ fn main() {
 fn start() -> Result<()> {
     boot::kernel_file_systems()?;
     boot::load_modules()?;
+    report(|control| {
+        let job = job()?;
+        let mut streams = command::Streams::open()?;
+        root::enter(&job)?;
+        if let Some(init) = &job.init {
+            return Err(beside::start(&job, init));
+        }
+        tell(control, &Report::Ready)?;
+        command::run(&job, &mut streams)
+    })
+}
+
+/// Does something and tells the host how it went.
+fn report(run: impl FnOnce(&mut fs::File) -> Result<Report>) -> Result<()> {
     let mut control = ports::open(CONTROL_PORT)?;
     let report = run(&mut control).unwrap_or_else(|error| Report::Failed(format!("{error:#}")));
     tell(&mut control, &report)?;
@@ -41,13 +60,9 @@ fn start() -> Result<()> {
     Ok(())
 }
 
-fn run(control: &mut fs::File) -> Result<Report> {
+fn job() -> Result<Job> {
     let job = fs::read(JOB_FILE).with_context(|| format!("read {JOB_FILE}"))?;
-    let job: Job = serde_json::from_slice(&job).with_context(|| format!("parse {JOB_FILE}"))?;
-    let mut streams = command::Streams::open()?;
-    root::enter(&job)?;
-    tell(control, &Report::Ready)?;
-    command::run(&job, &mut streams)
+    serde_json::from_slice(&job).with_context(|| format!("parse {JOB_FILE}"))
 }
 
 fn tell(control: &mut fs::File, report: &Report) -> Result<()> {

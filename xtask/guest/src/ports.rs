@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::thread;
 
 use anyhow::{Context as _, Result};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -11,7 +12,13 @@ use rustix::fs::inotify;
 /// Opens port `number`, waiting for its device file: ports appear a moment after their driver is loaded.
 pub(crate) fn open(number: u32) -> Result<File> {
     let path = path_of(number)?;
-    File::options().read(true).write(true).open(&path).with_context(|| format!("open {}", path.display()))
+    loop {
+        match File::options().read(true).write(true).open(&path) {
+            // PID 1 may be about to become another program, and closes it then.
+            Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => thread::yield_now(),
+            opened => return opened.with_context(|| format!("open {}", path.display())),
+        }
+    }
 }
 
 fn path_of(number: u32) -> Result<PathBuf> {

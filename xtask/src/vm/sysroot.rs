@@ -35,6 +35,8 @@ const PROGRAMS: &[Program] = &[
     plain("wg", "wireguard-tools"),
     Program { name: "ovs-vsctl", package: "openvswitch-switch", users: &[], run_dirs: &["/run/openvswitch"] },
     plain("python3", "python3-minimal"),
+    plain("systemd", "systemd"),
+    plain("promtool", "prometheus"),
     Program { name: "lldpd", package: "lldpd", users: &["_lldpd"], run_dirs: &["/run/lldpd"] },
 ];
 

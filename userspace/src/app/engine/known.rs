@@ -148,6 +148,22 @@ impl Gatherer {
         self.known.in_flight = Some(counts.settle(held.values(), uargs.values()));
     }
 
+    /// Forgets what is not of these senders and sites: their entries have gone from the maps. Of packet sockets
+    /// those stay that the last looks found.
+    pub(super) fn keep(&mut self, senders: &BTreeSet<SenderKey>, sites: &BTreeSet<SiteKey>) {
+        self.known.senders.retain(|key, _| senders.contains(key));
+        self.known.sites.retain(|key, _| sites.contains(key));
+        let devices: BTreeSet<(u32, u32)> = sites.iter().map(|site| (site.netns, site.ifindex)).collect();
+        self.looked_at.retain(|device, _| devices.contains(device));
+        for culprits in [&mut self.latest.outgoing, &mut self.latest.incoming] {
+            culprits.retain(|device, _| devices.contains(device));
+        }
+        self.known.culprits.clone_from(&self.latest);
+        let named = self.latest.outgoing.values().chain(self.latest.incoming.values());
+        let named: BTreeSet<u64> = named.flatten().copied().collect();
+        self.known.taps.retain(|inode, _| named.contains(inode));
+    }
+
     /// Fills in what is new in `counts`.
     pub(super) fn name(&mut self, session: &mut Session, counts: &Counts) {
         self.name_senders(session, counts);
@@ -246,6 +262,21 @@ mod tests {
         assert_eq!(blamed(&gatherer.latest), [inode], "nobody looked at its device");
         gatherer.accuse(&devices, Vec::new(), scope);
         assert_eq!((blamed(&gatherer.latest), blamed(&gatherer.known.culprits)), (vec![], vec![inode]));
+    }
+
+    #[test]
+    fn what_has_gone_from_the_maps_is_forgotten() {
+        let (scope, tap) = (TapListScope::Global, dhclient());
+        let netns = tap.tap.netns.inum;
+        let mut gatherer = Gatherer::of("6.1.0".to_owned(), ProcRoot::system());
+        gatherer.accuse(&BTreeSet::from([(netns, 5)]), vec![tap], scope);
+        let site = SiteKey { netns, ifindex: 5, ..SiteKey::default() };
+        gatherer.known.sites.insert(site, SiteFacts::default());
+        gatherer.keep(&BTreeSet::new(), &BTreeSet::from([site]));
+        assert_eq!((gatherer.known.sites.len(), gatherer.known.taps.len()), (1, 1));
+        gatherer.keep(&BTreeSet::new(), &BTreeSet::new());
+        assert_eq!((gatherer.known.sites.len(), gatherer.known.taps.len()), (0, 0));
+        assert_eq!(gatherer.known.culprits, Culprits::default());
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use super::{Pane, View, of_all, select::SenderId};
 use crate::{
     model::report::{CauseReport, SenderReport},
     render::{
-        watch::text::{on_device, per_second, protocol, who, why},
+        watch::text::{on_device, per_second, who, why},
         words::bytes,
     },
 };
@@ -69,7 +69,7 @@ fn sender_columns(view: &View, senders: &[&SenderReport], width: u16) -> Columns
         let rate = |count| number(per_second(count, &snapshot.interval));
         let mut cells = vec![Text::from(who(&row.sender))];
         if details {
-            cells.push(Text::from(protocol(&row.sender)));
+            cells.push(Text::from(row.sender.protocol_name()));
         }
         cells.push(rate(now.zerocopied).style(view.colored(Color::Green)));
         cells.push(rate(now.copied).style(view.colored(Color::Red)));

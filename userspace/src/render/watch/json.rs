@@ -5,7 +5,6 @@ use std::io::{self, Write};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::text::protocol;
 use crate::{
     model::{
         report::{Api, CauseReport, Report, Sender, SenderReport, Split, Verdict},
@@ -208,7 +207,7 @@ fn sender(row: &SenderReport) -> SenderJson<'_> {
         uid: process.uid,
         netns: *netns,
         family: *family,
-        protocol: protocol(&row.sender),
+        protocol: row.sender.protocol_name(),
         sends: split(row.sends),
         bytes: split(row.bytes),
         copy_seconds: row.copy_time.as_secs_f64(),
@@ -239,7 +238,7 @@ fn cause(cause: &CauseReport) -> CauseJson<'_> {
         copy_seconds: cause.copy_time.as_secs_f64(),
         sender_pid: cause.sender.process.pid,
         sender_comm: known(&cause.sender.process.comm),
-        protocol: protocol(&cause.sender),
+        protocol: cause.sender.protocol_name(),
         device: cause.device.as_ref().map(|device| DeviceJson {
             ifindex: device.ifindex,
             name: known(&device.name),

@@ -36,18 +36,6 @@ pub(crate) fn who(sender: &Sender) -> String {
     format!("{} (pid {})", harmless(comm), sender.process.pid)
 }
 
-/// The short name of a protocol.
-pub(crate) fn protocol(sender: &Sender) -> String {
-    /// `AF_VSOCK`
-    const VSOCK: u16 = 40;
-    match (sender.family, sender.protocol) {
-        (VSOCK, _) => "vsock".to_owned(),
-        (_, 6) => "tcp".to_owned(),
-        (_, 17) => "udp".to_owned(),
-        (family, protocol) => format!("{family}/{protocol}"),
-    }
-}
-
 pub(crate) fn on_device(cause: &CauseReport) -> String {
     cause.device.as_ref().map_or(String::new(), |device| format!(" on {}", harmless(&device.name)))
 }
@@ -67,7 +55,7 @@ pub(super) fn interval(out: &mut dyn Write, interval: &Report, total: &Report) -
             "{:>8}  {}  {}  zc=y {}  zc=n {}{why}",
             time(total.duration),
             who(&row.sender),
-            protocol(&row.sender),
+            row.sender.protocol_name(),
             row.sends.zerocopied,
             row.sends.copied,
         )?;
@@ -173,7 +161,7 @@ fn senders(out: &mut dyn Write, report: &Report) -> io::Result<()> {
             out,
             "{:<27} {:>8} {:>9} {:>9} {:>11} {:>11}",
             who(&row.sender),
-            protocol(&row.sender),
+            row.sender.protocol_name(),
             row.sends.zerocopied,
             row.sends.copied,
             or_dash(row.bytes.copied == 0, bytes(row.bytes.copied)),

@@ -1,0 +1,315 @@
+//! `zcdiag daemon`: watches forever, keeps what is known bounded, and hands it to those who ask.
+
+mod answer;
+pub mod config;
+mod http;
+mod journal;
+mod privileges;
+mod tapped;
+
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use sd_notify::NotifyState;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+    time::{Interval, MissedTickBehavior},
+};
+
+use self::{
+    answer::Answers,
+    config::{Config, EventsTo},
+    http::{Published, Server},
+    journal::Journal,
+};
+use super::{
+    engine::Engine,
+    outcome::{Failure, code, with_sources},
+};
+use crate::{
+    diagnose::Filter,
+    ledger::{Ledger, Verdicts},
+    model::fleet::{Clock, Event, Snapshot, Taps},
+    process::ProcRoot,
+    render::{event, lines::harmless},
+    taps::inventory,
+};
+
+/// Of [`Snapshot::schema`].
+const SCHEMA: u32 = 1;
+
+/// How to run it.
+#[derive(Clone, Debug, Default)]
+pub struct DaemonOptions {
+    /// Its configuration; `None` for the usual place.
+    pub config: Option<PathBuf>,
+    /// Only say whether that is right.
+    pub check_config: bool,
+}
+
+/// Runs until it is told to stop.
+///
+/// # Errors
+/// If the configuration is wrong, an address or socket is in use, or the programs cannot be attached; then nothing
+/// is left behind.
+pub fn run(options: &DaemonOptions) -> Result<u8, Failure> {
+    let config = Config::read(options.config.as_deref())?;
+    if options.check_config {
+        let _ = writeln!(io::stdout(), "the configuration is right");
+        return Ok(code::OK);
+    }
+    // One thread: capabilities are a thread's own, and those started later inherit what is left of them.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("cannot start: {error}"), ""))?;
+    runtime.block_on(serve(options, config))
+}
+
+async fn serve(options: &DaemonOptions, config: Config) -> Result<u8, Failure> {
+    let mut stop = (listen_for(SignalKind::terminate())?, listen_for(SignalKind::interrupt())?);
+    let mut hangup = listen_for(SignalKind::hangup())?;
+    let (publish, published) = watch::channel(nothing_yet(&config));
+    // Whatever may be taken or wrong is found before anything is attached.
+    let mut server = Server::start(&config.metrics, published.clone())?;
+    let answers = match &config.status.socket {
+        path if path.as_os_str().is_empty() => None,
+        path => Some(Answers::start(path, published)?),
+    };
+    let mut daemon = Daemon::start(config, publish)?;
+    daemon.tick().await?;
+    for url in server.urls() {
+        log(&format!("metrics at {url}"));
+    }
+    notify(&[NotifyState::Ready, NotifyState::Status(&daemon.status_line())]);
+    let mut ticks = every(daemon.config.interval);
+    let mut watchdog = sd_notify::watchdog_enabled().map(|limit| every(limit / 3));
+    let end = loop {
+        tokio::select! {
+            announced = daemon.engine.announced() => {
+                if let Err(failure) = announced {
+                    break Err(failure);
+                }
+                daemon.engine.look().await;
+            }
+            _ = ticks.tick() => {
+                if let Err(failure) = daemon.tick().await {
+                    break Err(failure);
+                }
+                notify(&[NotifyState::Status(&daemon.status_line())]);
+            }
+            () = due(&mut watchdog) => notify(&[NotifyState::Watchdog]),
+            _ = hangup.recv() => {
+                notify(&[NotifyState::Reloading]);
+                match daemon.reload(options, &mut server) {
+                    Ok(()) => log("the configuration is taken in"),
+                    Err(failure) => log(&format!("going on with the configuration as it was: {failure}")),
+                }
+                ticks = every(daemon.config.interval);
+                notify(&[NotifyState::Ready]);
+            }
+            _ = stop.0.recv() => break Ok(code::OK),
+            _ = stop.1.recv() => break Ok(code::OK),
+        }
+    };
+    notify(&[NotifyState::Stopping]);
+    drop((server, answers));
+    end
+}
+
+struct Daemon {
+    config: Config,
+    engine: Engine,
+    ledger: Ledger,
+    verdicts: Verdicts,
+    started: Instant,
+    started_unix: f64,
+    taps: Taps,
+    taps_at: Option<Instant>,
+    evicted: u64,
+    journal: Option<Journal>,
+    publish: watch::Sender<Published>,
+    degraded: Vec<String>,
+}
+
+impl Daemon {
+    fn start(config: Config, publish: watch::Sender<Published>) -> Result<Self, Failure> {
+        let journal = journal(&config)?;
+        let degraded = privileges::missing();
+        let engine = Engine::attach(&config.session())?;
+        privileges::drop_surplus(&engine)?;
+        let degraded: Vec<String> =
+            engine.session().loaded.degraded.iter().cloned().chain(degraded).collect();
+        for sentence in &degraded {
+            log(sentence);
+        }
+        Ok(Self {
+            ledger: Ledger::new(config.caps()),
+            verdicts: Verdicts::new(config.rules()),
+            started: Instant::now(),
+            started_unix: unix_now(),
+            taps: Taps::default(),
+            taps_at: None,
+            evicted: 0,
+            degraded,
+            journal,
+            publish,
+            engine,
+            config,
+        })
+    }
+
+    /// Takes in the configuration anew: all that can be changed without attaching again, or nothing.
+    fn reload(&mut self, options: &DaemonOptions, server: &mut Server) -> Result<(), Failure> {
+        let config = Config::read(options.config.as_deref())?;
+        let journal = journal(&config)?;
+        server.reload(&config.metrics)?;
+        if config.attach != self.config.attach || config.status != self.config.status {
+            log("a changed [attach] or [status] needs a restart");
+        }
+        self.journal = journal;
+        self.ledger.resize(config.caps());
+        self.verdicts.set_rules(config.rules());
+        self.config = config;
+        Ok(())
+    }
+
+    async fn tick(&mut self) -> Result<(), Failure> {
+        self.engine.tick().await?;
+        let interval = self.engine.interval(&Filter::default());
+        let now = Clock { uptime: self.started.elapsed(), unix: unix_now() };
+        self.ledger.add(&interval, now.uptime);
+        for event in self.verdicts.observe(&interval, now) {
+            self.tell(&event);
+        }
+        self.evicted += self.engine.evict()? as u64;
+        if self.taps_at.is_none_or(|at| at.elapsed() >= self.config.taps.interval) {
+            self.look_at_taps().await;
+        }
+        let snapshot = Arc::new(self.snapshot(now));
+        self.publish.send_replace(Published { snapshot, at: Instant::now(), interval: self.config.interval });
+        Ok(())
+    }
+
+    async fn look_at_taps(&mut self) {
+        self.taps_at = Some(Instant::now());
+        let scope = self.engine.session().scope;
+        let taken = tokio::task::spawn_blocking(|| inventory::collect(&ProcRoot::system())).await;
+        self.taps = match taken {
+            Ok(Ok(inventory)) => tapped::rows(&inventory.judge(scope), self.config.taps.rows),
+            Ok(Err(error)) => nothing_seen(&with_sources(&error)),
+            Err(error) => nothing_seen(&error.to_string()),
+        };
+    }
+
+    fn tell(&self, event: &Event) {
+        let told = match (&self.journal, self.config.events.to) {
+            (_, EventsTo::Off) => Ok(()),
+            (Some(journal), _) => journal.send(&event::fields(event)),
+            (None, _) => event::json(event, &mut io::stdout()),
+        };
+        if let Err(error) = told {
+            log(&format!("could not tell of a change: {error}"));
+        }
+    }
+
+    fn snapshot(&self, now: Clock) -> Snapshot {
+        let losses = self.ledger.losses();
+        let senders = self.ledger.senders();
+        let mut sends = crate::model::report::Split::default();
+        for row in &senders {
+            sends.add(row.sends);
+        }
+        Snapshot {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            kernel: self.engine.session().kernel.clone(),
+            started: self.started_unix,
+            uptime_seconds: now.uptime.as_secs_f64(),
+            exact: losses.is_empty(),
+            losses,
+            degraded: self.degraded.clone(),
+            sends,
+            senders,
+            causes: self.ledger.causes(),
+            folded_rows: self.ledger.folded(),
+            copied_now: self.verdicts.copied_now(),
+            taps: self.taps.clone(),
+            events: self.verdicts.last().to_vec(),
+            event_counts: self.verdicts.counts(),
+            events_suppressed: self.verdicts.suppressed(),
+            programs: self.engine.session().loaded.programs(),
+            evicted_entries: self.evicted,
+        }
+    }
+
+    /// One line for `systemctl status`.
+    fn status_line(&self) -> String {
+        let published = self.publish.borrow();
+        let sends = published.snapshot.sends;
+        match published.snapshot.copied_now.len() {
+            0 => format!("{} sends zerocopied, {} copied", sends.zerocopied, sends.copied),
+            copied => format!("sends of {copied} senders are copied; see `zcdiag status`"),
+        }
+    }
+}
+
+fn nothing_yet(config: &Config) -> Published {
+    Published { snapshot: Arc::default(), at: Instant::now(), interval: config.interval }
+}
+
+fn nothing_seen(error: &str) -> Taps {
+    Taps { missing: vec![format!("any packet socket: {error}")], rows: Vec::new() }
+}
+
+/// The journal, if changes are to be told there.
+fn journal(config: &Config) -> Result<Option<Journal>, Failure> {
+    let wanted = match config.events.to {
+        EventsTo::Journal => true,
+        EventsTo::Auto => std::env::var_os("JOURNAL_STREAM").is_some(),
+        EventsTo::Stdout | EventsTo::Off => false,
+    };
+    if !wanted {
+        return Ok(None);
+    }
+    Journal::connect().map(Some).map_err(|error| {
+        Failure::new(format!("cannot reach the journal: {error}"), "set events.to to \"stdout\" or \"off\"")
+    })
+}
+
+fn unix_now() -> f64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+fn listen_for(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::new(format!("cannot wait for signals: {error}"), ""))
+}
+
+fn every(interval: Duration) -> Interval {
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.reset();
+    ticks
+}
+
+async fn due(ticks: &mut Option<Interval>) {
+    match ticks {
+        Some(ticks) => drop(ticks.tick().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// Tells systemd, if it started the daemon; nobody else needs to know.
+fn notify(states: &[NotifyState<'_>]) {
+    let _ = sd_notify::notify(states);
+}
+
+/// A line for the administrator: on standard error, which the journal takes in.
+fn log(text: &str) {
+    let _ = writeln!(io::stderr(), "zcdiag: {}", harmless(text));
+}

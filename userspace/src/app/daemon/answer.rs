@@ -1,0 +1,144 @@
+//! The socket that `zcdiag status` asks: whoever may connect gets the last snapshot as one object of JSON.
+
+use std::{
+    fs, io,
+    os::unix::{
+        fs::{FileTypeExt as _, PermissionsExt as _},
+        net::UnixStream as StdStream,
+    },
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::UnixListener,
+    sync::{Semaphore, watch},
+    task::JoinHandle,
+};
+
+use super::http::Published;
+use crate::app::outcome::Failure;
+
+/// Who asks and does not read is left alone after this time.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Answers at a time.
+const ANSWERS: usize = 8;
+
+/// A socket that answers until it is dropped.
+pub(super) struct Answers {
+    path: PathBuf,
+    task: JoinHandle<()>,
+}
+
+impl Answers {
+    /// Answers at `path`; what a daemon that was killed has left there is replaced.
+    pub(super) fn start(path: &Path, published: watch::Receiver<Published>) -> Result<Self, Failure> {
+        let failed = |error: &dyn std::fmt::Display, cure: &str| {
+            Failure::new(format!("cannot answer at {}: {error}", path.display()), cure)
+        };
+        clear(path).map_err(|(what, cure)| failed(&what, cure))?;
+        let cure =
+            "give a path in a directory that the daemon may write to as status.socket, or \"\" for none";
+        let listener = UnixListener::bind(path).map_err(|error| failed(&error, cure))?;
+        // For the daemon's user and group; the directory is theirs as well.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o660)).map_err(|error| failed(&error, cure))?;
+        Ok(Self { path: path.to_owned(), task: tokio::spawn(accept(listener, published)) })
+    }
+}
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        self.task.abort();
+        // It may have been removed by somebody else.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Makes way at `path`, if what is there is a socket that nobody answers at.
+fn clear(path: &Path) -> Result<(), (String, &'static str)> {
+    let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
+    if !metadata.file_type().is_socket() {
+        return Err(("something is there that is no socket".to_owned(), "remove it, or give another path"));
+    }
+    match StdStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(|error| (format!("a socket is left there: {error}"), "remove it"))
+        }
+        Err(error) => {
+            Err((error.to_string(), "stop what answers there, or give another path as status.socket"))
+        }
+        Ok(_) => Err((
+            "another daemon answers there".to_owned(),
+            "stop it, or give this one another path as status.socket",
+        )),
+    }
+}
+
+async fn accept(listener: UnixListener, published: watch::Receiver<Published>) {
+    let places = Arc::new(Semaphore::new(ANSWERS));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok((mut stream, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let snapshot = Arc::clone(&published.borrow().snapshot);
+        tokio::spawn(async move {
+            let mut answer = serde_json::to_vec(&*snapshot).unwrap_or_default();
+            answer.push(b'\n');
+            let _ = tokio::time::timeout(PATIENCE, stream.write_all(&answer)).await;
+            drop(place);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::{
+        app::status::{self, StatusOptions},
+        model::fleet::Snapshot,
+    };
+
+    fn published() -> watch::Receiver<Published> {
+        let snapshot = Arc::new(Snapshot { kernel: "6.1.0".to_owned(), ..Snapshot::default() });
+        watch::channel(Published { snapshot, at: Instant::now(), interval: Duration::from_secs(5) }).1
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn it_answers_and_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let path = dir.path().join("status.sock");
+        // What a daemon that was killed leaves.
+        drop(std::os::unix::net::UnixListener::bind(&path).expect("bind"));
+        let answers = Answers::start(&path, published()).expect("answer");
+        assert_eq!(fs::metadata(&path).expect("the socket").permissions().mode() & 0o777, 0o660);
+        for json in [true, false] {
+            let options = StatusOptions { socket: path.clone(), json, color: false };
+            let mut out = Vec::new();
+            assert_eq!(status::run(&options, &mut out).expect("an answer"), 0);
+            assert!(String::from_utf8_lossy(&out).contains("6.1.0"));
+        }
+        let second = Answers::start(&path, published()).err().expect("it is taken");
+        assert!(second.what.contains("another daemon answers there"), "{second}");
+        drop(answers);
+        assert!(!path.exists());
+        let options = StatusOptions { socket: path, json: true, color: false };
+        let failure = status::run(&options, &mut Vec::new()).expect_err("nobody answers");
+        assert!(failure.cure.contains("systemctl start zcdiag"), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn a_file_is_not_replaced() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let path = dir.path().join("status.sock");
+        fs::write(&path, "precious").expect("write");
+        let failure = Answers::start(&path, published()).err().expect("it is no socket");
+        assert!(failure.what.contains("no socket"), "{failure}");
+        assert_eq!(fs::read_to_string(&path).expect("still there"), "precious");
+    }
+}

@@ -1,0 +1,179 @@
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::*;
+use crate::app::daemon::config::Tls;
+
+fn config() -> Metrics {
+    Metrics { listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))], ..Metrics::default() }
+}
+
+fn server(config: &Metrics) -> (Server, SocketAddr, watch::Sender<Published>) {
+    let (sender, receiver) = watch::channel(Published {
+        snapshot: Arc::new(Snapshot { kernel: "6.1.0".to_owned(), ..Snapshot::default() }),
+        at: Instant::now(),
+        interval: Duration::from_secs(5),
+    });
+    let server = Server::start(config, receiver).expect("listen");
+    let address = *server.listeners.keys().next().expect("an address");
+    (server, address, sender)
+}
+
+/// What the server says to `request`, until it closes the connection.
+async fn ask(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("connect");
+    stream.write_all(request.as_bytes()).await.expect("ask");
+    let mut answer = String::new();
+    // A connection that is cut off has said all it will.
+    let _ = stream.read_to_string(&mut answer).await;
+    answer
+}
+
+async fn get(address: SocketAddr, path: &str, headers: &str) -> String {
+    ask(address, &format!("GET {path} HTTP/1.1\r\nHost: zcdiag\r\nConnection: close\r\n{headers}\r\n")).await
+}
+
+#[tokio::test]
+async fn pages_and_formats() {
+    let (_server, address, _sender) = server(&config());
+    let metrics = get(address, "/metrics", "").await;
+    assert!(metrics.starts_with("HTTP/1.1 200 OK"), "{metrics}");
+    assert!(
+        metrics.contains("text/plain; version=0.0.4") && metrics.contains("kernel=\"6.1.0\""),
+        "{metrics}"
+    );
+    let open = get(address, "/metrics", "Accept: application/openmetrics-text;version=1.0.0\r\n").await;
+    assert!(
+        open.contains("application/openmetrics-text; version=1.0.0") && open.ends_with("# EOF\n"),
+        "{open}"
+    );
+    assert!(get(address, "/", "").await.contains("href=\"/metrics\""));
+    assert!(get(address, "/healthz", "").await.ends_with("\r\n\r\nok\n"));
+    assert!(get(address, "/secret", "").await.starts_with("HTTP/1.1 404"));
+    let post =
+        ask(address, "POST /metrics HTTP/1.1\r\nHost: z\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    assert!(post.await.starts_with("HTTP/1.1 405"));
+}
+
+#[tokio::test]
+async fn a_daemon_that_reads_nothing_is_not_healthy() {
+    let (_server, address, sender) = server(&config());
+    sender.send_modify(|published| published.interval = Duration::ZERO);
+    assert!(get(address, "/healthz", "").await.starts_with("HTTP/1.1 503"));
+}
+
+#[tokio::test]
+async fn a_password_is_asked_for_and_reloaded() {
+    let (mut server, address, _sender) = server(&config());
+    let hash = bcrypt::hash("secret", 4).expect("hash a password");
+    let users = BTreeMap::from([("me".to_owned(), hash)]);
+    let listen = vec![address];
+    server.reload(&Metrics { basic_auth_users: users, listen, ..config() }).expect("reload");
+    assert!(get(address, "/metrics", "").await.starts_with("HTTP/1.1 401"));
+    assert!(get(address, "/healthz", "").await.starts_with("HTTP/1.1 200"));
+    let right = "Authorization: Basic bWU6c2VjcmV0\r\n";
+    assert!(get(address, "/metrics", right).await.starts_with("HTTP/1.1 200"));
+    assert_eq!(server.shared.health().refused, 1);
+}
+
+#[tokio::test]
+async fn clients_beyond_the_limit_are_closed_at_once() {
+    let (_server, address, _sender) = server(&Metrics { connections: 1, ..config() });
+    let _idle = TcpStream::connect(address).await.expect("connect");
+    assert_eq!(get(address, "/metrics", "").await, "", "the only place is taken");
+}
+
+#[tokio::test]
+async fn a_client_that_never_ends_its_request_is_cut_off() {
+    let (_server, address, _sender) = server(&Metrics { timeout: Duration::from_secs(1), ..config() });
+    let answer = ask(address, "GET /metrics HTTP/1.1\r\n").await;
+    assert!(!answer.contains("200 OK"), "{answer}");
+}
+
+#[tokio::test]
+async fn what_is_no_request_gets_no_answer() {
+    let (_server, address, _sender) = server(&config());
+    for request in ["\0\0\0\0\r\n\r\n", &format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(100_000))] {
+        let answer = ask(address, request).await;
+        assert!(!answer.contains("200 OK"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_served_is_told() {
+    let (_server, address, sender) = server(&config());
+    let again = Server::start(&Metrics { listen: vec![address], ..config() }, sender.subscribe());
+    let failure = again.err().expect("the address is in use");
+    assert!(
+        failure.what.contains(&address.to_string()) && failure.cure.contains("metrics.listen"),
+        "{failure}"
+    );
+    let missing = Tls {
+        cert_file: "/nonexistent/tls.crt".into(),
+        key_file: "/nonexistent/tls.key".into(),
+        client_ca_file: None,
+    };
+    let encrypted = Metrics { tls_server_config: Some(missing), ..config() };
+    let failure = Server::start(&encrypted, sender.subscribe()).err().expect("no certificate");
+    assert!(failure.what.contains("/nonexistent/tls.key"), "{failure}");
+}
+
+#[tokio::test]
+async fn encrypted_for_clients_with_a_certificate() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let names = || vec!["localhost".to_owned()];
+    let own = rcgen::generate_simple_self_signed(names()).expect("make a certificate");
+    let client = rcgen::generate_simple_self_signed(names()).expect("make a certificate");
+    let file = |name: &str, text: String| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).expect("write");
+        path
+    };
+    let tls = Tls {
+        cert_file: file("tls.crt", own.cert.pem()),
+        key_file: file("tls.key", own.signing_key.serialize_pem()),
+        client_ca_file: None,
+    };
+    let (mut server, address, _sender) =
+        server(&Metrics { tls_server_config: Some(tls.clone()), ..config() });
+    assert!(server.urls()[0].starts_with("https://"));
+    assert!(get_encrypted(address, &own, None).await.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200")));
+    assert!(!get(address, "/metrics", "").await.contains("200 OK"), "not without encryption");
+
+    let client_ca_file = Some(file("ca.crt", client.cert.pem()));
+    let both =
+        Metrics { tls_server_config: Some(Tls { client_ca_file, ..tls }), listen: vec![address], ..config() };
+    server.reload(&both).expect("reload");
+    assert!(get_encrypted(address, &own, None).await.is_err(), "a client without a certificate");
+    let answer = get_encrypted(address, &own, Some(&client)).await;
+    assert!(answer.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200")));
+}
+
+type Certified = rcgen::CertifiedKey<rcgen::KeyPair>;
+
+async fn get_encrypted(
+    address: SocketAddr,
+    server: &Certified,
+    client: Option<&Certified>,
+) -> std::io::Result<String> {
+    use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::PrivateKeyDer};
+    let mut roots = RootCertStore::empty();
+    roots.add(server.cert.der().clone()).expect("trust the server");
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots);
+    let config = match client {
+        None => builder.with_no_client_auth(),
+        Some(client) => {
+            let key = PrivateKeyDer::try_from(client.signing_key.serialize_der()).expect("a key");
+            builder.with_client_auth_cert(vec![client.cert.der().clone()], key).expect("a certificate")
+        }
+    };
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let stream = TcpStream::connect(address).await?;
+    let mut stream = connector.connect("localhost".try_into().expect("a name"), stream).await?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
+}

@@ -1,0 +1,49 @@
+//! Capabilities: what each is for, what is lost without it, and which are given up once the programs are attached.
+
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
+
+use crate::app::{engine::Engine, outcome::Failure};
+
+/// Capabilities that the daemon uses after it has attached, with what is lost without each.
+const WANTED: &[(CapabilitySet, &str, &str)] = &[
+    (CapabilitySet::SYSLOG, "CAP_SYSLOG", "causes that a stack tells are unknown"),
+    (
+        CapabilitySet::SYS_PTRACE,
+        "CAP_SYS_PTRACE",
+        "packet sockets have no holder, and their verdict is unknown",
+    ),
+    (
+        CapabilitySet::DAC_READ_SEARCH,
+        "CAP_DAC_READ_SEARCH",
+        "packet sockets of other users have no holder, and their verdict is unknown",
+    ),
+    (
+        CapabilitySet::SYS_ADMIN,
+        "CAP_SYS_ADMIN",
+        "other network namespaces are not entered: what is known of their packet sockets is what /proc says",
+    ),
+];
+
+/// What is lost for want of a capability, in sentences.
+pub(super) fn missing() -> Vec<String> {
+    let effective = capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.effective);
+    let missing = WANTED.iter().filter(|(capability, ..)| !effective.contains(*capability));
+    missing.map(|(_, name, lost)| format!("{name} is missing: {lost}")).collect()
+}
+
+/// Gives up what was for attaching only, for this thread and those it will start. Before Linux 5.19 the maps cannot
+/// be read without `CAP_BPF`, which then stays.
+pub(super) fn drop_surplus(engine: &Engine) -> Result<(), Failure> {
+    let failed = |error| Failure::new(format!("cannot give up capabilities: {error}"), "");
+    let now = capabilities(None).map_err(failed)?;
+    let wanted = WANTED.iter().fold(CapabilitySet::empty(), |all, (capability, ..)| all | *capability);
+    let keep = now.permitted & wanted;
+    // Still permitted, so that it can be taken up again.
+    let tried =
+        CapabilitySets { effective: keep, permitted: now.permitted, inheritable: CapabilitySet::empty() };
+    set_capabilities(None, tried).map_err(failed)?;
+    let bpf = now.permitted & CapabilitySet::BPF;
+    let keep = if engine.can_read() { keep } else { keep | bpf };
+    let rest = CapabilitySets { effective: keep, permitted: keep, inheritable: CapabilitySet::empty() };
+    set_capabilities(None, rest).map_err(failed)
+}

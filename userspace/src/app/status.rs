@@ -1,0 +1,73 @@
+//! `zcdiag status`: asks the running daemon over its socket.
+
+use std::{
+    io::{self, Read as _, Write},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::outcome::{Failure, code};
+use crate::{model::fleet::Snapshot, render::status};
+
+/// The daemon answers at once, or is stuck.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// More than any daemon has to say.
+const LONGEST: u64 = 256 << 20;
+
+/// What to ask, and how to show it.
+#[derive(Clone, Debug)]
+pub struct StatusOptions {
+    /// The daemon's socket.
+    pub socket: PathBuf,
+    /// Show what it said.
+    pub json: bool,
+    /// Use colour.
+    pub color: bool,
+}
+
+/// Asks, and shows the answer.
+///
+/// # Errors
+/// If no daemon answers.
+pub fn run(options: &StatusOptions, out: &mut dyn Write) -> Result<u8, Failure> {
+    let answer = ask(&options.socket)?;
+    let snapshot: Snapshot = serde_json::from_str(&answer).map_err(|error| {
+        Failure::new(
+            format!("what answers at {} is no zcdiag of this version: {error}", options.socket.display()),
+            "restart the daemon after an update",
+        )
+    })?;
+    let written = if options.json {
+        out.write_all(answer.as_bytes())
+    } else {
+        status::text(&snapshot, options.color, out)
+    };
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(format!("cannot write to standard output: {error}"), ""))
+        }
+        _ => Ok(code::OK),
+    }
+}
+
+fn ask(socket: &Path) -> Result<String, Failure> {
+    let failed = |error: &io::Error| {
+        let cure = match error.kind() {
+            io::ErrorKind::PermissionDenied => "ask as root, or as a member of the socket's group",
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                "start the daemon: `systemctl start zcdiag`; if its socket is elsewhere, name it with --socket"
+            }
+            _ => "look at the daemon: `systemctl status zcdiag`",
+        };
+        Failure::new(format!("no daemon answers at {}: {error}", socket.display()), cure)
+    };
+    let mut answer = String::new();
+    UnixStream::connect(socket)
+        .and_then(|stream| {
+            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.take(LONGEST).read_to_string(&mut answer)
+        })
+        .map_err(|error| failed(&error))?;
+    Ok(answer)
+}
