@@ -36,12 +36,14 @@ const TWO_CPUS: [Kernel; 2] = [Kernel::V6_1, Kernel::Newest];
 /// What the names of such tests contain.
 const CPU_TESTS: &str = "cpus";
 /// For all tests of a guest, emulated on a busy machine.
-const TIMEOUT: Duration = Duration::from_mins(30);
+const TIMEOUT: Duration = Duration::from_mins(40);
 /// Kernels on which tests of the service are run when they are asked for, in a guest of their own under a real systemd:
 /// the oldest, on which reading counts takes a capability that is else given up, and the newest.
 const SYSTEMD: [Kernel; 2] = [Kernel::V5_10, Kernel::Newest];
 /// What the names of such tests begin with.
 const SYSTEMD_TESTS: &str = "systemd::";
+/// What the names of the service's tests without systemd begin with; they are run when they are asked for, too.
+const DAEMON_TESTS: &str = "daemon::";
 /// Where systemd is.
 const SYSTEMD_PROGRAM: &str = "/lib/systemd/systemd";
 /// With fewer kernels than this, a run says too little about the differences between them.
@@ -138,6 +140,9 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
     let of_systemd = !options.scenarios && filter.iter().any(|name| name.contains(SYSTEMD_TESTS));
     let mut tests = filter.to_vec();
     tests.push(format!("--skip={SYSTEMD_TESTS}"));
+    if filter.is_empty() {
+        tests.push(format!("--skip={DAEMON_TESTS}"));
+    }
     let (cpu_tests, systemd_tests) = ([CPU_TESTS.to_owned()], [SYSTEMD_TESTS.to_owned()]);
     let mut guests = Vec::new();
     for &kernel in kernels {
