@@ -45,14 +45,6 @@ pub(crate) fn dev(skb: Addr) -> Addr {
     value(skb, offset!(skb_dev))
 }
 
-/// The device of the route that a packet has, or 0.
-#[inline(always)]
-pub(crate) fn route_dev(skb: Addr) -> Addr {
-    // The lowest bit says who counts the references to it.
-    let dst = value::<Addr>(skb, offset!(skb_dst)) & !1;
-    if dst == 0 { 0 } else { value(dst, offset!(dst_dev)) }
-}
-
 /// Whether a packet came in through a device: then it is on the receive path, or routed on from there.
 #[inline(always)]
 pub(crate) fn received(skb: Addr) -> bool {
@@ -66,12 +58,6 @@ const LOOPED: u8 = 5;
 #[inline(always)]
 pub(crate) fn looped(skb: Addr) -> bool {
     value::<u8>(skb, offset!(skb_pkt_type)) >> offset!(skb_pkt_type_shift) & 7 == LOOPED
-}
-
-/// Whether a packet is being freed for good: nobody refers to its data any more (`skb_release_data()`).
-#[inline(always)]
-pub(crate) fn is_released(skb: Addr) -> bool {
-    shinfo(skb).and_then(|shinfo| field(shinfo, offset!(shinfo_dataref))) == Some(0_u32)
 }
 
 /// Bytes of a packet.

@@ -28,6 +28,12 @@ pub(crate) fn is_corked(sk: Addr) -> bool {
     value::<u32>(sk, offset!(udp_pending)) != 0 && value::<u16>(sk, offset!(cork_gso_size)) == 0
 }
 
+/// Whether a UDP socket cuts what is sent at once into datagrams.
+#[inline(always)]
+pub(crate) fn segments(sk: Addr) -> bool {
+    value::<u16>(sk, offset!(udp_gso_size)) != 0
+}
+
 /// Whether the application has set `SO_ZEROCOPY`.
 #[inline(always)]
 pub(crate) fn allows_zerocopy(sk: Addr) -> Option<bool> {

@@ -23,36 +23,36 @@ pub(crate) fn note(record: &mut Uarg, uarg: Addr, skb: Addr) {
     let (kind, dev) = match record.sender.protocol {
         // The packet has none of it; the connection knows its way.
         TCP => (SiteKind::UPFRONT, uarg::sock(uarg).map_or(0, sock::route_dev)),
-        UDP => reason(record, skb),
-        _ => (SiteKind::UPFRONT, 0),
+        _ => (reason(record, skb), if skb == 0 { 0 } else { skb::dev(skb) }),
     };
     record.settled = 1;
     record.site = site::without_stack(kind, dev);
 }
 
-/// In the order in which the kernel would come to it, but for the MTU: what the packet shows of that is less
-/// certain where the device cannot do it either.
+/// One of `SiteKind`, in the order in which the kernel would come to it, but for the MTU: what the packet shows of
+/// that is less certain where the device cannot do it either.
 #[inline(always)]
-fn reason(record: &Uarg, skb: Addr) -> (u32, Addr) {
-    let sent_on = if skb == 0 { 0 } else { skb::dev(skb) };
-    // A packet that was not sent in the end still knows its route.
-    let dev = if sent_on == 0 && skb != 0 { skb::route_dev(skb) } else { sent_on };
-    if record.flags & UargFlags::CORKED != 0 {
-        return (SiteKind::UPFRONT_CORK, dev);
+pub(crate) fn reason(record: &Uarg, skb: Addr) -> u32 {
+    if record.sender.protocol != UDP {
+        return SiteKind::UPFRONT;
     }
+    if record.flags & UargFlags::CORKED != 0 {
+        return SiteKind::UPFRONT_CORK;
+    }
+    let dev = if skb == 0 { 0 } else { skb::dev(skb) };
     if dev == 0 {
-        return (SiteKind::UPFRONT, 0);
+        // Never sent. The MTU is no matter to what is cut up, and the kernel refuses it if the device is not able.
+        let segmented = record.flags & UargFlags::SEGMENTED != 0;
+        return if segmented { SiteKind::UPFRONT_DEV } else { SiteKind::UPFRONT };
     }
     if skb::is_encrypted(skb) {
-        return (SiteKind::UPFRONT_IPSEC, dev);
+        return SiteKind::UPFRONT_IPSEC;
     }
-    let whole = record.size + IP_HEADER;
-    let fragmented = if sent_on == 0 { whole > skb::mtu(dev) } else { skb::len(skb) < whole };
-    if fragmented && skb::can_gather_and_sum(dev) {
-        return (SiteKind::UPFRONT_FRAG, dev);
+    if skb::can_gather_and_sum(dev) && skb::len(skb) < record.size + IP_HEADER {
+        return SiteKind::UPFRONT_FRAG;
     }
     // Where this device can do it, the route's is one above it.
-    (SiteKind::UPFRONT_DEV, dev)
+    SiteKind::UPFRONT_DEV
 }
 
 /// The same for a send of io_uring, of which no packet tells: the socket does, if it is connected.

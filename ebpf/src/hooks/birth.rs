@@ -30,8 +30,15 @@ fn on_birth(ctx: &impl EbpfContext, new: Addr) -> Option<()> {
     let sender = sender::current(tgid, sk, SendApi::MSG_ZEROCOPY);
     sender::remember(&sender);
     debug!(ctx, "uarg {} born by process {}", new, tgid);
-    let corked = sender.protocol == UDP && sock::is_corked(sk);
-    let flags = if corked { UargFlags::CORKED } else { 0 };
+    let mut flags = 0;
+    if sender.protocol == UDP {
+        if sock::is_corked(sk) {
+            flags |= UargFlags::CORKED;
+        }
+        if sock::segments(sk) {
+            flags |= UargFlags::SEGMENTED;
+        }
+    }
     uarg::begin(new, &Uarg { sender, size: uarg::bytelen(new), flags, ..Uarg::default() });
     Some(())
 }

@@ -178,13 +178,17 @@ fn on_old_put(ctx: &impl StackIdContext, uarg: Addr) -> Option<()> {
     let skb = if released == uarg { skb } else { 0 };
     let record = uarg::record(uarg)?;
     let copying = window.copy_uarg == uarg;
-    let released = !copying && skb != 0 && skb::is_released(skb);
-    let before = copying && !window.copy_first;
-    if record.settled == 0 && (released || before) {
-        upfront::note(record, uarg, if copying { window.copy_skb } else { skb });
-    }
-    if !released {
-        note_copy(ctx, window, (uarg, skb), record, !before);
+    if copying {
+        if !window.copy_first && record.settled == 0 {
+            upfront::note(record, uarg, window.copy_skb);
+        }
+        note_copy(ctx, window, (uarg, window.copy_skb), record, window.copy_first);
+    } else if record.settled == 0 {
+        record.settled = 1;
+        record.site = site::by_stack(ctx, skb);
+        if skb != 0 {
+            record.site.kind = SiteKind::UNLESS_GATHERED | upfront::reason(record, skb);
+        }
     }
     Some(())
 }

@@ -59,8 +59,6 @@ pub struct Offsets {
     pub task_leader: u32,
     /// `task_struct.start_boottime` (5.5 and later) or `.real_start_time`
     pub task_start: u32,
-    /// `sk_buff._skb_refdst`
-    pub skb_dst: u32,
     /// `sk_buff.len`
     pub skb_len: u32,
     /// `sk_buff.network_header`, an offset from `head`
@@ -69,8 +67,6 @@ pub struct Offsets {
     pub skb_pkt_type: u32,
     /// bits to the right of it in its byte
     pub skb_pkt_type_shift: u32,
-    /// `skb_shared_info.dataref`
-    pub shinfo_dataref: u32,
     /// `.id`: the first notification id
     pub uarg_id: u32,
     /// `net_device.features`
@@ -95,6 +91,8 @@ pub struct Offsets {
     pub exterr_ee: u32,
     /// `udp_sock.pending`
     pub udp_pending: u32,
+    /// `udp_sock.gso_size`
+    pub udp_gso_size: u32,
     /// `inet_sock.cork.base.gso_size`
     pub cork_gso_size: u32,
     /// `msghdr.msg_flags`
@@ -152,12 +150,10 @@ impl Offsets {
         sock_protocol: MISSING,
         task_leader: MISSING,
         task_start: MISSING,
-        skb_dst: MISSING,
         skb_len: MISSING,
         skb_network_header: MISSING,
         skb_pkt_type: MISSING,
         skb_pkt_type_shift: MISSING,
-        shinfo_dataref: MISSING,
         uarg_id: MISSING,
         dev_features: MISSING,
         dst_dev: MISSING,
@@ -170,6 +166,7 @@ impl Offsets {
         queue_len: MISSING,
         exterr_ee: MISSING,
         udp_pending: MISSING,
+        udp_gso_size: MISSING,
         cork_gso_size: MISSING,
         msg_flags: MISSING,
         msg_ubuf: MISSING,

@@ -79,6 +79,9 @@ impl SiteKind {
     pub const UPFRONT_IPSEC: u32 = 11;
     /// As [`SiteKind::UPFRONT`]: the route's device, or one below it, lacks an offload.
     pub const UPFRONT_DEV: u32 = 12;
+    /// Flag beside one of those for the send call itself, before 5.12: the stack is kept as well, and tells whether
+    /// the packet was not gathered instead.
+    pub const UNLESS_GATHERED: u32 = 1 << 8;
 }
 
 /// Where data was copied: one kind, one stack, one device.
@@ -202,6 +205,8 @@ impl UargFlags {
     pub const MIRRED: u32 = 2;
     /// A packet with the application's pages has been sent; kept for io_uring only, whose uarg has no such bit.
     pub const USED: u32 = 4;
+    /// The socket cuts what is sent into datagrams (`UDP_SEGMENT`).
+    pub const SEGMENTED: u32 = 16;
     /// The application did not ask how the send went (`IORING_SEND_ZC_REPORT_USAGE`).
     pub const UNASKED: u32 = 8;
 }

@@ -68,7 +68,17 @@ pub fn place(site: SiteKey) -> SiteKey {
         | SiteKind::RX_FORWARD
         | SiteKind::RX_LOOPED
         | SiteKind::RX_MIRRED => SiteKey { kind: SiteKind::STACK, ..site },
+        kind if kind & SiteKind::UNLESS_GATHERED != 0 => SiteKey { kind: SiteKind::STACK, ..site },
         _ => site,
+    }
+}
+
+/// The kind of a site, in the light of its stack: with [`SiteKind::UNLESS_GATHERED`] that decides.
+fn told_by(kind: u32, path: &[&str]) -> u32 {
+    match (kind & SiteKind::UNLESS_GATHERED, path.first()) {
+        (0, _) => kind,
+        (_, None | Some(&"__pskb_pull_tail")) => SiteKind::STACK,
+        _ => kind & !SiteKind::UNLESS_GATHERED,
     }
 }
 
@@ -257,8 +267,9 @@ impl Known {
         let nothing = SiteFacts::default();
         let facts = self.sites.get(&place(site)).unwrap_or(&nothing);
         let path = copy_path(&facts.stack);
+        let kind = told_by(site.kind, &path);
         let cause = causes::classify(&Evidence {
-            kind: site.kind,
+            kind,
             family: sender.family,
             protocol: sender.protocol,
             path: &path,
@@ -275,7 +286,7 @@ impl Known {
         };
         let taps: Vec<&JudgedTap> =
             inodes.into_iter().flatten().filter_map(|inode| self.taps.get(inode)).collect();
-        let case = Case { sender, device: device.as_ref(), taps: &taps, kind: site.kind, path: &path };
+        let case = Case { sender, device: device.as_ref(), taps: &taps, kind, path: &path };
         CauseReport {
             cause: cause.name,
             summary: cause.summary,
