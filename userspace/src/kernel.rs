@@ -3,6 +3,7 @@
 
 pub mod btf;
 pub mod offsets;
+pub mod optmem;
 pub mod preempt;
 pub mod privilege;
 pub mod symbols;

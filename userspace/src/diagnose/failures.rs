@@ -2,10 +2,7 @@
 
 use zcdiag_wire::Failure;
 
-use crate::model::report::FailedSends;
-
-/// Bytes of option memory that one notification takes, at the least: `SKB_TRUESIZE(0)` of `include/linux/skbuff.h`.
-const NOTIFICATION: u32 = 512;
+use crate::model::{check::NEXT_SEND, report::FailedSends};
 
 /// What failed, why, and what helps; `optmem_max` as it is now.
 pub(super) fn explain(errno: u32, failure: &Failure, optmem_max: Option<u32>) -> FailedSends {
@@ -35,7 +32,7 @@ fn no_buffers(failure: &Failure, optmem_max: Option<u32>) -> String {
     let limit = optmem_max
         .map_or_else(|| "net.core.optmem_max".to_owned(), |max| format!("net.core.optmem_max = {max}"));
     match optmem_max {
-        Some(max) if omem.saturating_add(NOTIFICATION) < max => {
+        Some(max) if u64::from(omem) + NEXT_SEND <= u64::from(max) => {
             format!(
                 "the user's limit of pinned memory (RLIMIT_MEMLOCK): notifications held {omem} bytes, within {limit}; raise \
                  `ulimit -l`, send less at a time, or give the program CAP_IPC_LOCK"
@@ -87,6 +84,9 @@ mod tests {
             explain(libc::ENOBUFS.unsigned_abs(), &Failure { sends: 1, omem, unread }, max).reason
         };
         assert!(reason(2_000, 0, Some(20_480)).contains("RLIMIT_MEMLOCK"));
+        // `sock_omalloc()` refuses what would take the sum over the limit, and reckons with 576 bytes.
+        assert!(reason(20_480 - 576, 0, Some(20_480)).contains("RLIMIT_MEMLOCK"));
+        assert!(reason(20_480 - 575, 0, Some(20_480)).starts_with("too many sends in flight"));
         assert!(reason(20_200, 0, Some(20_480)).starts_with("too many sends in flight"));
         assert!(reason(20_200, 9, Some(20_480)).starts_with("9 notifications lie unread"));
         assert!(

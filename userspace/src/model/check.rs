@@ -112,8 +112,8 @@ pub struct Limits {
     pub ipc_lock: bool,
 }
 
-/// `SKB_TRUESIZE(0)`, which `sock_omalloc()` reckons a further send with.
-const NEXT_SEND: u64 = 576;
+/// `SKB_TRUESIZE(0)`, which `sock_omalloc()` reckons a further send with, in bytes.
+pub const NEXT_SEND: u64 = 576;
 const PAGE: u64 = 4096;
 
 impl Limits {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{
     lines::{Emphasis, emphasize, harmless, wrap},
     taps::json::PlainFormatter,
-    watch::headline,
+    watch::text::headline,
     words::time,
 };
 use crate::model::{

@@ -10,11 +10,6 @@ use crate::{
     render::lines::harmless,
 };
 
-/// What was seen, in one clause.
-pub(super) fn headline(report: &Report) -> String {
-    text::headline(report)
-}
-
 /// The form of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {

@@ -11,6 +11,7 @@ use zcdiag_wire::{Rare, RareKind, SenderKey, SiteKey};
 use crate::{
     app::{outcome::with_sources, session::Session},
     diagnose::{self, Culprits, Filter, Known, SiteFacts},
+    kernel::optmem::optmem_max,
     model::{counts::Counts, kernel::TapListScope, process::ProcessIdentity, report::Report, tap::JudgedTap},
     process::{ProcRoot, identify, remembered},
     taps::{
@@ -43,7 +44,7 @@ impl Gatherer {
     }
 
     fn of(kernel: String, proc: ProcRoot) -> Self {
-        let known = Known { kernel, optmem_max: optmem_max(&proc), ..Known::default() };
+        let known = Known { kernel, optmem_max: optmem_max(proc.path()), ..Known::default() };
         Self {
             known,
             latest: Culprits::default(),
@@ -225,11 +226,6 @@ impl Gatherer {
             self.known.sites.entry(key).or_insert_with(facts);
         }
     }
-}
-
-/// The limit of option memory of a socket, in bytes; from 6.8 on each namespace has its own, and this is ours.
-fn optmem_max(proc: &ProcRoot) -> Option<u32> {
-    std::fs::read_to_string(proc.path().join("sys/net/core/optmem_max")).ok()?.trim().parse().ok()
 }
 
 /// Whether a process is the one that sent, and not a later one of the same id. `/proc` counts in clock ticks.

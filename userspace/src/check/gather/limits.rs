@@ -1,6 +1,6 @@
 //! Limits on sends in flight, and which sockets can be told `SO_ZEROCOPY`.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use rustix::{
     net::{AddressFamily, Protocol, SocketFlags, SocketType, socket_with},
@@ -8,7 +8,7 @@ use rustix::{
 };
 
 use crate::{
-    kernel::privilege::Privileges,
+    kernel::{optmem::optmem_max, privilege::Privileges},
     model::check::{Limits, SocketSupport},
     sys::{
         errqueue::{ENOTSUPP, allow_zerocopy},
@@ -27,11 +27,10 @@ const MPTCP: u32 = 262;
 
 /// Reads the limits below a root directory (`/`).
 pub(super) fn read(root: &Path, privileges: &Privileges) -> Limits {
-    let optmem_max = fs::read_to_string(root.join("proc/sys/net/core/optmem_max")).ok();
     let small_heads = root.join("sys/kernel/slab/skbuff_small_head").exists();
     let no_slabs = !root.join("sys/kernel/slab").exists();
     Limits {
-        optmem_max: optmem_max.and_then(|text| text.trim().parse().ok()),
+        optmem_max: optmem_max(&root.join("proc")).map(u64::from),
         per_send: if small_heads || no_slabs { SEND_OF_SMALL_HEADS } else { SEND },
         memlock: getrlimit(Resource::Memlock).current,
         ipc_lock: privileges.effective & IPC_LOCK != 0,
@@ -84,6 +83,8 @@ fn try_out(family: AddressFamily, kind: SocketType, protocol: Option<Protocol>) 
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
