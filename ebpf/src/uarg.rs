@@ -92,6 +92,13 @@ pub(crate) fn begin(uarg: Addr, new: &Uarg) {
     }
 }
 
+/// Ends to follow a uarg that another one counts for.
+#[inline(always)]
+pub(crate) fn forget(uarg: Addr) {
+    // Whether it was still followed does not matter.
+    let _ = UARGS.remove(uarg);
+}
+
 /// `udp_sendmsg()` and `udpv6_sendmsg()` count it among the bytes of a datagram, and no uarg of theirs is
 /// for more than one datagram.
 const UDP_HEADER: u32 = 8;

@@ -3,13 +3,17 @@
 //!
 //! The references go through `io_tx_ubuf_complete()` (6.10 and later), `io_tx_ubuf_callback()` or
 //! `io_uring_tx_zerocopy_callback()`; where `io_notif_flush()` is a function, it drops the request's own reference
-//! by itself.
+//! by itself. As with other uargs (`put.rs`), the exit looks again whether the last one has gone.
+//!
+//! From 6.10 on a request whose data goes into a packet of an earlier one is linked to that one, its head
+//! (`io_link_skb()` in `io_uring/notif.c`): they end together, and what becomes of the packet is told to the head
+//! alone. A request that has not seen a packet by itself is then told "copied", whatever happened.
 
 use aya_ebpf::{
-    macros::{fentry, kprobe},
-    programs::{FEntryContext, ProbeContext, tracing::StackIdContext},
+    macros::{fentry, fexit, kprobe, kretprobe},
+    programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext, tracing::StackIdContext},
 };
-use zcdiag_wire::{SendApi, Uarg, UargEnd, UargFlags};
+use zcdiag_wire::{SendApi, Uarg, UargFlags};
 
 use super::put::{note_copy, on_last};
 use crate::{
@@ -58,16 +62,72 @@ fn on_put(ctx: &impl StackIdContext, skb: Addr, uarg: Addr, success: bool) -> Op
     Some(())
 }
 
-/// Only a packet that was sent with the pages makes it zero-copy.
+/// The request that `uarg` is linked to.
+#[inline(always)]
+fn head(uarg: Addr) -> Option<Addr> {
+    let notif = uarg - u64::from(offset!(notif_uarg));
+    let head: Addr = field(notif, offset!(notif_head))?;
+    (head != 0 && head != notif).then_some(head + u64::from(offset!(notif_uarg)))
+}
+
+#[inline(always)]
+fn is_asked(uarg: Addr) -> bool {
+    let report: Option<u8> = field(uarg - u64::from(offset!(notif_uarg)), offset!(notif_report));
+    report != Some(0)
+}
+
+/// The last reference of a request goes. Only a packet that was sent with the pages makes it zero-copy.
 #[inline(always)]
 fn on_end(uarg: Addr, record: &mut Uarg) {
-    let zerocopy = u32::from(record.flags & UargFlags::USED != 0);
-    record.end = UargEnd { len: 1, bytes: record.size, zerocopy, known: 1, ..UargEnd::default() };
-    let report: Option<u8> = field(uarg - u64::from(offset!(notif_uarg)), offset!(notif_report));
-    if report == Some(0) {
+    if let Some(head) = head(uarg) {
+        if let Some(head) = uarg::record(head) {
+            join(head, record, is_asked(uarg));
+            uarg::forget(uarg);
+            return;
+        }
+    }
+    let zerocopy = record.flags & UargFlags::USED != 0;
+    record.end.len += 1;
+    record.end.bytes = record.size;
+    record.end.zerocopy = u32::from(zerocopy);
+    record.end.known = 1;
+    if !zerocopy || record.settled == 1 {
+        record.end.misreported = 0;
+    }
+    if !is_asked(uarg) {
         record.flags |= UargFlags::UNASKED;
     }
     on_last(uarg, record);
+}
+
+/// A linked request is one more send of its head.
+#[inline(always)]
+fn join(head: &mut Uarg, linked: &Uarg, asked: bool) {
+    head.end.len += 1 + linked.end.len;
+    head.size += linked.size;
+    if linked.settled == 1 && head.settled == 0 {
+        head.settled = 1;
+        head.site = linked.site;
+    }
+    head.end.misreported += u32::from(asked && linked.flags & UargFlags::USED == 0);
+    head.flags |= linked.flags & UargFlags::USED;
+}
+
+/// A linked request that has gone lets go of its head.
+#[inline(always)]
+fn on_exit(uarg: Addr) -> Option<()> {
+    let head = head(uarg);
+    on_exit_of(uarg);
+    on_exit_of(head?)
+}
+
+#[inline(always)]
+fn on_exit_of(uarg: Addr) -> Option<()> {
+    let record = uarg::record(uarg)?;
+    if uarg::refs(uarg)? == 0 {
+        on_end(uarg, record);
+    }
+    Some(())
 }
 
 #[inline(always)]
@@ -100,9 +160,21 @@ fn io_put_fentry(ctx: FEntryContext) -> Option<()> {
     on_put(&ctx, ctx.arg(0), ctx.arg(1), ctx.arg::<u8>(2) != 0)
 }
 
+#[fexit]
+fn io_put_fexit(ctx: FExitContext) -> Option<()> {
+    on_exit(ctx.arg(1))
+}
+
 #[kprobe]
 fn io_put_kprobe(ctx: ProbeContext) -> Option<()> {
-    on_put(&ctx, ctx.arg(0)?, ctx.arg(1)?, ctx.arg::<u8>(2)? != 0)
+    let uarg = ctx.arg(1)?;
+    cpu::window()?.put_uarg = uarg;
+    on_put(&ctx, ctx.arg(0)?, uarg, ctx.arg::<u8>(2)? != 0)
+}
+
+#[kretprobe]
+fn io_put_kretprobe(_ctx: RetProbeContext) -> Option<()> {
+    on_exit(cpu::window()?.put_uarg)
 }
 
 #[fentry]
@@ -110,7 +182,14 @@ fn io_flush_fentry(ctx: FEntryContext) -> Option<()> {
     on_flush(ctx.arg(0))
 }
 
+#[fexit]
+fn io_flush_fexit(ctx: FExitContext) -> Option<()> {
+    on_exit(uarg_of(ctx.arg(0)))
+}
+
 #[kprobe]
 fn io_flush_kprobe(ctx: ProbeContext) -> Option<()> {
-    on_flush(ctx.arg(0)?)
+    let notif = ctx.arg(0)?;
+    cpu::window()?.put_uarg = uarg_of(notif);
+    on_flush(notif)
 }

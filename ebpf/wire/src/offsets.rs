@@ -115,6 +115,8 @@ pub struct Offsets {
     pub notif_uarg: u32,
     /// `io_notif_data.zc_report`
     pub notif_report: u32,
+    /// `io_notif_data.head` (6.10 and later)
+    pub notif_head: u32,
     /// Where `pt_regs` keeps the registers that a called function must preserve, one after the other
     pub regs_preserved: u32,
     /// `net_device.mtu`
@@ -178,6 +180,7 @@ impl Offsets {
         sr_notif: MISSING,
         notif_uarg: MISSING,
         notif_report: MISSING,
+        notif_head: MISSING,
         regs_preserved: MISSING,
         dev_mtu: MISSING,
         dst_xfrm: MISSING,

@@ -254,13 +254,17 @@ pub const HOOKS: &[Hook] = &[
     },
     sent(&["inet_sendmsg"], "inet_sendmsg_fexit"),
     sent(&["inet6_sendmsg"], "inet6_sendmsg_fexit"),
-    io_uring(
-        Role::IoPut,
-        &["io_tx_ubuf_complete", "io_tx_ubuf_callback", "io_uring_tx_zerocopy_callback"],
-        Some(doors("io_put_fentry", "io_put_kprobe")),
-    ),
+    Hook {
+        exit: Some(doors("io_put_fexit", "io_put_kretprobe")),
+        ..io_uring(
+            Role::IoPut,
+            &["io_tx_ubuf_complete", "io_tx_ubuf_callback", "io_uring_tx_zerocopy_callback"],
+            Some(doors("io_put_fentry", "io_put_kprobe")),
+        )
+    },
     Hook {
         unless: Some("io_tx_ubuf_complete"),
+        exit: Some(doors("io_flush_fexit", "io_put_kretprobe")),
         ..io_uring(Role::IoPut, &["io_notif_flush"], Some(doors("io_flush_fentry", "io_flush_kprobe")))
     },
     // Last: nothing is followed before the programs that see its end are in place.

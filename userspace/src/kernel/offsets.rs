@@ -122,6 +122,7 @@ pub fn resolve(btf: &Btf) -> Result<Offsets, MissingField> {
         sr_notif: or_missing("io_sr_msg", "notif"),
         notif_uarg: or_missing("io_notif_data", "uarg"),
         notif_report: or_missing("io_notif_data", "zc_report"),
+        notif_head: or_missing("io_notif_data", "head"),
         regs_preserved: PRESERVED_REGISTERS,
     })
 }
