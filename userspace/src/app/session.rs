@@ -27,6 +27,7 @@ use crate::{
 
 const SYSTEM_BTF: &str = "/sys/kernel/btf/vmlinux";
 pub(super) const KALLSYMS: &str = "/proc/kallsyms";
+const MODULES: &str = "/proc/modules";
 
 /// What is lost where the kernel hides its symbols.
 pub(super) const HIDDEN_SYMBOLS: &str = "the kernel hides its symbols from zcdiag (CAP_SYSLOG, kernel.kptr_restrict): \
@@ -81,7 +82,7 @@ impl Session {
     /// attached, for their trampolines are on the stacks, and nameless later.
     pub fn refresh_symbols(&mut self) {
         if !self.detached {
-            self.symbols = Symbols::read(Path::new(KALLSYMS)).unwrap_or_default();
+            self.symbols = Symbols::read(Path::new(KALLSYMS), Path::new(MODULES)).unwrap_or_default();
         }
     }
 
@@ -134,7 +135,9 @@ pub(super) fn prepare(options: &SessionOptions) -> Result<Prepared, Failure> {
     let plan = plan(&Offer {
         parameters: &|function| btf.parameters(function),
         has_symbol: &|function| {
-            symbols.get_or_init(|| Symbols::read(Path::new(KALLSYMS)).unwrap_or_default()).has(function)
+            symbols
+                .get_or_init(|| Symbols::read(Path::new(KALLSYMS), Path::new(MODULES)).unwrap_or_default())
+                .has(function)
         },
         has_module: &|module| Path::new("/sys/module").join(module).exists(),
         no_trampolines: no_trampolines(options),

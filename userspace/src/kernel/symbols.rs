@@ -1,49 +1,73 @@
-//! Names of kernel addresses, from `/proc/kallsyms`.
+//! Names of kernel addresses, from `/proc/kallsyms` and `/proc/modules`.
 
 use std::{
     collections::BTreeMap,
     fs::File,
     io::{BufRead as _, BufReader},
+    ops::Range,
     path::Path,
 };
 
 /// The kernel's symbol table.
 #[derive(Debug, Default)]
 pub struct Symbols {
-    by_address: BTreeMap<u64, String>,
+    by_address: BTreeMap<u64, Function>,
+    /// Text of the kernel and of its modules. The table has no sizes, so this tells a function from what lies
+    /// behind the last one: programs that BPF has compiled and unloaded again.
+    texts: Vec<Range<u64>>,
+}
+
+#[derive(Debug)]
+struct Function {
+    name: String,
+    /// Written by the kernel itself: BPF programs and trampolines.
+    generated: bool,
 }
 
 impl Symbols {
-    /// Reads a file in the format of `/proc/kallsyms`. Without `CAP_SYSLOG` all addresses there are zero;
-    /// then the table is empty.
+    /// Reads files in the formats of `/proc/kallsyms` and `/proc/modules`. Without `CAP_SYSLOG` all addresses there
+    /// are zero; then the table is empty. Where there are no modules there need be no file of them.
     ///
     /// # Errors
-    /// If the file cannot be read.
-    pub fn read(path: &Path) -> std::io::Result<Self> {
-        Ok(Self::parse(&std::fs::read_to_string(path)?))
+    /// If the symbols cannot be read.
+    pub fn read(kallsyms: &Path, modules: &Path) -> std::io::Result<Self> {
+        let modules = std::fs::read_to_string(modules).unwrap_or_default();
+        Ok(Self::parse(&std::fs::read_to_string(kallsyms)?, &modules))
     }
 
-    /// Whether a file in that format shows no function's address, or cannot be read. Stops at the first that it
-    /// shows; per-CPU variables before it do lie at zero.
+    /// Whether a file in the format of `/proc/kallsyms` shows no function's address, or cannot be read. Stops at the
+    /// first that it shows; per-CPU variables before it do lie at zero.
     pub fn hidden(path: &Path) -> bool {
         let lines = File::open(path).into_iter().flat_map(|file| BufReader::new(file).lines());
-        lines.map_while(Result::ok).all(|line| Self::parse(&line).is_empty())
+        lines.map_while(Result::ok).all(|line| Self::parse(&line, "").is_empty())
     }
 
     /// Keeps the functions; modules' names in brackets are dropped.
-    pub fn parse(text: &str) -> Self {
+    pub fn parse(kallsyms: &str, modules: &str) -> Self {
         let mut by_address = BTreeMap::new();
-        for line in text.lines() {
+        let (mut begin, mut end) = (None, None);
+        for line in kallsyms.lines() {
             let mut parts = line.split_ascii_whitespace();
             let (Some(address), Some(kind), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
                 continue;
             };
             let Ok(address) = u64::from_str_radix(address, 16) else { continue };
-            if address != 0 && matches!(kind, "t" | "T" | "w" | "W") {
-                by_address.insert(address, name.to_owned());
+            if address == 0 || !matches!(kind, "t" | "T" | "w" | "W") {
+                continue;
             }
+            match name {
+                "_stext" => begin = Some(address),
+                "_etext" => end = Some(address),
+                _ => (),
+            }
+            let generated =
+                parts.next().is_some_and(|module| module == "[bpf]" || module.starts_with("[__builtin"));
+            by_address.insert(address, Function { name: name.to_owned(), generated });
         }
-        Self { by_address }
+        // Where modules are not told, nothing can be said of what lies outside of the kernel.
+        let kernel = begin.zip(end).map(|(begin, end)| begin..end).filter(|_| !modules.is_empty());
+        let texts = kernel.into_iter().chain(modules.lines().filter_map(text_of_module)).collect();
+        Self { by_address, texts }
     }
 
     /// Whether the kernel shows no addresses.
@@ -54,15 +78,32 @@ impl Symbols {
     /// The function an address lies in; the bare address where no name is known.
     pub fn name(&self, address: u64) -> String {
         match self.by_address.range(..=address).next_back() {
-            Some((_, name)) => name.clone(),
-            None => format!("{address:#x}"),
+            Some((start, function)) if function.generated || self.same_text(*start, address) => {
+                function.name.clone()
+            }
+            _ => format!("{address:#x}"),
         }
+    }
+
+    /// Whether no end of a text lies between two addresses, as far as is known.
+    fn same_text(&self, start: u64, address: u64) -> bool {
+        self.texts.is_empty()
+            || self.texts.iter().any(|text| text.contains(&start) && text.contains(&address))
     }
 
     /// Whether there is a function of exactly this name.
     pub fn has(&self, function: &str) -> bool {
-        self.by_address.values().any(|name| name == function)
+        self.by_address.values().any(|found| found.name == function)
     }
+}
+
+/// A line of `/proc/modules`: name, size, users, who they are, state, address. The size may be that of the data
+/// as well, so that the text ends somewhere before.
+fn text_of_module(line: &str) -> Option<Range<u64>> {
+    let mut parts = line.split_ascii_whitespace();
+    let size: u64 = parts.nth(1)?.parse().ok()?;
+    let start = u64::from_str_radix(parts.nth(3)?.strip_prefix("0x")?, 16).ok()?;
+    (start != 0).then_some(start..start + size)
 }
 
 /// A function's name without what the compiler adds to parts and clones of it (`.constprop.0`, `.isra.0`,
@@ -80,11 +121,12 @@ ffffffff81000000 T _text
 ffffffff81000100 t __netif_receive_skb_core.constprop.0
 ffffffff81000200 D some_data
 ffffffffc0000000 t tun_net_xmit\t[tun]
+ffffffffc0009000 t bpf_prog_6deef7357e7b4530\t[bpf]
 ";
 
     #[test]
     fn an_address_within_a_function_has_its_name() {
-        let symbols = Symbols::parse(KALLSYMS);
+        let symbols = Symbols::parse(KALLSYMS, "");
         assert_eq!(symbols.name(0xffff_ffff_8100_0142), "__netif_receive_skb_core.constprop.0");
         assert_eq!(symbols.name(0xffff_ffff_c000_0001), "tun_net_xmit");
         assert_eq!(symbols.name(0x10), "0x10");
@@ -92,8 +134,24 @@ ffffffffc0000000 t tun_net_xmit\t[tun]
     }
 
     #[test]
+    fn what_lies_behind_a_text_has_no_name() {
+        let kallsyms = format!("ffffffff81000000 T _stext\nffffffff81000300 T _etext\n{KALLSYMS}");
+        let modules = "tun 8192 0 - Live 0xffffffffc0000000\nhidden 4096 0 - Live 0x0000000000000000 (OE)\n";
+        let symbols = Symbols::parse(&kallsyms, modules);
+        for (address, name) in [
+            (0xffff_ffff_8100_0142, "__netif_receive_skb_core.constprop.0"),
+            (0xffff_ffff_8100_0342, "0xffffffff81000342"),
+            (0xffff_ffff_c000_1fff, "tun_net_xmit"),
+            (0xffff_ffff_c000_2000, "0xffffffffc0002000"),
+            (0xffff_ffff_c000_9042, "bpf_prog_6deef7357e7b4530"),
+        ] {
+            assert_eq!(symbols.name(address), name);
+        }
+    }
+
+    #[test]
     fn hidden_addresses_leave_the_table_empty() {
-        assert!(Symbols::parse("0000000000000000 T _text\n").is_empty());
+        assert!(Symbols::parse("0000000000000000 T _text\n", "").is_empty());
     }
 
     #[test]
