@@ -13,9 +13,15 @@ static SITES: HashMap<SiteKey, Site> = HashMap::with_max_entries(4096, 0);
 #[btf_map]
 static STACKS: StackTrace<4096, 0, STACK_DEPTH> = StackTrace::new();
 
+/// Frames to leave out, innermost first, when the stack is kept. The kernel keeps one stack a hash value: what meets
+/// another one there has a second chance without its innermost frame, which is the trampoline's own program.
+const TRIES: [u64; 2] = [0, 1];
+
 fn stack(ctx: &impl StackIdContext) -> u32 {
-    if let Ok(id) = ctx.get_stackid(&STACKS, 0) {
-        return id as u32;
+    for skip in TRIES {
+        if let Ok(id) = ctx.get_stackid(&STACKS, skip) {
+            return id as u32;
+        }
     }
     loss::count(Loss::STACKS);
     SiteKey::NO_STACK
