@@ -95,9 +95,7 @@ impl Report {
         let report = &self.0;
         assert_eq!(report["exact"], true, "{report:#}");
         assert_eq!((&report["lost_events"], &report["in_flight"]), (&0.into(), &0.into()), "{report:#}");
-        for sent in all {
-            assert_eq!(self.counted(sent.pid), *sent, "{report:#}");
-        }
+        all.iter().for_each(|sent| self.tells(sent));
         let sum = |part: fn(&Sent) -> u64| all.iter().map(part).sum::<u64>();
         for (what, how, expected) in [
             ("sends", "zerocopied", sum(|sent| sent.zerocopied)),
@@ -114,15 +112,24 @@ impl Report {
             _ => "mixed",
         };
         assert_eq!(report["verdict"], verdict, "{report:#}");
-        let causes = self.list("causes");
-        assert!(causes.iter().all(|cause| cause["cause"] != "unknown"), "{report:#}");
-        let caused = |sent: &Sent| -> u64 {
-            let of_sender = causes.iter().filter(|cause| cause["sender_pid"] == sent.pid);
-            of_sender.filter_map(|cause| cause["sends"].as_u64()).sum()
-        };
-        for sent in all {
-            assert_eq!(caused(sent), sent.copied, "{report:#}");
-        }
+        let known = self.list("causes").iter().all(|cause| cause["cause"] != "unknown");
+        assert!(known, "{report:#}");
+    }
+
+    /// Asserts that the report has of a sender what it knows itself, and a cause for every copied send.
+    #[track_caller]
+    pub(crate) fn tells(&self, sent: &Sent) {
+        assert_eq!(self.counted(sent.pid), *sent, "{}", self.of(sent.pid));
+        let of_sender = self.list("causes").iter().filter(|cause| cause["sender_pid"] == sent.pid);
+        let caused: u64 = of_sender.filter_map(|cause| cause["sends"].as_u64()).sum();
+        assert_eq!(caused, sent.copied, "{}", self.of(sent.pid));
+    }
+
+    /// What the report has of a sender, to be read.
+    pub(crate) fn of(&self, pid: u32) -> String {
+        let rows = |key| self.list(key).iter().filter(|row| row["pid"] == pid || row["sender_pid"] == pid);
+        let rows = ["senders", "causes", "hidden_copies"].into_iter().flat_map(rows);
+        rows.map(|row| format!("{row:#}\n")).collect()
     }
 
     /// What the report says of a sender.

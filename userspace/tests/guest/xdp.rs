@@ -7,6 +7,8 @@ use std::{
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
 };
 
+use rustix::process::{Resource, Rlimit};
+
 const BPF_PROG_LOAD: libc::c_long = 5;
 const BPF_OBJ_PIN: libc::c_long = 6;
 const BPF_LINK_CREATE: libc::c_long = 28;
@@ -109,6 +111,9 @@ fn owned(fd: libc::c_long) -> OwnedFd {
 }
 
 fn bpf<T>(command: libc::c_long, attributes: &T) -> libc::c_long {
+    // Before 5.11 BPF memory is locked memory of the user, of which a watch takes most of what is allowed by default.
+    rustix::process::setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None })
+        .expect("raise a limit");
     // SAFETY: `attributes` is a live prefix of `union bpf_attr` of the given size; the pointers in it lead to what
     // is alive during the call.
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, &raw const *attributes, size_of::<T>()) };

@@ -1,4 +1,4 @@
-//! Running a scenario: one watch, the sends one after the other, and then the judgement on each.
+//! Playing scenarios: the sends one after the other, and then the judgement on what the watch over them all tells.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use crate::{
     scenario::{Expected, Place, Scenario, Sends},
     stage::Stage,
     table,
-    watch::{Report, Watch},
+    watch::Report,
     world::{ZCDIAG, in_world, kernel},
 };
 
@@ -26,43 +26,59 @@ struct Made<'a> {
     answer: Value,
 }
 
-/// Runs a scenario and panics if anything is not as expected.
-pub(crate) fn run(scenario: &'static Scenario) {
-    println!();
+/// A scenario that has been played.
+pub(crate) struct Played {
+    scenario: &'static Scenario,
+    made: Vec<Made<'static>>,
+}
+
+/// Makes the sends of a scenario. Panics if the sender is not told what is expected.
+pub(crate) fn play(scenario: &'static Scenario) -> Played {
     let expected = |sends: &&Sends| sends.expected(kernel());
-    let (absent, present): (Vec<&Sends>, Vec<&Sends>) =
-        scenario.sends.iter().partition(|sends| matches!(expected(sends), Expected::Absent));
-    let show = |sends: &&Sends| table::show(scenario, sends);
-    absent.iter().for_each(show);
-    if present.is_empty() {
-        return;
+    let mut made = Vec::new();
+    if scenario.sends.iter().all(|sends| matches!(expected(&sends), Expected::Absent)) {
+        return Played { scenario, made };
     }
     in_world(|| {
         let mut stage = Stage::default();
         (scenario.world)(&mut stage);
-        let (unsupported, present): (Vec<&Sends>, Vec<&Sends>) =
-            present.iter().partition(|sends| matches!(expected(sends), Expected::Unsupported));
-        for sends in &unsupported {
-            refused(sends);
-            show(sends);
-        }
-        if present.is_empty() {
-            return;
-        }
-        let watch = Watch::start(&[]);
-        let made: Vec<Made<'_>> = present.iter().map(|sends| Made::make(sends, &stage)).collect();
-        let report = watch.stop();
-        drop(stage);
-        for made in &made {
-            println!("{}: {}", made.sends.what, made.answer);
-        }
-        made.iter().for_each(Made::judge_sender);
-        report.agrees_with(&made.iter().map(Made::truth).collect::<Vec<_>>());
-        for made in &made {
-            made.judge_report(&report);
-            show(&made.sends);
+        for sends in scenario.sends {
+            match expected(&sends) {
+                Expected::Absent => (),
+                Expected::Unsupported => refused(sends),
+                _ => made.push(Made::make(sends, &stage)),
+            }
         }
     });
+    for made in &made {
+        println!("{}: {}", made.sends.what, made.answer);
+        made.judge_sender();
+    }
+    Played { scenario, made }
+}
+
+/// Asserts that the watch over all scenarios is exact, and that what it tells in all is what they sent.
+#[track_caller]
+pub(crate) fn judge_all(played: &[Played], report: &Report) {
+    report.agrees_with(&played.iter().flat_map(Played::truth).collect::<Vec<_>>());
+}
+
+impl Played {
+    pub(crate) fn name(&self) -> &'static str {
+        self.scenario.name
+    }
+
+    fn truth(&self) -> impl Iterator<Item = Sent> {
+        self.made.iter().map(Made::truth)
+    }
+
+    /// Asserts that the watch tells of the sends of this scenario what is expected.
+    #[track_caller]
+    pub(crate) fn judge(&self, report: &Report) {
+        self.truth().for_each(|sent| report.tells(&sent));
+        self.made.iter().for_each(|made| made.judge_report(report));
+        self.scenario.sends.iter().for_each(|sends| table::show(self.scenario, sends));
+    }
 }
 
 /// Asserts that the probe says that the kernel has no such sends.
@@ -186,7 +202,12 @@ impl<'a> Made<'a> {
     #[track_caller]
     fn fails(&self, report: &Report, failed: u64, error: &str) {
         let row = report.list("senders").iter().find(|row| row["pid"] == self.sent.pid);
-        assert_eq!(row.map(|row| &row["failed"]), Some(&json!({ error: failed })), "{:#}", report.0);
+        assert_eq!(
+            row.map(|row| &row["failed"]),
+            Some(&json!({ error: failed })),
+            "{}",
+            report.of(self.sent.pid)
+        );
     }
 
     /// So many sends that were reported zerocopied were copied for this cause.
@@ -195,6 +216,6 @@ impl<'a> Made<'a> {
         let found = report.list("hidden_copies").iter().filter(|found| found["sender_pid"] == self.sent.pid);
         let found: Vec<_> = found.map(|found| (found["cause"].as_str(), found["sends"].as_u64())).collect();
         let expected = if sends == 0 { vec![] } else { vec![(Some(cause), Some(sends))] };
-        assert_eq!(found, expected, "{:#}", report.0);
+        assert_eq!(found, expected, "{}", report.of(self.sent.pid));
     }
 }
