@@ -19,7 +19,7 @@ use super::put::{note_copy, on_last};
 use crate::{
     cpu, facts,
     facts::offset,
-    read::{Addr, field},
+    read::{Addr, field, value},
     sender, uarg,
 };
 
@@ -62,12 +62,11 @@ fn on_put(ctx: &impl StackIdContext, skb: Addr, uarg: Addr, success: bool) -> Op
     Some(())
 }
 
-/// The request that `uarg` is linked to.
+/// The uarg of the request that `uarg` is linked to, which may be its own; near zero before 6.10.
 #[inline(always)]
-fn head(uarg: Addr) -> Option<Addr> {
-    let notif = uarg - u64::from(offset!(notif_uarg));
-    let head: Addr = field(notif, offset!(notif_head))?;
-    (head != 0 && head != notif).then_some(head + u64::from(offset!(notif_uarg)))
+fn head(uarg: Addr) -> Addr {
+    let head: Addr = value(uarg - u64::from(offset!(notif_uarg)), offset!(notif_head));
+    head + u64::from(offset!(notif_uarg))
 }
 
 #[inline(always)]
@@ -79,12 +78,13 @@ fn is_asked(uarg: Addr) -> bool {
 /// The last reference of a request goes. Only a packet that was sent with the pages makes it zero-copy.
 #[inline(always)]
 fn on_end(uarg: Addr, record: &mut Uarg) {
-    if let Some(head) = head(uarg) {
-        if let Some(head) = uarg::record(head) {
-            join(head, record, is_asked(uarg));
-            uarg::forget(uarg);
-            return;
-        }
+    let head = head(uarg);
+    if head != uarg
+        && let Some(head) = uarg::record(head)
+    {
+        join(head, record, is_asked(uarg));
+        uarg::forget(uarg);
+        return;
     }
     let zerocopy = record.flags & UargFlags::USED != 0;
     record.end.len += 1;
@@ -118,7 +118,7 @@ fn join(head: &mut Uarg, linked: &Uarg, asked: bool) {
 fn on_exit(uarg: Addr) -> Option<()> {
     let head = head(uarg);
     on_exit_of(uarg);
-    on_exit_of(head?)
+    on_exit_of(head)
 }
 
 #[inline(always)]

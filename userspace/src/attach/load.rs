@@ -410,7 +410,10 @@ fn explain(what: &str, error: &(dyn std::error::Error + 'static)) -> LoadError {
         let _ = write!(text, "{}{error}", if text.is_empty() { "" } else { ": " });
         source = error.source();
     }
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    // What the verifier counts comes after what it found.
+    let counted = ["verification time", "stack depth", "insns processed", "processed "];
+    let says = |line: &&str| !line.trim().is_empty() && !counted.iter().any(|count| line.starts_with(count));
+    let lines: Vec<&str> = text.lines().filter(says).collect();
     let short = if lines.len() > 6 {
         format!("{} .. {}", lines[0], lines[lines.len() - 4..].join(" | "))
     } else {

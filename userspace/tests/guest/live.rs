@@ -11,7 +11,7 @@ use crate::{
     probe::Probe,
     socket::{self, ETH_P_ALL},
     watch::own_comm,
-    world::{BEHIND_D0, ZCDIAG, eventually, ifindex, in_world},
+    world::{BEHIND_D0, ZCDIAG, eventually_so, ifindex, in_world},
 };
 
 /// A terminal of 80 columns and 24 lines with a shell.
@@ -57,10 +57,11 @@ impl Terminal {
     #[track_caller]
     fn shows(&self, parts: &[&str]) -> String {
         let mut screen = String::new();
-        eventually(&format!("{parts:?} are on the screen"), || {
+        let shown = eventually_so(|| {
             screen = self.screen();
             parts.iter().all(|part| screen.contains(part))
         });
+        assert!(shown, "{parts:?} are on the screen:\n{screen}");
         screen
     }
 }
@@ -78,6 +79,8 @@ fn on_a_terminal(test: impl FnOnce(&Terminal) + Send) {
         socket::bind(&tap, ETH_P_ALL, ifindex("d0"));
         let terminal = Terminal::open();
         terminal.line("before=$(stty -a); echo 'this was here'");
+        // What is typed before the shell reads it is echoed among its output.
+        terminal.shows(&["\nthis was here\n$"]);
         test(&terminal);
         terminal.line("test \"$before\" = \"$(stty -a)\" && echo as it was");
         terminal.shows(&["\nas it was"]);

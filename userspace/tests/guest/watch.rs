@@ -29,7 +29,11 @@ impl Watch {
         let mut child = command.spawn().expect("run zcdiag watch");
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let mut watch = Self { child, lines, recording };
-        watch.next_line(|line| line["type"] == "start").expect("the start, or the reason on standard error");
+        let start = watch.next_line(|line| line["type"] == "start");
+        let start = start.expect("the start, or the reason on standard error");
+        let refused = |lost: &Value| lost.as_str().is_some_and(|lost| lost.contains("failed"));
+        let degraded = start["degraded"].as_array().expect("a list");
+        assert!(!degraded.iter().any(refused), "the kernel takes every program: {degraded:#?}");
         watch
     }
 
@@ -44,19 +48,24 @@ impl Watch {
         self.stop_with(Signal::INT)
     }
 
-    pub(crate) fn stop_with(mut self, signal: Signal) -> Report {
+    pub(crate) fn stop_with(self, signal: Signal) -> Report {
+        self.stop_recorded(signal).0
+    }
+
+    /// Gives also the recording.
+    pub(crate) fn stop_recorded(mut self, signal: Signal) -> (Report, NamedTempFile) {
         kill_process(Pid::from_child(&self.child), signal).expect("signal the watch");
         let summary = self.next_line(|line| line["type"] == "summary").expect("a summary");
         assert!(self.next_line(|_| true).is_none(), "the summary is the last line");
         let status = self.child.wait().expect("wait for zcdiag watch");
         assert_eq!(status.code(), Some(0), "{summary:#}");
         assert_eq!(replayed(self.recording.path()), summary, "the recording tells the same");
-        Report(summary)
+        (Report(summary), self.recording)
     }
 }
 
 /// The summary that `zcdiag report` makes of a recording.
-fn replayed(recording: &Path) -> Value {
+pub(crate) fn replayed(recording: &Path) -> Value {
     let output = Command::new(ZCDIAG).args(["report", "--json"]).arg(recording).output();
     let output = output.expect("run zcdiag report");
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
@@ -95,7 +104,9 @@ impl Report {
         let report = &self.0;
         assert_eq!(report["exact"], true, "{report:#}");
         assert_eq!((&report["lost_events"], &report["in_flight"]), (&0.into(), &0.into()), "{report:#}");
-        all.iter().for_each(|sent| self.tells(sent));
+        for sent in all {
+            self.tells(sent);
+        }
         let sum = |part: fn(&Sent) -> u64| all.iter().map(part).sum::<u64>();
         for (what, how, expected) in [
             ("sends", "zerocopied", sum(|sent| sent.zerocopied)),
@@ -129,7 +140,7 @@ impl Report {
     pub(crate) fn of(&self, pid: u32) -> String {
         let rows = |key| self.list(key).iter().filter(|row| row["pid"] == pid || row["sender_pid"] == pid);
         let rows = ["senders", "causes", "hidden_copies"].into_iter().flat_map(rows);
-        rows.map(|row| format!("{row:#}\n")).collect()
+        rows.map(|row| format!("{row:#}")).collect::<Vec<_>>().join("\n")
     }
 
     /// What the report says of a sender.

@@ -41,15 +41,15 @@ pub(crate) enum Kernel {
     Newest,
 }
 
+/// All of them, as `cargo xtask` names them.
+pub(crate) const KERNELS: [(Kernel, &str); 4] =
+    [(Kernel::V5_10, "5.10"), (Kernel::V6_1, "6.1"), (Kernel::V6_12, "6.12"), (Kernel::Newest, "newest")];
+
 /// The guest's kernel.
 pub(crate) fn kernel() -> Kernel {
-    match std::env::var("ZCDIAG_KERNEL").as_deref() {
-        Ok("5.10") => Kernel::V5_10,
-        Ok("6.1") => Kernel::V6_1,
-        Ok("6.12") => Kernel::V6_12,
-        Ok("newest") => Kernel::Newest,
-        other => panic!("no kernel of the guests: {other:?}"),
-    }
+    let name = std::env::var("ZCDIAG_KERNEL").expect("the name of the guest's kernel");
+    let found = KERNELS.iter().find(|(_, known)| *known == name);
+    found.unwrap_or_else(|| panic!("no kernel of the guests: {name}")).0
 }
 
 /// Runs a test on a thread of its own in a new namespace, with two dummy devices: a packet that leaves
@@ -260,10 +260,18 @@ impl Drop for Daemon {
 }
 
 /// Waits for something that the kernel does on its own time and tells nobody.
-pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, is_so: impl FnMut() -> bool) {
+    assert!(eventually_so(is_so), "{what}");
+}
+
+/// Whether it is so within two minutes.
+pub(crate) fn eventually_so(mut is_so: impl FnMut() -> bool) -> bool {
     let started = Instant::now();
-    while !is_so() {
-        assert!(started.elapsed() < Duration::from_mins(2), "{what}");
+    while started.elapsed() < Duration::from_mins(2) {
+        if is_so() {
+            return true;
+        }
         thread::sleep(Duration::from_millis(10));
     }
+    false
 }
