@@ -27,6 +27,7 @@ mod held;
 mod hooks;
 mod log;
 mod loss;
+mod outcome;
 mod rare;
 mod read;
 mod sender;

@@ -4,12 +4,15 @@
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
 use aya_ebpf::{bindings::BPF_NOEXIST, macros::map, maps::HashMap};
-use zcdiag_wire::{Loss, Tally, TallyKey};
+use zcdiag_wire::{Loss, SenderKey, SiteKey, Tally, TallyKey};
 
 use crate::loss;
 
 #[map]
 static TALLIES: HashMap<TallyKey, Tally> = HashMap::with_max_entries(16384, 0);
+
+/// What a new entry is; not made on the stack, which is full.
+static NOTHING: Tally = Tally::ZERO;
 
 pub(crate) fn add_to(field: *mut u64, value: u64) {
     // SAFETY: `field`, by the word of the callers, is a member of a live map value, eight bytes aligned; other CPUs touch it with
@@ -22,7 +25,7 @@ fn entry(key: &TallyKey) -> Option<*mut Tally> {
         return Some(tally);
     }
     // Another CPU may be first; then its entry is the one to use.
-    let _ = TALLIES.insert(key, &Tally::default(), u64::from(BPF_NOEXIST));
+    let _ = TALLIES.insert(key, &NOTHING, u64::from(BPF_NOEXIST));
     let tally = TALLIES.get_ptr_mut(key);
     if tally.is_none() {
         loss::count(Loss::TALLIES_FULL);
@@ -44,6 +47,16 @@ pub(crate) fn add_sends(key: &TallyKey, zerocopied: bool, sends: u64, bytes: u64
     };
     add_to(sends_field, sends);
     add_to(bytes_field, bytes);
+}
+
+/// Counts a notification; `flipped`: it tells otherwise than the one before.
+#[inline(always)]
+pub(crate) fn add_notification(sender: &SenderKey, flipped: bool) {
+    let Some(tally) = entry(&TallyKey { sender: *sender, site: SiteKey::default() }) else { return };
+    // SAFETY: as in `add_sends`.
+    let (notifications, flips) = unsafe { (&raw mut (*tally).notifications, &raw mut (*tally).flips) };
+    add_to(notifications, 1);
+    add_to(flips, u64::from(flipped));
 }
 
 /// Counts sends that were copied although they ended as zero-copy.

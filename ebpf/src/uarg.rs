@@ -9,7 +9,7 @@ use zcdiag_wire::{Loss, SenderKey, SiteKind, TallyKey, Uarg, UargEnd, UargFlags}
 
 use crate::{
     facts::offset,
-    loss,
+    loss, outcome,
     read::{Addr, field, value},
     sender::UDP,
     sock, tally,
@@ -127,6 +127,12 @@ pub(crate) fn bytelen(uarg: Addr) -> u32 {
     value(uarg, offset!(uarg_bytelen))
 }
 
+/// Whether a uarg that was just born is the first of its socket.
+#[inline(always)]
+pub(crate) fn is_first(uarg: Addr) -> bool {
+    field(uarg, offset!(uarg_id)) == Some(0_u32)
+}
+
 /// Looks whether the notification of a uarg that ends right now will tell the application wrong.
 #[inline(always)]
 pub(crate) fn foresee_report(uarg: Addr, record: &mut Uarg) {
@@ -134,6 +140,14 @@ pub(crate) fn foresee_report(uarg: Addr, record: &mut Uarg) {
     if sock::tells_wrong(sk, id, is_copied(record)) {
         record.end.misreported = record.end.len;
     }
+}
+
+/// Counts the notification of a uarg that ends right now. A function of its own, for where it is called the stack is
+/// full.
+#[inline(never)]
+pub(crate) fn notify(record: &Uarg) {
+    let flipped = record.sock != 0 && outcome::flips(&record.sock, is_copied(record));
+    tally::add_notification(&record.sender, flipped);
 }
 
 /// Whether a uarg in its last known state was copied.

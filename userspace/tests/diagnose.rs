@@ -65,6 +65,19 @@ fn no_sends_is_idle_and_exact() {
 }
 
 #[test]
+fn a_sender_is_told_of_changes_and_of_sends_that_share_a_notification() {
+    let advice = |tally| {
+        verdict(&counts(&[(sender(1), tapped(2), tally)]), &Known::default()).senders[0].advice.join("\n")
+    };
+    let steady = Tally { notifications: 20, ..copied(20) };
+    assert!(!advice(steady).contains("changed") && !advice(steady).contains("stands for"));
+    let flapping = Tally { notifications: 20, flips: 19, ..copied(20) };
+    assert!(advice(flapping).contains("changed between zc=y and zc=n 19 times"));
+    let joined = Tally { notifications: 4, ..copied(20) };
+    assert!(advice(joined).contains("one notification stands for 5 sends on average"));
+}
+
+#[test]
 fn senders_are_kept_apart_and_their_sends_add_up() {
     let report = verdict(
         &counts(&[

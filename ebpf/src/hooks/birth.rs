@@ -10,6 +10,7 @@ use zcdiag_wire::{SendApi, Uarg, UargFlags};
 use crate::{
     facts,
     log::debug,
+    outcome,
     read::Addr,
     sender::{self, UDP},
     sock, uarg,
@@ -39,7 +40,10 @@ fn on_birth(ctx: &impl EbpfContext, new: Addr) -> Option<()> {
             flags |= UargFlags::SEGMENTED;
         }
     }
-    uarg::begin(new, &Uarg { sender, size: uarg::bytelen(new), flags, ..Uarg::default() });
+    if uarg::is_first(new) {
+        outcome::forget(&sk);
+    }
+    uarg::begin(new, &Uarg { sender, sock: sk, size: uarg::bytelen(new), flags, ..Uarg::default() });
     Some(())
 }
 

@@ -61,6 +61,9 @@ pub(super) fn note_copy(
 /// CPU that is.
 #[inline(always)]
 pub(super) fn on_last(uarg: Addr, record: &mut Uarg) {
+    if record.ended != 1 {
+        uarg::notify(record);
+    }
     if record.ended == 0 {
         uarg::finish(uarg, record);
     } else {

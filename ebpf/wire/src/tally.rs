@@ -151,6 +151,29 @@ pub struct Tally {
     pub misreported_sends: u64,
     /// Sends whose application did not ask how they went (`IORING_SEND_ZC_REPORT_USAGE`), and so is told nothing.
     pub unasked_sends: u64,
+    /// Notifications: one stands for several sends that went out together. Kept at no site, like the next.
+    pub notifications: u64,
+    /// Of these, such as told otherwise than the one before on the same socket; not counted for io_uring.
+    pub flips: u64,
+}
+
+impl Tally {
+    /// Nothing counted.
+    pub const ZERO: Self = Self {
+        zerocopied_sends: 0,
+        copied_sends: 0,
+        zerocopied_bytes: 0,
+        copied_bytes: 0,
+        copies: 0,
+        copy_bytes: 0,
+        copy_ns: 0,
+        hidden_sends: 0,
+        hidden_bytes: 0,
+        misreported_sends: 0,
+        unasked_sends: 0,
+        notifications: 0,
+        flips: 0,
+    };
 }
 
 /// A uarg as it was when one of its last two references was about to go: should both go at the same
@@ -184,6 +207,8 @@ pub struct Uarg {
     pub hidden: SiteKey,
     /// Last known state.
     pub end: UargEnd,
+    /// Address of the socket; zero for io_uring, whose requests are answered each on its own.
+    pub sock: u64,
     /// Bytes of the first send, for UDP with the header.
     pub size: u32,
     /// Of [`UargFlags`].

@@ -5,6 +5,8 @@ use crate::model::report::{Api, SenderReport};
 /// Sends from which on zero copy pays, in bytes: "generally only effective at writes over around 10 KB"
 /// (`Documentation/networking/msg_zerocopy.rst`).
 const WORTH_IT: u64 = 10 * 1024;
+/// From so many sends a notification on, that is worth a word.
+const MANY: u64 = 2;
 /// With fewer sends nothing is said about what a program does in general.
 const ENOUGH: u64 = 10;
 
@@ -25,12 +27,19 @@ pub(super) fn advice(row: &SenderReport) -> Vec<String> {
             bytes / sends
         ));
     }
-    if row.sends.zerocopied > 0 && row.sends.copied > 0 {
-        advice.push(
-            "zc=y and zc=n take turns: notifications of different codes cannot be joined, so the error queue grows; read it \
-             often"
-                .to_owned(),
-        );
+    if row.flips > 0 {
+        advice.push(format!(
+            "the sends of one socket changed between zc=y and zc=n {}: notifications of different codes cannot be joined, so \
+             the error queue grows; read it often",
+            times(row.flips)
+        ));
+    }
+    if row.sends.copied > 0 && row.notifications > 0 && sends >= MANY * row.notifications {
+        advice.push(format!(
+            "one notification stands for {} sends on average, which went out together (up to 512 KiB): a single copied packet \
+             makes all of them zc=n",
+            sends / row.notifications
+        ));
     }
     if row.misreported > 0 {
         advice.push(format!(
@@ -53,6 +62,10 @@ pub(super) fn advice(row: &SenderReport) -> Vec<String> {
         ));
     }
     advice
+}
+
+fn times(count: u64) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
 }
 
 fn sends_of(count: u64) -> String {

@@ -114,13 +114,13 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
         if *tally == Tally::default() || !filter.takes_sender(&sender) {
             continue;
         }
-        if tally.zerocopied_sends > 0 {
+        let copied = (tally.copied_sends > 0 || tally.copies > 0)
+            .then(|| known.cause(key.site, &sender, *tally))
+            .filter(|cause| filter.takes_cause(cause));
+        if tally.zerocopied_sends > 0 || copied.is_some() {
             let row = sender_row(&mut senders, key.sender, &sender);
             row.sends.zerocopied += tally.zerocopied_sends;
             row.bytes.zerocopied += tally.zerocopied_bytes;
-        }
-        if tally.misreported_sends + tally.unasked_sends > 0 {
-            let row = sender_row(&mut senders, key.sender, &sender);
             row.misreported += tally.misreported_sends;
             row.unasked += tally.unasked_sends;
         }
@@ -135,18 +135,18 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
                 add(&mut hidden, CauseKey::of(key.sender, key.site, new.cause, known), new);
             }
         }
-        if tally.copied_sends == 0 && tally.copies == 0 {
-            continue;
-        }
-        let new = known.cause(key.site, &sender, *tally);
-        if !filter.takes_cause(&new) {
-            continue;
-        }
+        let Some(new) = copied else { continue };
         let row = sender_row(&mut senders, key.sender, &sender);
         row.sends.copied += tally.copied_sends;
         row.bytes.copied += tally.copied_bytes;
         row.copy_time += new.copy_time;
         add(&mut causes, CauseKey::of(key.sender, key.site, new.cause, known), new);
+    }
+    for (key, tally) in &counts.tallies {
+        if let Some(row) = senders.get_mut(&key.sender) {
+            row.notifications += tally.notifications;
+            row.flips += tally.flips;
+        }
     }
     for (FailureKey { sender: key, errno, .. }, failure) in &counts.failures {
         let sender = known.sender(key);

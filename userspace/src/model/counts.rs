@@ -69,6 +69,8 @@ fn combine(one: Tally, other: Tally, with: fn(u64, u64) -> u64) -> Tally {
         hidden_bytes: with(one.hidden_bytes, other.hidden_bytes),
         misreported_sends: with(one.misreported_sends, other.misreported_sends),
         unasked_sends: with(one.unasked_sends, other.unasked_sends),
+        notifications: with(one.notifications, other.notifications),
+        flips: with(one.flips, other.flips),
     }
 }
 

@@ -108,6 +108,12 @@ pub struct SenderReport {
     pub misreported: u64,
     /// Sends of io_uring whose application did not ask how they went (`IORING_SEND_ZC_REPORT_USAGE`).
     pub unasked: u64,
+    /// Notifications of its sends: one stands for several sends that went out together, up to 512 KiB
+    /// (`msg_zerocopy_realloc` in `net/core/skbuff.c`).
+    pub notifications: u64,
+    /// Notifications that told otherwise than the one before on the same socket, zc=y after zc=n or the reverse; not
+    /// counted for io_uring.
+    pub flips: u64,
     /// Sends made with MSG_ZEROCOPY on a socket without SO_ZEROCOPY: the kernel ignored it, and they are not
     /// among the others.
     pub not_requested: u64,
@@ -127,6 +133,8 @@ impl SenderReport {
             copy_time: Duration::ZERO,
             misreported: 0,
             unasked: 0,
+            notifications: 0,
+            flips: 0,
             not_requested: 0,
             failed: Vec::new(),
             advice: Vec::new(),

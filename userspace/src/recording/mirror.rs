@@ -180,6 +180,10 @@ struct TallyMirror {
     hidden_bytes: u64,
     misreported_sends: u64,
     unasked_sends: u64,
+    #[serde(default)]
+    notifications: u64,
+    #[serde(default)]
+    flips: u64,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -53,6 +53,21 @@ fn a_veth_leads_to_local_delivery_in_the_other_namespace() {
 }
 
 #[test]
+fn changes_between_copied_and_zerocopied_are_counted() {
+    in_world(|| {
+        let watch = Watch::start(&[]);
+        let mixed = probe(&format!("{BEHIND_D0} --udp --size 1000,3000"));
+        let steady = probe(&format!("{BEHIND_D0} --udp"));
+        let report = watch.stop();
+        report.agrees_with(&[mixed, steady]);
+        for (sent, flips) in [(mixed, 19), (steady, 0)] {
+            let row = report.list("senders").iter().find(|row| row["pid"] == sent.pid).expect("the sender");
+            assert_eq!((&row["flips"], &row["notifications"]), (&flips.into(), &20.into()), "{row:#}");
+        }
+    });
+}
+
+#[test]
 fn datagrams_over_the_mtu_are_copied_in_the_send_call() {
     in_world(|| {
         let watch = Watch::start(&[]);

@@ -90,6 +90,10 @@ struct SenderJson<'a> {
     misreported: u64,
     /// Sends of io_uring that asked for no report.
     unasked: u64,
+    /// One may stand for several sends.
+    notifications: u64,
+    /// Notifications that told otherwise than the one before on the same socket.
+    flips: u64,
     not_requested: u64,
     advice: &'a [String],
 }
@@ -223,6 +227,8 @@ fn sender(row: &SenderReport) -> SenderJson<'_> {
             .collect(),
         misreported: row.misreported,
         unasked: row.unasked,
+        notifications: row.notifications,
+        flips: row.flips,
         not_requested: row.not_requested,
         advice: &row.advice,
     }
