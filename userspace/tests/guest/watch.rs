@@ -31,7 +31,7 @@ impl Watch {
         let mut watch = Self { child, lines, recording };
         let start = watch.next_line(|line| line["type"] == "start");
         let start = start.expect("the start, or the reason on standard error");
-        let refused = |lost: &Value| lost.as_str().is_some_and(|lost| lost.contains("failed"));
+        let refused = |lost: &Value| lost.as_str().is_some_and(|lost| lost.contains("BPF_PROG_LOAD"));
         let degraded = start["degraded"].as_array().expect("a list");
         assert!(!degraded.iter().any(refused), "the kernel takes every program: {degraded:#?}");
         watch
