@@ -117,7 +117,7 @@ pub(crate) fn end_state(uarg: Addr, sender: &SenderKey, aborted: u32) -> UargEnd
         ),
         known: 1,
         misreported: 0,
-        pad: 0,
+        linked: 0,
     }
 }
 

@@ -23,7 +23,8 @@ use crate::{
     sender, uarg,
 };
 
-/// A request may come here several times, until its socket takes the data.
+/// A request may come here several times, until its socket takes the data. A record that has ended is another's,
+/// which was at the same address: where its copied packet went is still to be seen.
 #[inline(always)]
 fn on_send(req: Addr) -> Option<()> {
     let tgid = sender::current_tgid();
@@ -32,7 +33,7 @@ fn on_send(req: Addr) -> Option<()> {
     }
     let notif = field(req + u64::from(offset!(kiocb_cmd)), offset!(sr_notif)).filter(|notif| *notif != 0)?;
     let uarg = uarg_of(notif);
-    if uarg::record(uarg).is_some() {
+    if uarg::record(uarg).is_some_and(|record| record.ended != 1) {
         return None;
     }
     let socket: Addr = field(field(req, offset!(kiocb_file))?, offset!(file_private))?;
@@ -87,7 +88,7 @@ fn on_end(uarg: Addr, record: &mut Uarg) {
         return;
     }
     let zerocopy = record.flags & UargFlags::USED != 0;
-    record.end.len += 1;
+    record.end.len = 1 + record.end.linked;
     record.end.bytes = record.size;
     record.end.zerocopy = u32::from(zerocopy);
     record.end.known = 1;
@@ -103,7 +104,7 @@ fn on_end(uarg: Addr, record: &mut Uarg) {
 /// A linked request is one more send of its head.
 #[inline(always)]
 fn join(head: &mut Uarg, linked: &Uarg, asked: bool) {
-    head.end.len += 1 + linked.end.len;
+    head.end.linked += 1 + linked.end.linked;
     head.size += linked.size;
     if linked.settled == 1 && head.settled == 0 {
         head.settled = 1;

@@ -191,8 +191,8 @@ pub struct UargEnd {
     pub known: u32,
     /// How many of its sends the application is told wrong.
     pub misreported: u32,
-    /// Explicit padding, zero.
-    pub pad: u32,
+    /// Sends of io_uring that are linked to this one, and end with it.
+    pub linked: u32,
 }
 
 /// A send on its way: from the birth of its uarg to the last reference.
