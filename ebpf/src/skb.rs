@@ -69,9 +69,15 @@ pub(crate) fn len(skb: Addr) -> u32 {
 /// `IPPROTO_ESP` and `IPPROTO_AH`
 const ENCRYPTED: [u8; 2] = [50, 51];
 
-/// Whether a packet of IPv4 or IPv6 holds an IPsec one.
+/// `htons(ETH_P_MACSEC)`
+const MACSEC: u16 = 0x88e5_u16.to_be();
+
+/// Whether a packet of IPv4 or IPv6 holds an IPsec one. In one of macsec, noise stands in the place of the header.
 #[inline(always)]
 pub(crate) fn is_encrypted(skb: Addr) -> bool {
+    if value::<u16>(skb, offset!(skb_protocol)) == MACSEC {
+        return false;
+    }
     let header =
         value::<u64>(skb, offset!(skb_head)) + u64::from(value::<u16>(skb, offset!(skb_network_header)));
     let version = value::<u8>(header, 0) >> 4;

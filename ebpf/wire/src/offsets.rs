@@ -61,6 +61,8 @@ pub struct Offsets {
     pub task_start: u32,
     /// `sk_buff.len`
     pub skb_len: u32,
+    /// `sk_buff.protocol`
+    pub skb_protocol: u32,
     /// `sk_buff.network_header`, an offset from `head`
     pub skb_network_header: u32,
     /// `sk_buff.pkt_type`, a bit field
@@ -153,6 +155,7 @@ impl Offsets {
         task_leader: MISSING,
         task_start: MISSING,
         skb_len: MISSING,
+        skb_protocol: MISSING,
         skb_network_header: MISSING,
         skb_pkt_type: MISSING,
         skb_pkt_type_shift: MISSING,

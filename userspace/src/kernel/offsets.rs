@@ -93,6 +93,7 @@ pub fn resolve(btf: &Btf) -> Result<Offsets, MissingField> {
         task_leader: byte("task_struct", &["group_leader"])?,
         task_start: byte("task_struct", &["start_boottime", "real_start_time"])?,
         skb_len: or_missing("sk_buff", "len"),
+        skb_protocol: or_missing("sk_buff", "protocol"),
         skb_network_header: or_missing("sk_buff", "network_header"),
         skb_pkt_type: pkt_type.map_or(MISSING, Member::byte),
         skb_pkt_type_shift: pkt_type.map_or(0, |member| member.bit_offset % 8),
