@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every check there is, on the host and on each guest kernel, with one summary.
 
+mod evidence;
 mod summary;
 mod table;
 mod tally;
@@ -61,7 +62,7 @@ pub(crate) struct Options {
     /// Run nothing but the scenarios: what the kernels do, in a table
     #[arg(long, conflicts_with = "host_only")]
     scenarios: bool,
-    /// Write the table into README.md
+    /// Write the table into README.md, and what the watches recorded to userspace/tests/fixtures/watched
     #[arg(long, requires = "scenarios", conflicts_with_all = ["kernel", "filter"])]
     write_table: bool,
     /// Run nothing but the guest tests and scenarios whose names contain one of these
@@ -149,7 +150,12 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
         match vm::kernels::get(project, kernel) {
             Ok(fetched) => {
                 let version = fetched.version;
-                let vm = VmOptions { timeout: TIMEOUT, ..VmOptions::new(kernel) };
+                let mut env =
+                    vec![("ZCDIAG_KERNEL".into(), kernel.key().into()), ("ZCDIAG_GUEST".into(), "1".into())];
+                if options.write_table {
+                    env.push((evidence::WANTED.into(), "1".into()));
+                }
+                let vm = VmOptions { timeout: TIMEOUT, env, ..VmOptions::new(kernel) };
                 let guest = |vm, binaries, filter| Guest { vm, version: version.clone(), binaries, filter };
                 if of_systemd && (SYSTEMD.contains(&kernel) || !all) {
                     let vm = VmOptions { init: Some(SYSTEMD_PROGRAM.into()), ..vm.clone() };
@@ -172,9 +178,11 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
     }
     let ran = guests.iter().filter(|guest| guest.vm.cpus == 1 && guest.vm.init.is_none()).count();
     let mut table = Table::default();
+    let mut told = Vec::new();
     for (guest, ran) in guests.iter().zip(run_all(project, &guests)) {
         table.read(guest.vm.kernel, &ran.stdout);
         summary.rows.push(ran.row);
+        told.push((guest.vm.kernel, ran.stdout));
     }
     let fewest = if all { FEWEST_KERNELS } else { kernels.len() };
     if ran < fewest {
@@ -185,6 +193,9 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
     }
     if options.write_table && !summary.failed() {
         table.write(project)?;
+        for (kernel, stdout) in &told {
+            evidence::write(project, *kernel, stdout)?;
+        }
     }
     Ok(())
 }
@@ -228,12 +239,10 @@ impl Guest<'_> {
         let cpus_word = if cpus > 1 { format!(", {cpus} CPUs") } else { String::new() };
         let init_word = if self.vm.init.is_some() { ", systemd" } else { "" };
         let name = format!("guest {}{cpus_word}{init_word}", kernel.key());
-        let mut vm = self.vm.clone();
-        vm.env = vec![("ZCDIAG_KERNEL".into(), kernel.key().into()), ("ZCDIAG_GUEST".into(), "1".into())];
         let argv = ["/bin/sh".into(), "-c".into(), script(self.binaries, self.filter)];
         let (mut stdout, mut output) = (Vec::new(), Vec::new());
         let start = Instant::now();
-        let code = vm::run_with(project, &vm, &argv, &mut |stream, bytes| {
+        let code = vm::run_with(project, &self.vm, &argv, &mut |stream, bytes| {
             if stream == Stream::Stdout {
                 stdout.extend_from_slice(bytes);
             }

@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 
 use crate::{
     probe::{Probe, Sent},
+    recipes::SCENARIOS,
     scenario::{Expected, Place, Scenario, Sends},
     stage::Stage,
     table,
     watch::Report,
-    world::{ZCDIAG, in_world, kernel},
+    world::{Kernel, ZCDIAG, in_world, kernel},
 };
 
 /// Bytes of a datagram of `zcdiag probe --udp`, where it cannot tell how many were copied.
@@ -72,12 +73,37 @@ impl Played {
         self.made.iter().map(Made::truth)
     }
 
+    /// All that must be kept to judge it again.
+    pub(crate) fn kept(&self) -> Value {
+        let made = self
+            .made
+            .iter()
+            .map(|made| json!({ "what": made.sends.what, "pid": made.sent.pid, "answer": made.answer }));
+        json!({ "scenario": self.scenario.name, "made": made.collect::<Vec<_>>() })
+    }
+
+    /// What was kept of a scenario on `kernel`; what is no scenario any more is left out.
+    pub(crate) fn again(kept: &Value, kernel: Kernel) -> Option<Self> {
+        let scenario = SCENARIOS.iter().find(|scenario| kept["scenario"] == scenario.name)?;
+        let made = kept["made"].as_array()?.iter().filter_map(|made| {
+            let sends = scenario.sends.iter().find(|sends| made["what"] == sends.what)?;
+            let pid = u32::try_from(made["pid"].as_u64()?).ok()?;
+            let answer = made["answer"].clone();
+            Some(Made { sends, expected: sends.expected(kernel), sent: Sent::of(pid, &answer), answer })
+        });
+        Some(Self { scenario, made: made.collect() })
+    }
+
+    /// Tells what was seen, after it was judged.
+    pub(crate) fn show(&self) {
+        self.scenario.sends.iter().for_each(|sends| table::show(self.scenario, sends));
+    }
+
     /// Asserts that the watch tells of the sends of this scenario what is expected.
     #[track_caller]
     pub(crate) fn judge(&self, report: &Report) {
         self.truth().for_each(|sent| report.tells(&sent));
         self.made.iter().for_each(|made| made.judge_report(report));
-        self.scenario.sends.iter().for_each(|sends| table::show(self.scenario, sends));
     }
 }
 

@@ -1,0 +1,73 @@
+//! Recordings of real runs whose events come in any order, twice or not at all: there is always a report, and in it
+//! every copied send has one cause.
+
+use std::{io::Write as _, time::Duration};
+
+use flate2::{Compression, write::GzEncoder};
+use proptest::{prelude::*, sample::Index};
+use zcdiag::{
+    diagnose::report,
+    recording::{Player, ReadError},
+};
+
+/// As the scenarios recorded them on kernels that tell of copies in different ways.
+const RECORDINGS: [&str; 2] = [
+    include_str!("fixtures/watched/5.10.recorded.jsonl"),
+    include_str!("fixtures/watched/newest.recorded.jsonl"),
+];
+
+fn packed<'line>(lines: impl Iterator<Item = &'line str>) -> Vec<u8> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    for line in lines {
+        packed.write_all(line.as_bytes()).and_then(|()| packed.write_all(b"\n")).expect("write to memory");
+    }
+    packed.finish().expect("write to memory")
+}
+
+fn check(lines: &[&str]) -> Result<(), TestCaseError> {
+    let recording = packed(lines.iter().copied());
+    let mut player = Player::open(recording.as_slice()).expect("the first line stays first");
+    loop {
+        match player.play() {
+            Ok(Some(_)) => (),
+            Ok(None) | Err(ReadError::CutOff) => break,
+            Err(error) => return Err(TestCaseError::fail(error.to_string())),
+        }
+    }
+    let report = report(&player.counts, &player.known, &player.filter, Duration::from_secs(1));
+    let counted: u64 = player.counts.tallies.values().map(|tally| tally.copied_sends).sum();
+    prop_assert_eq!(report.sends.copied, counted);
+    prop_assert_eq!(report.causes.iter().map(|cause| cause.sends).sum::<u64>(), counted);
+    let of_senders: u64 = report.senders.iter().map(|row| row.sends.copied).sum();
+    prop_assert_eq!(of_senders, counted);
+    prop_assert!(report.causes.iter().all(|cause| !cause.explanation.is_empty()));
+    Ok(())
+}
+
+#[test]
+fn as_recorded_nothing_is_unknown() {
+    for recording in RECORDINGS {
+        let lines: Vec<&str> = recording.lines().collect();
+        check(&lines).expect("a report");
+        let recording = packed(lines.into_iter());
+        let mut player = Player::open(recording.as_slice()).expect("a recording");
+        while player.play().expect("to its end").is_some() {}
+        let report = report(&player.counts, &player.known, &player.filter, Duration::from_secs(1));
+        assert!(report.exact() && report.sends.copied > 0);
+        assert!(report.causes.iter().all(|cause| cause.cause != "unknown"));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn whatever_order_loss_and_repetition_every_send_has_one_cause(
+        which in any::<Index>(),
+        picks in prop::collection::vec(any::<Index>(), 0..400),
+    ) {
+        let lines: Vec<&str> = which.get(&RECORDINGS).lines().collect();
+        let (first, rest) = lines.split_first().expect("a beginning");
+        let picked: Vec<&str> = std::iter::once(*first).chain(picks.iter().map(|pick| *pick.get(rest))).collect();
+        check(&picked)?;
+    }
+}
