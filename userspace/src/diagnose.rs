@@ -3,6 +3,7 @@
 mod advice;
 pub mod causes;
 mod copies;
+mod cure;
 mod failures;
 mod filter;
 mod losses;

@@ -55,6 +55,7 @@ fn as_recorded_nothing_is_unknown() {
         let report = report(&player.counts, &player.known, &player.filter, Duration::from_secs(1));
         assert!(report.exact() && report.sends.copied > 0);
         assert!(report.causes.iter().all(|cause| cause.cause != "unknown"));
+        assert!(!report.cure.is_empty(), "what was tapped has a cure");
     }
 }
 

@@ -10,6 +10,7 @@ use zcdiag_wire::{Failure, FailureKey, Loss, SendApi, SenderKey, SiteKey, SiteKi
 use super::{
     advice,
     causes::{self, Blame, Case, Evidence, copy_path},
+    cure::cure,
     failures,
     filter::Filter,
     losses,
@@ -245,6 +246,7 @@ fn finish(
         misreported: senders.iter().map(|row| row.misreported).sum(),
         senders,
         hidden,
+        cure: cure(&causes, known),
         taps: named.iter().filter_map(|inode| known.taps.get(inode).cloned()).collect(),
         causes,
         missing: known.missing.clone(),

@@ -27,8 +27,13 @@ impl Cure {
         (!inodes.is_empty()).then(|| format!("zcdiag mute {}", inodes.join(" ")))
     }
 
+    /// How many taps to mute and other changes it is made of.
+    pub fn changes(&self) -> usize {
+        self.mute.len() + self.others.len() + self.doubtful.len()
+    }
+
     /// Whether nothing has to be changed.
     pub fn is_empty(&self) -> bool {
-        self.mute.is_empty() && self.others.is_empty() && self.doubtful.is_empty()
+        self.changes() == 0
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{process::ProcessIdentity, tap::JudgedTap};
+use super::{cure::Cure, process::ProcessIdentity, tap::JudgedTap};
 
 /// A number of something, by how the send ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -227,6 +227,8 @@ pub struct Report {
     pub misreported: u64,
     /// The packet sockets that a cause names.
     pub taps: Vec<JudgedTap>,
+    /// What has to be changed, all of it, so that none of them makes sends copy; empty if there are none.
+    pub cure: Cure,
     /// What could not be seen of packet sockets, each with the cure.
     pub missing: Vec<String>,
     /// What could not be recorded, by name; only what happened.

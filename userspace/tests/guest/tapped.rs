@@ -6,7 +6,9 @@ use crate::{
     probe::probe,
     socket::{self, ETH_P_ALL, ETH_P_IP},
     watch::{Watch, own_comm, watch_probe},
-    world::{BEHIND_D0, BEHIND_D0_V6, BEHIND_D1, Elsewhere, Kernel, ifindex, in_world, kernel, netns},
+    world::{
+        BEHIND_D0, BEHIND_D0_V6, BEHIND_D1, Elsewhere, Kernel, ZCDIAG, ifindex, in_world, kernel, netns, run,
+    },
 };
 
 /// `d0` of the calling thread's namespace.
@@ -133,7 +135,7 @@ fn an_unbound_tap_of_another_namespace_is_to_blame_where_the_kernel_has_one_list
 }
 
 #[test]
-fn two_taps_are_both_named() {
+fn two_taps_are_both_named_and_take_both_to_be_cured() {
     in_world(|| {
         let taps = [socket::open(ETH_P_ALL), socket::open(ETH_P_ALL)];
         for tap in &taps {
@@ -147,6 +149,12 @@ fn two_taps_are_both_named() {
         let mut inodes = taps.map(|tap| socket::inode(&tap));
         inodes.sort_unstable();
         assert_eq!(cause["taps"], serde_json::json!(inodes), "{cause:#}");
+        let command = format!("zcdiag mute --inode {} --inode {}", inodes[0], inodes[1]);
+        assert_eq!(report.0["cure"]["command"], command.as_str());
+        run(ZCDIAG, &format!("mute --inode {}", inodes[0]));
+        probe(&udp(BEHIND_D0)).all_copied(20);
+        run(ZCDIAG, command.strip_prefix("zcdiag ").expect("a command"));
+        probe(&udp(BEHIND_D0)).all_zerocopied(20);
     });
 }
 

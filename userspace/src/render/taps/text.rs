@@ -127,7 +127,7 @@ fn handler_title(handler: &Handler) -> String {
 /// What all of it takes for the device asked for, and where its packets were lost sight of.
 fn write_way(report: &TapReport, options: TextOptions<'_>, out: &mut dyn Write) -> io::Result<()> {
     if let (Some(cure), Some(dev)) = (&report.cure, options.dev)
-        && cure.mute.len() + cure.others.len() + cure.doubtful.len() > 1
+        && cure.changes() > 1
     {
         let head = format!("For zero copy on {} all of this is needed", harmless(dev));
         writeln!(out, "\n{}", emphasize(&head, Emphasis::Heading, options.color))?;

@@ -10,7 +10,7 @@ use crate::{
         report::{Api, CauseReport, Report, Sender, SenderReport, Split, Verdict},
         start::Start,
     },
-    render::taps::json::TapJson,
+    render::taps::json::{CureJson, TapJson},
 };
 
 /// Rises when a key changes its meaning or goes.
@@ -59,6 +59,8 @@ pub(crate) struct ReportJson<'a> {
     senders: Vec<SenderJson<'a>>,
     causes: Vec<CauseJson<'a>>,
     taps: Vec<TapJson<'a>>,
+    /// What has to be changed, all of it, so that none of the taps makes sends copy.
+    cure: Option<CureJson<'a>>,
     command: Option<CommandJson<'a>>,
 }
 
@@ -183,6 +185,7 @@ pub(super) fn report(out: &mut dyn Write, kind: &'static str, report: &Report) -
             senders: report.senders.iter().map(sender).collect(),
             causes: report.causes.iter().map(cause).collect(),
             taps: report.taps.iter().map(TapJson::from).collect(),
+            cure: (!report.cure.is_empty()).then(|| (&report.cure).into()),
             command: report
                 .command
                 .as_ref()

@@ -10,6 +10,7 @@ use crate::{
     },
     render::{
         lines::{Emphasis, emphasize, harmless, wrap},
+        taps::write_changes,
         words::{bytes, plural, time},
     },
 };
@@ -145,6 +146,11 @@ pub(super) fn summary(out: &mut dyn Write, report: &Report, look: Look) -> io::R
     }
     for cause in &report.hidden {
         hidden(out, cause, look)?;
+    }
+    if report.cure.changes() > 1 {
+        let head = "For zero copy in spite of these taps all of this is needed";
+        writeln!(out, "\n{}", emphasize(head, Emphasis::Heading, look.color))?;
+        write_changes(&report.cure, out)?;
     }
     footnotes(out, report)
 }
