@@ -1,5 +1,5 @@
 //! How the last notification of each socket went: another outcome than before is a flip. The error queue joins
-//! only notifications that tell the same, so flips make it grow.
+//! notifications that lie unread whatever they tell (`skb_zerocopy_notify_extend()` in `net/core/skbuff.c`).
 #![expect(unsafe_code, reason = "a map value is reached through a raw pointer")]
 
 use aya_ebpf::{macros::map, maps::LruHashMap};

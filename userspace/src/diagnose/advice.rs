@@ -29,8 +29,8 @@ pub(super) fn advice(row: &SenderReport) -> Vec<String> {
     }
     if row.flips > 0 {
         advice.push(format!(
-            "the sends of one socket changed between zc=y and zc=n {}: notifications of different codes cannot be joined, so \
-             the error queue grows; read it often",
+            "the sends of one socket changed between zc=y and zc=n {}: notifications that lie unread are joined whatever their \
+             codes, so read the error queue after every send to know which were which",
             times(row.flips)
         ));
     }
