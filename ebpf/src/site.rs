@@ -3,7 +3,7 @@
 use aya_ebpf::{
     btf_maps::StackTrace, macros::btf_map, macros::map, maps::HashMap, programs::tracing::StackIdContext,
 };
-use zcdiag_wire::{Loss, Rare, RareKind, STACK_DEPTH, SenderKey, Site, SiteKey, SiteKind};
+use zcdiag_wire::{Loss, MORE_STACKS_FROM, Rare, RareKind, STACK_DEPTH, SenderKey, Site, SiteKey, SiteKind};
 
 use crate::{cpu::Window, loss, rare, read::Addr, skb};
 
@@ -11,17 +11,18 @@ use crate::{cpu::Window, loss, rare, read::Addr, skb};
 static SITES: HashMap<SiteKey, Site> = HashMap::with_max_entries(4096, 0);
 
 #[btf_map]
-static STACKS: StackTrace<4096, 0, STACK_DEPTH> = StackTrace::new();
+static STACKS: StackTrace<{ MORE_STACKS_FROM as usize }, 0, STACK_DEPTH> = StackTrace::new();
 
-/// Frames to leave out, innermost first, when the stack is kept. The kernel keeps one stack a hash value: what meets
-/// another one there has a second chance without its innermost frame, which is the trampoline's own program.
-const TRIES: [u64; 2] = [0, 1];
+/// The kernel keeps one stack a hash value: what meets another one there is kept here, where few are.
+#[btf_map]
+static MORE_STACKS: StackTrace<1024, 0, STACK_DEPTH> = StackTrace::new();
 
 fn stack(ctx: &impl StackIdContext) -> u32 {
-    for skip in TRIES {
-        if let Ok(id) = ctx.get_stackid(&STACKS, skip) {
-            return id as u32;
-        }
+    if let Ok(id) = ctx.get_stackid(&STACKS, 0) {
+        return id as u32;
+    }
+    if let Ok(id) = ctx.get_stackid(&MORE_STACKS, 0) {
+        return MORE_STACKS_FROM + id as u32;
     }
     loss::count(Loss::STACKS);
     SiteKey::NO_STACK

@@ -21,6 +21,8 @@ pub mod maps {
     pub const SITES: &str = "SITES";
     /// Stack id -> return addresses.
     pub const STACKS: &str = "STACKS";
+    /// The same, for stacks whose place in [`STACKS`] was another's; see [`MORE_STACKS_FROM`](super::MORE_STACKS_FROM).
+    pub const MORE_STACKS: &str = "MORE_STACKS";
     /// `TallyKey` -> `Tally`: the counts.
     pub const TALLIES: &str = "TALLIES";
     /// uarg address -> `Uarg`: sends whose notification is still to come.
@@ -42,6 +44,10 @@ pub mod maps {
 /// Frames kept of a kernel stack: enough for every cause, few enough that the interrupted code below
 /// a softirq does not make every stack a new one.
 pub const STACK_DEPTH: usize = 12;
+
+/// Ids from here on are those of [`maps::MORE_STACKS`], which begin at zero there: as many places as
+/// [`maps::STACKS`] has.
+pub const MORE_STACKS_FROM: u32 = 4096;
 
 /// Bytes of a task's or device's name in the kernel (`TASK_COMM_LEN`, `IFNAMSIZ`).
 pub const NAME_LEN: usize = 16;

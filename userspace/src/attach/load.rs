@@ -16,8 +16,8 @@ use aya::{
 };
 use bytemuck::pod_read_unaligned;
 use zcdiag_wire::{
-    Config, Failure, FailureKey, Held, Loss, Offsets, Rare, SenderInfo, SenderKey, Site, SiteKey, Tally,
-    TallyKey, Uarg, maps,
+    Config, Failure, FailureKey, Held, Loss, MORE_STACKS_FROM, Offsets, Rare, SenderInfo, SenderKey, Site,
+    SiteKey, Tally, TallyKey, Uarg, maps,
 };
 
 use super::plan::{Kind, Plan, Step};
@@ -192,8 +192,8 @@ impl Loaded {
 
     /// Return addresses of a stack, innermost first; empty if it was not kept.
     pub fn stack(&self, id: u32) -> Vec<u64> {
-        let stack =
-            self.map(maps::STACKS).and_then(StackTraceMap::try_from).and_then(|stacks| stacks.get(&id, 0));
+        let (map, id) = stack_place(id);
+        let stack = self.map(map).and_then(StackTraceMap::try_from).and_then(|stacks| stacks.get(&id, 0));
         stack.map_or_else(|_| Vec::new(), |stack| stack.frames().iter().map(|frame| frame.ip).collect())
     }
 
@@ -258,7 +258,8 @@ impl Loaded {
     /// # Errors
     /// If the map cannot be written.
     pub fn forget_stack(&mut self, id: u32) -> Result<(), MapError> {
-        StackTraceMap::try_from(self.map_mut(maps::STACKS)?)?.remove(&id)
+        let (map, id) = stack_place(id);
+        StackTraceMap::try_from(self.map_mut(map)?)?.remove(&id)
     }
 
     /// What every program did since it was attached.
@@ -392,6 +393,14 @@ fn descriptor(program: &Program) -> Option<RawFd> {
         _ => return None,
     };
     Some(fd.ok()?.as_fd().as_raw_fd())
+}
+
+/// The map that a stack is in, and its id there.
+fn stack_place(id: u32) -> (&'static str, u32) {
+    match id.checked_sub(MORE_STACKS_FROM) {
+        None => (maps::STACKS, id),
+        Some(id) => (maps::MORE_STACKS, id),
+    }
 }
 
 /// The errno at the root of an error, or its first words: a verifier log has thousands of lines.
