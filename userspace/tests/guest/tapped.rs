@@ -146,7 +146,7 @@ fn two_taps_are_both_named_and_take_both_to_be_cured() {
         let report = watch.stop();
         report.agrees_with(&[sent]);
         let cause = report.blames(sent, "tap_tx", d0());
-        let mut inodes = [&taps[0], &taps[1]].map(|tap| socket::inode(tap));
+        let mut inodes = [&taps[0], &taps[1]].map(socket::inode);
         inodes.sort_unstable();
         assert_eq!(cause["taps"], serde_json::json!(inodes), "{cause:#}");
         let command = format!("zcdiag mute --inode {} --inode {}", inodes[0], inodes[1]);
