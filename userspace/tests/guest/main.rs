@@ -10,6 +10,7 @@ mod daemon;
 mod daemons;
 mod ends;
 mod gathered;
+mod limits;
 mod live;
 mod paths;
 mod probe;

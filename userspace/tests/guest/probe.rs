@@ -53,7 +53,14 @@ pub(crate) struct Probe(Child);
 impl Probe {
     /// Starts `zcdiag probe` in the namespace of the calling thread.
     pub(crate) fn start(arguments: &str) -> Self {
-        let mut command = Command::new(ZCDIAG);
+        Self::start_through(&[], arguments)
+    }
+
+    /// Starts it through other programs, which replace themselves by it.
+    pub(crate) fn start_through(others: &[&str], arguments: &str) -> Self {
+        let words: Vec<&str> = others.iter().copied().chain([ZCDIAG]).collect();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]);
         command.args(["probe", "--json"]).args(arguments.split(' '));
         Self(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("run zcdiag probe"))
     }

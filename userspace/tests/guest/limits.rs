@@ -1,0 +1,46 @@
+//! Limits that zerocopy sends meet. Each gives the same error.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::{
+    probe::{Probe, Sent},
+    watch::Watch,
+    world::{BEHIND_D0, BEHIND_D1, in_world, run},
+};
+
+/// Runs what follows without the right to pin more memory than 64 KiB.
+const UNPRIVILEGED: &[&str] =
+    &["setpriv", "--bounding-set", "-ipc_lock", "--inh-caps", "-ipc_lock", "prlimit", "--memlock=65536"];
+
+fn send(through: &[&str], arguments: &str) -> (Sent, Value) {
+    Probe::start_through(through, &format!("{arguments} --udp --keep-going")).answer()
+}
+
+#[test]
+fn each_limit_that_sends_meet_is_named() {
+    in_world(|| {
+        run("tc", "qdisc add dev d0 root netem delay 3s");
+        // Before 6.8 only in the initial network namespace.
+        let one_is_told = Path::new("/proc/sys/net/core/optmem_max").exists();
+        let watch = Watch::start(&[]);
+        let in_flight = send(&[], &format!("{BEHIND_D0} -n 200 --read-every 200"));
+        // Timestamps lie between the notifications, which else would be joined.
+        let unread =
+            send(&[], &format!("{BEHIND_D1} -n 200 --read-every 200 --timestamping software-tsonly"));
+        let pinned = send(UNPRIVILEGED, &format!("{BEHIND_D0} -n 20 --read-every 20"));
+        let report = watch.stop();
+        report.agrees_with(&[in_flight.0, unread.0, pinned.0]);
+        for ((sent, answer), limit) in
+            [(in_flight, "too many sends in flight"), (unread, "lie unread"), (pinned, "RLIMIT_MEMLOCK")]
+        {
+            let row = report.list("senders").iter().find(|row| row["pid"] == sent.pid).expect("the sender");
+            assert!(answer["failed"]["ENOBUFS"].as_u64() > Some(0), "{answer}");
+            assert_eq!(row["failed"], answer["failed"], "{row:#}");
+            let reason = row["failure_reasons"]["ENOBUFS"].as_str();
+            let expected = if one_is_told { limit } else { "one of two limits" };
+            assert!(reason.is_some_and(|reason| reason.contains(expected)), "{expected}: {row:#}");
+        }
+    });
+}
