@@ -7,7 +7,17 @@
 use aya_ebpf::{helpers::generated::bpf_ktime_get_ns, macros::map, maps::PerCpuArray};
 use zcdiag_wire::{SenderKey, SiteKey, TallyKey};
 
-use crate::read::Addr;
+use crate::{read::Addr, taps::Device};
+
+/// A copied packet that came in, and was given to a packet socket.
+pub(crate) struct Tapped {
+    /// The packet, or 0.
+    pub(crate) skb: Addr,
+    /// Hook of the first socket, 0 if it is not known yet.
+    pub(crate) first: Addr,
+    /// The device that it came in through.
+    pub(crate) device: Device,
+}
 
 /// `dev_queue_xmit_nit` and `skb_copy_ubufs` run with softirqs off and never call themselves on the same
 /// CPU, so one of each is enough.
@@ -35,6 +45,8 @@ pub(crate) struct Window {
     /// uarg whose reference goes right now, and the packet that held it; before 5.12 only, where the function does
     /// not get the packet.
     pub(crate) released: (Addr, Addr),
+    /// The last packet of which packet sockets were given a copy on the receive path.
+    pub(crate) tapped: Tapped,
     /// uarg that a kretprobe of the put function shall look at again, or 0.
     pub(crate) put_uarg: Addr,
 }

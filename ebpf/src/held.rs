@@ -10,7 +10,9 @@ use zcdiag_wire::{Held, SiteKind, TallyKey};
 use crate::{
     cpu::{self, Window},
     read::Addr,
-    tally, uarg,
+    tally,
+    taps::Device,
+    uarg,
 };
 
 #[map]
@@ -48,15 +50,16 @@ pub(crate) fn done(skb: Addr, bytes: u64, ns: u64) {
     }
 }
 
-/// The packet has come to a stop that tells `kind`, one of `SiteKind`.
+/// The packet has come to a stop that tells `kind`, one of `SiteKind`. Gives the device that the copy is charged
+/// to, if one was held back and is of this packet.
 #[inline(always)]
-pub(crate) fn release(skb: Addr, kind: u32) -> Option<()> {
-    let window = cpu::window()?;
+pub(crate) fn release(window: &mut Window, skb: Addr, kind: u32) -> Option<Device> {
     if window.held == 0 {
         return None;
     }
     let held = entry(skb)?;
-    if cpu::now() - held.at < AT_ONCE_NS {
+    let at_once = cpu::now() - held.at < AT_ONCE_NS;
+    if at_once {
         let old = held.charge.site.kind;
         // How a packet came here says more than that it is for this machine.
         let kind = if old == SiteKind::STACK || kind == SiteKind::RX_TAP { kind } else { old };
@@ -67,8 +70,9 @@ pub(crate) fn release(skb: Addr, kind: u32) -> Option<()> {
         }
         held.charge.site.kind = kind;
     }
+    let device = (held.charge.site.ifindex, held.charge.site.netns);
     settle(window, skb, held);
-    Some(())
+    at_once.then_some(device)
 }
 
 /// A function of its own, for the stack's sake.

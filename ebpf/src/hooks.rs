@@ -12,3 +12,4 @@ mod nit;
 mod packet;
 mod put;
 mod sent;
+mod tap;

@@ -35,6 +35,7 @@ mod site;
 mod skb;
 mod sock;
 mod tally;
+mod taps;
 mod uarg;
 mod upfront;
 

@@ -28,11 +28,8 @@ static SENDERS: HashMap<SenderKey, SenderInfo> = HashMap::with_max_entries(8192,
 /// The current task as the sender on socket `sk`, through one of `SendApi`.
 #[inline(always)]
 pub(crate) fn current(tgid: u32, sk: Addr, api: u32) -> SenderKey {
-    // SAFETY: returns the current task's address, which is only handed to checked reads.
-    let task = unsafe { bpf_get_current_task() };
-    let leader: Addr = value(task, offset!(task_leader));
     SenderKey {
-        start_ns: value(leader, offset!(task_start)),
+        start_ns: current_start(),
         tgid,
         netns: value(value(sk, offset!(sock_net)), offset!(net_inum)),
         family: value(sk, offset!(sock_family)),
@@ -47,17 +44,30 @@ pub(crate) fn remember(key: &SenderKey) {
     if SENDERS.get_ptr(key).is_some() {
         return;
     }
-    let info = SenderInfo {
+    if SENDERS.insert(key, &info(), 0).is_err() {
+        loss::count(Loss::SENDERS_FULL);
+    }
+    rare::announce(&Rare { kind: RareKind::SENDER, pad: 0, sender: *key, site: SiteKey::default() });
+}
+
+/// What is known of the current task.
+#[inline(always)]
+pub(crate) fn info() -> SenderInfo {
+    SenderInfo {
         // SAFETY: takes no arguments and has no preconditions.
         cgroup: unsafe { bpf_get_current_cgroup_id() },
         comm: bpf_get_current_comm().unwrap_or_default(),
         uid: bpf_get_current_uid_gid() as u32,
         tid: bpf_get_current_pid_tgid() as u32,
-    };
-    if SENDERS.insert(key, &info, 0).is_err() {
-        loss::count(Loss::SENDERS_FULL);
     }
-    rare::announce(&Rare { kind: RareKind::SENDER, pad: 0, sender: *key, site: SiteKey::default() });
+}
+
+/// Start of the current task's process, in nanoseconds since boot.
+#[inline(always)]
+pub(crate) fn current_start() -> u64 {
+    // SAFETY: returns the current task's address, which is only handed to checked reads.
+    let task = unsafe { bpf_get_current_task() };
+    value(value(task, offset!(task_leader)), offset!(task_start))
 }
 
 /// Thread group of the current task.

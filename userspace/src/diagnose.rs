@@ -1,6 +1,7 @@
 //! From counts to a verdict. Pure: no clock, no file, no kernel; everything comes in as an argument.
 
 mod advice;
+mod blame;
 pub mod causes;
 mod copies;
 mod cure;

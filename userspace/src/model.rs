@@ -14,6 +14,7 @@ pub mod probe;
 pub mod process;
 pub mod program;
 pub mod report;
+pub mod sighting;
 pub mod start;
 pub mod tap;
 pub mod verification;

@@ -12,6 +12,7 @@ pub mod mute;
 pub mod page;
 pub mod probe;
 pub mod schema;
+mod sighting;
 pub mod status;
 pub mod taps;
 pub mod verify;

@@ -1,5 +1,6 @@
 //! Kernel calls that the standard library does not have; the only unsafe code of user space.
 
+pub(crate) mod clock;
 pub(crate) mod errqueue;
 pub(crate) mod netlink;
 pub(crate) mod netns;

@@ -12,6 +12,7 @@ mod options;
 mod packet;
 pub mod programs;
 mod ptype;
+pub mod remains;
 pub mod remedies;
 pub mod verdict;
 pub mod way;

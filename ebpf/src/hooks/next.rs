@@ -10,7 +10,16 @@ use aya_ebpf::{
 };
 use zcdiag_wire::SiteKind;
 
-use crate::held;
+use crate::{cpu, held, read::Addr};
+
+/// The packet is not for packet sockets, or not any more.
+#[inline(always)]
+fn on_next(skb: Addr, kind: u32) -> Option<()> {
+    let window = cpu::window()?;
+    window.tapped.skb = 0;
+    held::release(window, skb, kind)?;
+    Some(())
+}
 
 /// A trampoline takes one program for each function; a probe program can have many.
 macro_rules! doors {
@@ -18,16 +27,15 @@ macro_rules! doors {
         $(
             #[fentry]
             fn $trampoline(ctx: FEntryContext) -> Option<()> {
-                held::release(ctx.arg(0), $kind)
+                on_next(ctx.arg(0), $kind)
             }
         )+
         #[kprobe]
         fn $probe(ctx: ProbeContext) -> Option<()> {
-            held::release(ctx.arg(0)?, $kind)
+            on_next(ctx.arg(0)?, $kind)
         }
     };
 }
 
-doors!(SiteKind::RX_TAP, next_tap_kprobe, packet_rcv_fentry, tpacket_rcv_fentry, packet_rcv_fanout_fentry);
 doors!(SiteKind::RX_LOCAL, next_local_kprobe, ip_local_deliver_fentry, ip6_input_fentry);
 doors!(SiteKind::RX_FORWARD, next_forward_kprobe, ip_forward_fentry, ip6_forward_fentry);

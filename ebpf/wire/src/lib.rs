@@ -6,12 +6,14 @@
 
 mod offsets;
 mod tally;
+mod tap;
 
 pub use offsets::{Config, MISSING, Offsets};
 pub use tally::{
     Failure, FailureKey, Held, Loss, Rare, RareKind, SendApi, SenderInfo, SenderKey, Site, SiteKey, SiteKind,
     Tally, TallyKey, Uarg, UargEnd, UargFlags,
 };
+pub use tap::{TapEvent, TapEventKind, TapKey, TapTally};
 
 /// Names of the maps, as user space asks the loader for them.
 pub mod maps {
@@ -29,11 +31,13 @@ pub mod maps {
     pub const UARGS: &str = "UARGS";
     /// packet address -> `Held`: copies whose cause is still to be seen.
     pub const HELD: &str = "HELD";
+    /// `TapKey` -> `TapTally`: packet sockets that were given copied packets.
+    pub const TAPS: &str = "TAPS";
     /// `FailureKey` -> `Failure`: zerocopy sends that failed.
     pub const FAILURES: &str = "FAILURES";
     /// `Loss` as index -> count, per CPU.
     pub const LOSSES: &str = "LOSSES";
-    /// Ring buffer of `Rare`.
+    /// Ring buffer of `Rare` and `TapEvent`.
     pub const RARE: &str = "RARE";
     /// Global of type `Offsets`.
     pub const OFFSETS: &str = "OFFSETS";

@@ -125,6 +125,18 @@ pub struct Offsets {
     pub dev_mtu: u32,
     /// `dst_entry.xfrm`
     pub dst_xfrm: u32,
+    /// `packet_type.type`
+    pub ptype_type: u32,
+    /// `packet_type.dev`
+    pub ptype_dev: u32,
+    /// `packet_type.af_packet_priv`: for the hook of a packet socket, the socket
+    pub ptype_sock: u32,
+    /// `sock.sk_type`
+    pub sock_type: u32,
+    /// `sock.sk_socket`
+    pub sock_socket: u32,
+    /// `socket_alloc.vfs_inode.i_ino`; a socket is the beginning of it
+    pub socket_inode: u32,
 }
 
 impl Offsets {
@@ -187,6 +199,12 @@ impl Offsets {
         regs_preserved: MISSING,
         dev_mtu: MISSING,
         dst_xfrm: MISSING,
+        ptype_type: MISSING,
+        ptype_dev: MISSING,
+        ptype_sock: MISSING,
+        sock_type: MISSING,
+        sock_socket: MISSING,
+        socket_inode: MISSING,
     };
 }
 

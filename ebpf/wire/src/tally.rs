@@ -326,6 +326,8 @@ impl Loss {
     pub const END_UNKNOWN: u32 = 9;
     /// No room for another sender and error: the failed send is not counted.
     pub const FAILURES_FULL: u32 = 10;
+    /// No room for another tap: what it was given is not counted.
+    pub const TAPS_FULL: u32 = 11;
     /// Number of counters.
-    pub const COUNT: u32 = 11;
+    pub const COUNT: u32 = 12;
 }

@@ -3,6 +3,7 @@
 
 mod evict;
 mod known;
+mod sockets;
 
 use std::{
     collections::BTreeMap,
@@ -22,13 +23,13 @@ use super::{
     session::{Session, SessionOptions},
 };
 use crate::{
-    attach::load::decode_rare,
+    attach::load::Announcement,
     diagnose::{self, Culprits, Filter, Known},
     model::{
         counts::{Counts, minus, plus},
         report::Report,
     },
-    sys::ring::awaitable,
+    sys::{clock, ring::awaitable},
 };
 
 /// Watches all zerocopy sends of the machine. Dropping it detaches everything.
@@ -37,6 +38,8 @@ pub struct Engine {
     rare: AsyncFd<RingBuf<MapData>>,
     gatherer: Gatherer,
     started: Instant,
+    /// The same in nanoseconds since boot without time asleep, as the kernel side counts.
+    started_ns: u64,
     earlier: Moment,
     latest: Moment,
     evictor: Evictor,
@@ -74,11 +77,13 @@ impl Engine {
         let rare = session.loaded.take_rare();
         let rare = rare.ok_or_else(|| Failure::new("the BPF object has no ring buffer", ""))?;
         let rare = awaitable(rare).map_err(|error| Failure::new(error, ""))?;
+        let started_ns = clock::monotonic_ns();
         Ok(Self {
-            gatherer: Gatherer::new(&session),
+            gatherer: Gatherer::new(&session, started_ns),
             session,
             rare,
             started: Instant::now(),
+            started_ns,
             earlier: Moment::default(),
             latest: Moment::default(),
             evictor: Evictor::default(),
@@ -104,8 +109,10 @@ impl Engine {
     pub async fn announced(&mut self) -> Result<(), Failure> {
         let mut ready = self.rare.readable_mut().await.map_err(|error| Failure::new(error, ""))?;
         while let Some(item) = ready.get_inner_mut().next() {
-            if let Some(rare) = decode_rare(&item) {
-                self.gatherer.announce(&rare);
+            match Announcement::decode(&item) {
+                Some(Announcement::Rare(rare)) => self.gatherer.announce(&rare),
+                Some(Announcement::Tap(event)) => self.gatherer.announce_tap(&event),
+                None => (),
             }
         }
         ready.clear_ready();
@@ -161,7 +168,8 @@ impl Engine {
             let eviction = self.evictor.judge(&census, ROOMS);
             let entries = self.carry_out(&eviction)?;
             census.leave_out(&eviction);
-            self.gatherer.keep(&census.senders, &census.sites.into_keys().collect());
+            let taps = census.taps.keys().map(|key| key.inode).collect();
+            self.gatherer.keep(&census.senders, &census.sites.into_keys().collect(), &taps);
             Ok(entries)
         });
         evicted.map_err(|error| Failure::new(format!("cannot make room in the maps: {error}"), ""))
@@ -171,8 +179,10 @@ impl Engine {
         let loaded = &self.session.loaded;
         // Sends on their way first: one that ends meanwhile is then seen twice, and never not at all.
         let (uargs, held) = (loaded.uargs()?, loaded.held()?);
+        let counts = loaded.counts()?;
         Ok(Census {
-            tallies: loaded.counts()?.tallies,
+            tallies: counts.tallies,
+            taps: counts.taps,
             senders: loaded.senders()?.into_keys().collect(),
             sites: loaded.sites()?,
             uargs,
@@ -205,6 +215,10 @@ impl Engine {
             entries += 1;
             let reported = self.latest.counts.tallies.remove(key).unwrap_or_default();
             add(&mut self.taken.tallies, *key, minus(tally, reported));
+        }
+        for key in &eviction.taps {
+            entries += usize::from(loaded.take_tap(key)?.is_some());
+            self.latest.counts.taps.remove(key);
         }
         for key in &eviction.senders {
             entries += usize::from(loaded.take_sender(key)?.is_some());
@@ -265,7 +279,13 @@ impl Engine {
 
     fn counts(&self) -> Result<Counts, Failure> {
         let counts = self.session.loaded.counts();
-        counts.map_err(|error| Failure::new(format!("cannot read the counts: {error}"), ""))
+        let mut counts =
+            counts.map_err(|error| Failure::new(format!("cannot read the counts: {error}"), ""))?;
+        for tally in counts.taps.values_mut() {
+            tally.first_ns = tally.first_ns.saturating_sub(self.started_ns);
+            tally.last_ns = tally.last_ns.saturating_sub(self.started_ns);
+        }
+        Ok(counts)
     }
 }
 

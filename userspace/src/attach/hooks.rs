@@ -19,6 +19,10 @@ pub enum Role {
     Nit,
     /// Where a copied packet goes next on the receive path.
     Next,
+    /// A packet socket is given a packet.
+    Tap,
+    /// A packet socket is opened or closed.
+    TapLife,
     /// Which packet lets go of a uarg, on kernels before 5.12.
     OldPacket,
     /// Data is copied, and the send reported zero-copy all the same.
@@ -122,6 +126,24 @@ const fn next(functions: &'static [&'static str], trampoline: &'static str, prob
     }
 }
 
+const fn tap(functions: &'static [&'static str], trampoline: &'static str, probe: &'static str) -> Hook {
+    Hook {
+        role: Role::Tap,
+        need: Need::Useful(
+            "which packet sockets were given copied packets, and why packets were copied on the receive path",
+        ),
+        ..next(functions, trampoline, probe)
+    }
+}
+
+const fn tap_life(functions: &'static [&'static str], trampoline: &'static str, probe: &'static str) -> Hook {
+    Hook {
+        role: Role::TapLife,
+        need: Need::Useful("who held packet sockets that were open for a short time only, and when"),
+        ..next(functions, trampoline, probe)
+    }
+}
+
 const fn sent(functions: &'static [&'static str], trampoline: &'static str) -> Hook {
     Hook {
         role: Role::Sent,
@@ -147,7 +169,8 @@ const HIDDEN: &str = "copies that the kernel does not report";
 /// - `void sock_zerocopy_put(uarg)`, `void sock_zerocopy_callback(uarg, success)`, before 5.12
 /// - `int skb_copy_ubufs(skb, gfp_mask)`
 /// - `void dev_queue_xmit_nit(skb, dev)`
-/// - `int packet_rcv(skb, ..)`, `tpacket_rcv`, `packet_rcv_fanout` (`net/packet/af_packet.c`)
+/// - `int packet_rcv(skb, dev, pt, orig_dev)`, `tpacket_rcv`, `packet_rcv_spkt`, `packet_rcv_fanout`,
+///   `int packet_create(net, sock, protocol, kern)`, `int packet_release(sock)` (`net/packet/af_packet.c`)
 /// - `int ip_local_deliver(skb)`, `ip6_input(skb)`, `ip_forward(skb)`, `ip6_forward(skb)`
 /// - `struct sk_buff *skb_segment(skb, features)`, `int skb_pp_cow_data(pool, &skb, headroom)` (6.7 and later)
 /// - `veth_xdp_rcv_skb(rq, skb, ..)` (`drivers/net/veth.c`), `int tcf_mirred_act(skb, action, ..)`
@@ -214,9 +237,12 @@ pub const HOOKS: &[Hook] = &[
         need: Need::Useful("the short way to recognise taps; the stack of each copy is walked instead"),
         ..HOOK
     },
-    next(&["packet_rcv"], "packet_rcv_fentry", "next_tap_kprobe"),
-    next(&["tpacket_rcv"], "tpacket_rcv_fentry", "next_tap_kprobe"),
-    next(&["packet_rcv_fanout"], "packet_rcv_fanout_fentry", "next_tap_kprobe"),
+    tap(&["packet_rcv"], "packet_rcv_fentry", "packet_rcv_kprobe"),
+    tap(&["tpacket_rcv"], "tpacket_rcv_fentry", "tpacket_rcv_kprobe"),
+    tap(&["packet_rcv_spkt"], "packet_rcv_spkt_fentry", "packet_rcv_kprobe"),
+    tap(&["packet_rcv_fanout"], "packet_rcv_fanout_fentry", "packet_rcv_fanout_kprobe"),
+    tap_life(&["packet_create"], "packet_create_fentry", "packet_create_kprobe"),
+    tap_life(&["packet_release"], "packet_release_fentry", "packet_release_kprobe"),
     next(&["ip_local_deliver"], "ip_local_deliver_fentry", "next_local_kprobe"),
     next(&["ip6_input"], "ip6_input_fentry", "next_local_kprobe"),
     next(&["ip_forward"], "ip_forward_fentry", "next_forward_kprobe"),

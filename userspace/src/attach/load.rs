@@ -17,7 +17,7 @@ use aya::{
 use bytemuck::pod_read_unaligned;
 use zcdiag_wire::{
     Config, Failure, FailureKey, Held, Loss, MORE_STACKS_FROM, Offsets, Rare, SenderInfo, SenderKey, Site,
-    SiteKey, Tally, TallyKey, Uarg, maps,
+    SiteKey, Tally, TallyKey, TapEvent, TapKey, TapTally, Uarg, maps,
 };
 
 use super::plan::{Kind, Plan, Step};
@@ -169,6 +169,7 @@ impl Loaded {
         Ok(Counts {
             tallies: self.table(maps::TALLIES)?,
             failures: self.table(maps::FAILURES)?,
+            taps: self.table(maps::TAPS)?,
             losses,
             misses: self.missed + self.misses(),
         })
@@ -219,6 +220,14 @@ impl Loaded {
     /// If the map cannot be written.
     pub fn take_tally(&mut self, key: &TallyKey) -> Result<Option<Tally>, MapError> {
         self.take(maps::TALLIES, key)
+    }
+
+    /// Takes the counts of a tap out.
+    ///
+    /// # Errors
+    /// If the map cannot be written.
+    pub fn take_tap(&mut self, key: &TapKey) -> Result<Option<TapTally>, MapError> {
+        self.take(maps::TAPS, key)
     }
 
     /// Takes a sender out.
@@ -370,11 +379,34 @@ macro_rules! table {
     };
 }
 
-table!(u64, TallyKey, Tally, FailureKey, Failure, SenderKey, SenderInfo, SiteKey, Site, Uarg, Held);
+table!(
+    u64, TapKey, TapTally, TallyKey, Tally, FailureKey, Failure, SenderKey, SenderInfo, SiteKey, Site, Uarg,
+    Held
+);
 
-/// An announcement as it came out of the ring buffer; `None` if it is none of this version.
-pub fn decode_rare(bytes: &[u8]) -> Option<Rare> {
-    (bytes.len() == size_of::<Rare>()).then(|| pod_read_unaligned(bytes))
+/// What comes out of the ring buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Announcement {
+    /// A sender or a site that is new.
+    Rare(Rare),
+    /// Something happened to a packet socket.
+    Tap(TapEvent),
+}
+
+/// They are told apart by their length.
+const _: () = assert!(size_of::<Rare>() != size_of::<TapEvent>());
+
+impl Announcement {
+    /// An announcement as it came out of the ring buffer; `None` if it is none of this version.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() == size_of::<Rare>() {
+            Some(Self::Rare(pod_read_unaligned(bytes)))
+        } else if bytes.len() == size_of::<TapEvent>() {
+            Some(Self::Tap(pod_read_unaligned(bytes)))
+        } else {
+            None
+        }
+    }
 }
 
 /// A number of a program's fdinfo (`bpf_prog_show_fdinfo()`): `run_time_ns` and `run_cnt`, from 5.12 on
@@ -446,9 +478,11 @@ mod tests {
     #[test]
     fn an_announcement_of_another_size_is_refused() {
         let rare = Rare { kind: 1, ..Rare::default() };
+        let event = TapEvent { kind: 1, ..TapEvent::default() };
         let bytes = bytemuck::bytes_of(&rare);
-        assert_eq!(decode_rare(bytes), Some(rare));
-        assert_eq!(decode_rare(&bytes[1..]), None);
-        assert_eq!(decode_rare(&[]), None);
+        assert_eq!(Announcement::decode(bytes), Some(Announcement::Rare(rare)));
+        assert_eq!(Announcement::decode(bytemuck::bytes_of(&event)), Some(Announcement::Tap(event)));
+        assert_eq!(Announcement::decode(&bytes[1..]), None);
+        assert_eq!(Announcement::decode(&[]), None);
     }
 }

@@ -1,15 +1,16 @@
 //! Where bytes were copied, more finely than a report tells.
 
-use super::{filter::Filter, report::Known};
+use super::{blame::blamed, filter::Filter, report::Known};
 use crate::model::{counts::Counts, report::CauseReport};
 
 /// The copied sends that `filter` takes, one row for each sender and place: what [`super::report()`] puts
 /// together by cause still has its own stack here.
 pub fn copies(counts: &Counts, known: &Known, filter: &Filter) -> Vec<CauseReport> {
+    let culprits = blamed(counts, known);
     let copied = counts.tallies.iter().filter(|(_, tally)| tally.copied_sends > 0);
     let rows = copied.filter_map(|(key, tally)| {
         let sender = known.sender(&key.sender);
-        filter.takes_sender(&sender).then(|| known.cause(key.site, &sender, *tally))
+        filter.takes_sender(&sender).then(|| known.cause(key.site, &sender, *tally, &culprits))
     });
     rows.filter(|cause| filter.takes_cause(cause)).collect()
 }

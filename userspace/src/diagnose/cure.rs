@@ -16,7 +16,9 @@ pub(super) fn cure(causes: &[CauseReport], known: &Known) -> Cure {
     };
     smallest(causes.iter().flat_map(|cause| {
         let incoming = incoming(cause);
-        let taps = cause.taps.iter().filter_map(|inode| known.taps.get(inode));
+        let open =
+            |inode: &&u64| known.lifetimes.get(*inode).is_none_or(|lifetime| lifetime.closed.is_none());
+        let taps = cause.taps.iter().filter(open).filter_map(|inode| known.taps.get(inode));
         taps.map(move |judged| Blamed {
             tap: &judged.tap,
             // A tap that ignores what leaves its own device is to blame all the same for what comes in there.

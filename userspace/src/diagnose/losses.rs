@@ -14,6 +14,7 @@ const NAMES: &[(u32, &str)] = &[
     (Loss::RARE_FULL, "announcements dropped"),
     (Loss::UNREADABLE, "kernel memory not readable"),
     (Loss::FAILURES_FULL, "too many senders of failed sends"),
+    (Loss::TAPS_FULL, "too many taps to count what they were given"),
     (Loss::END_UNKNOWN, "ends of sends not seen"),
 ];
 

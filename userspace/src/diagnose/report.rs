@@ -5,10 +5,11 @@ use std::{
     time::Duration,
 };
 
-use zcdiag_wire::{Failure, FailureKey, Loss, SendApi, SenderKey, SiteKey, SiteKind, Tally};
+use zcdiag_wire::{Failure, FailureKey, Loss, SendApi, SenderKey, SiteKey, SiteKind, Tally, TapTally};
 
 use super::{
     advice,
+    blame::{blamed, sightings},
     causes::{self, Blame, Case, Evidence, copy_path},
     cure::cure,
     failures,
@@ -19,6 +20,7 @@ use crate::model::{
     counts::{Counts, minus},
     process::ProcessIdentity,
     report::{Api, CauseReport, DeviceId, Report, Sender, SenderReport, Split},
+    sighting::Lifetime,
     tap::JudgedTap,
 };
 
@@ -53,6 +55,8 @@ pub struct Known {
     pub taps: BTreeMap<u64, JudgedTap>,
     /// Which of them may be to blame.
     pub culprits: Culprits,
+    /// When those were opened and closed of which that was seen.
+    pub lifetimes: BTreeMap<u64, Lifetime>,
     /// What could not be seen of packet sockets when they were last looked at, each with the cure.
     pub missing: Vec<String>,
     /// `net.core.optmem_max`; `None` if not readable.
@@ -97,7 +101,12 @@ pub fn since(earlier: &Counts, later: &Counts) -> Counts {
         let before = earlier.failures.get(key).map_or(0, |before| before.sends);
         (*key, Failure { sends: failure.sends.saturating_sub(before), ..*failure })
     });
+    let taps = later.taps.iter().map(|(key, tally)| {
+        let before = earlier.taps.get(key).map_or(0, |before| before.packets);
+        (*key, TapTally { packets: tally.packets.saturating_sub(before), ..*tally })
+    });
     Counts {
+        taps: taps.collect(),
         tallies: tallies.collect(),
         failures: failures.collect(),
         losses,
@@ -107,6 +116,7 @@ pub fn since(earlier: &Counts, later: &Counts) -> Counts {
 
 /// Makes the report on a stretch of `duration` in which `counts` were counted.
 pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duration) -> Report {
+    let culprits = blamed(counts, known);
     let mut senders: BTreeMap<SenderKey, SenderReport> = BTreeMap::new();
     let mut causes: CauseRows<'_> = BTreeMap::new();
     let mut hidden: CauseRows<'_> = BTreeMap::new();
@@ -116,7 +126,7 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
             continue;
         }
         let copied = (tally.copied_sends > 0 || tally.copies > 0)
-            .then(|| known.cause(key.site, &sender, *tally))
+            .then(|| known.cause(key.site, &sender, *tally, &culprits))
             .filter(|cause| filter.takes_cause(cause));
         if tally.zerocopied_sends > 0 || copied.is_some() {
             let row = sender_row(&mut senders, key.sender, &sender);
@@ -131,7 +141,7 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
                 copied_bytes: tally.hidden_bytes,
                 ..Tally::default()
             };
-            let new = known.cause(key.site, &sender, unreported);
+            let new = known.cause(key.site, &sender, unreported, &culprits);
             if filter.takes_cause(&new) {
                 add(&mut hidden, CauseKey::of(key.sender, key.site, new.cause, known), new);
             }
@@ -247,6 +257,7 @@ fn finish(
         senders,
         hidden,
         cure: cure(&causes, known),
+        sightings: sightings(&named, counts, known),
         taps: named.iter().filter_map(|inode| known.taps.get(inode).cloned()).collect(),
         causes,
         missing: known.missing.clone(),
@@ -258,6 +269,12 @@ fn finish(
 }
 
 impl Known {
+    /// Name of a device that copies were seen on.
+    pub fn device_name(&self, netns: u32, ifindex: u32) -> Option<String> {
+        let here = |key: &SiteKey| (key.netns, key.ifindex) == (netns, ifindex);
+        self.sites.iter().find(|(key, _)| here(key)).map(|(_, facts)| facts.device.clone())
+    }
+
     pub(super) fn sender(&self, key: &SenderKey) -> Sender {
         let unnamed = || ProcessIdentity { pid: key.tgid, ..ProcessIdentity::default() };
         let process = self.senders.get(key).cloned().unwrap_or_else(unnamed);
@@ -265,7 +282,13 @@ impl Known {
         Sender { process, netns: key.netns, family: key.family, protocol: key.protocol, api }
     }
 
-    pub(super) fn cause(&self, site: SiteKey, sender: &Sender, tally: Tally) -> CauseReport {
+    pub(super) fn cause(
+        &self,
+        site: SiteKey,
+        sender: &Sender,
+        tally: Tally,
+        culprits: &Culprits,
+    ) -> CauseReport {
         let nothing = SiteFacts::default();
         let facts = self.sites.get(&place(site)).unwrap_or(&nothing);
         let path = copy_path(&facts.stack);
@@ -283,8 +306,8 @@ impl Known {
         });
         let inodes = match cause.blames {
             Blame::Nobody => None,
-            Blame::Outgoing => self.culprits.outgoing.get(&(site.netns, site.ifindex)),
-            Blame::Incoming => self.culprits.incoming.get(&(site.netns, site.ifindex)),
+            Blame::Outgoing => culprits.outgoing.get(&(site.netns, site.ifindex)),
+            Blame::Incoming => culprits.incoming.get(&(site.netns, site.ifindex)),
         };
         let taps: Vec<&JudgedTap> =
             inodes.into_iter().flatten().filter_map(|inode| self.taps.get(inode)).collect();

@@ -16,6 +16,7 @@ pub const TYPES: &[&str] = &[
     "msghdr",
     "net",
     "net_device",
+    "packet_type",
     "sk_buff",
     "sk_buff_head",
     "skb_shared_info",
@@ -23,6 +24,7 @@ pub const TYPES: &[&str] = &[
     "sock_exterr_skb",
     "sock_flags",
     "socket",
+    "socket_alloc",
     "task_struct",
     "tc_action",
     "ubuf_info",
@@ -124,6 +126,12 @@ pub fn resolve(btf: &Btf) -> Result<Offsets, MissingField> {
         notif_uarg: or_missing("io_notif_data", "uarg"),
         notif_report: or_missing("io_notif_data", "zc_report"),
         notif_head: or_missing("io_notif_data", "head"),
+        ptype_type: or_missing("packet_type", "type"),
+        ptype_dev: or_missing("packet_type", "dev"),
+        ptype_sock: or_missing("packet_type", "af_packet_priv"),
+        sock_type: or_missing("sock", "sk_type"),
+        sock_socket: or_missing("sock", "sk_socket"),
+        socket_inode: or_missing("socket_alloc", "vfs_inode.i_ino"),
         regs_preserved: PRESERVED_REGISTERS,
     })
 }

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use zcdiag_wire::{Failure, FailureKey, Held, Loss, Tally, TallyKey, Uarg};
+use zcdiag_wire::{Failure, FailureKey, Held, Loss, Tally, TallyKey, TapKey, TapTally, Uarg};
 
-/// Contents of the counting maps. Every number only grows.
+/// Contents of the counting maps. Every number only grows. Times are in nanoseconds since the watch began.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Per sender and site.
     pub tallies: BTreeMap<TallyKey, Tally>,
     /// Sends that failed or were not zero-copy at all, per sender and error.
     pub failures: BTreeMap<FailureKey, Failure>,
+    /// What packet sockets were given, per socket, device and direction.
+    pub taps: BTreeMap<TapKey, TapTally>,
     /// Counters of [`Loss`], summed over the CPUs.
     pub losses: [u64; Loss::COUNT as usize],
     /// Events that the kernel did not run a program for because it was running already on that CPU

@@ -1,10 +1,10 @@
 //! What zcdiag has found out: the only thing a renderer of `watch` takes.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{cure::Cure, process::ProcessIdentity, tap::JudgedTap};
+use super::{cure::Cure, process::ProcessIdentity, sighting::Sighting, tap::JudgedTap};
 
 /// A number of something, by how the send ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -227,6 +227,8 @@ pub struct Report {
     pub misreported: u64,
     /// The packet sockets that a cause names.
     pub taps: Vec<JudgedTap>,
+    /// What was seen of them, by inode; those that were given nothing are missing.
+    pub sightings: BTreeMap<u64, Sighting>,
     /// What has to be changed, all of it, so that none of them makes sends copy; empty if there are none.
     pub cure: Cure,
     /// What could not be seen of packet sockets, each with the cure.

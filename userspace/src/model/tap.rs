@@ -78,8 +78,8 @@ impl Tap {
 pub struct Holder {
     /// The process.
     pub process: ProcessIdentity,
-    /// Its lowest descriptor that refers to the tap.
-    pub fd: u32,
+    /// Its lowest descriptor that refers to the tap; `None` if it had closed it before anybody looked.
+    pub fd: Option<u32>,
     /// How long the process has been running. How long the tap has existed the kernel does not tell.
     pub age: Option<Duration>,
 }

@@ -3,15 +3,21 @@
 
 mod tap;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
-use zcdiag_wire::{Failure, SenderKey, SiteKey, Tally};
+use zcdiag_wire::{Failure, SenderKey, SiteKey, Tally, TapKey, TapTally};
 
 use self::tap::JudgedTapMirror;
 use crate::{
     diagnose::{Culprits, Filter, SiteFacts},
-    model::{process::ProcessIdentity, report::CommandOutcome, start::Attachment, tap::JudgedTap},
+    model::{
+        process::ProcessIdentity, report::CommandOutcome, sighting::Lifetime, start::Attachment,
+        tap::JudgedTap,
+    },
 };
 
 /// What makes a file a recording: the part of [`Begin`] that is the same in all versions.
@@ -56,6 +62,12 @@ pub(super) enum Frame {
         facts: SiteFacts,
     },
     Tap(#[serde(with = "JudgedTapMirror")] JudgedTap),
+    /// When a tap was there.
+    Lifetime {
+        inode: u64,
+        #[serde(with = "LifetimeMirror")]
+        lifetime: Lifetime,
+    },
     /// Both as a whole: they change rarely.
     Culprits {
         #[serde(with = "CulpritsMirror")]
@@ -81,6 +93,8 @@ pub(super) struct Stretch {
     pub(super) until_ns: u64,
     pub(super) tallies: Vec<Row>,
     pub(super) failures: Vec<FailureRow>,
+    #[serde(default)]
+    pub(super) taps: Vec<TapRow>,
     /// In the order of the wire's loss counters; those that this reader does not know are left out.
     pub(super) losses: Vec<u64>,
     pub(super) misses: u64,
@@ -105,6 +119,52 @@ pub(super) struct FailureRow {
     pub(super) errno: u32,
     #[serde(with = "FailureMirror")]
     pub(super) failure: Failure,
+}
+
+/// What a tap was given on one device.
+#[derive(Serialize, Deserialize)]
+pub(super) struct TapRow {
+    #[serde(with = "TapKeyMirror")]
+    pub(super) tap: TapKey,
+    #[serde(with = "TapTallyMirror")]
+    pub(super) given: TapTally,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "TapKey")]
+struct TapKeyMirror {
+    inode: u64,
+    netns: u32,
+    ifindex: u32,
+    incoming: u32,
+    #[serde(skip)]
+    pad: u32,
+}
+
+/// What the tap is, is recorded with the tap.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "TapTally")]
+struct TapTallyMirror {
+    packets: u64,
+    first_ns: u64,
+    last_ns: u64,
+    #[serde(skip)]
+    bound: u32,
+    #[serde(skip)]
+    netns: u32,
+    #[serde(skip)]
+    protocol: u16,
+    #[serde(skip)]
+    socket_type: u16,
+    #[serde(skip)]
+    ring: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Lifetime")]
+struct LifetimeMirror {
+    opened: Option<Duration>,
+    closed: Option<Duration>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -6,11 +6,11 @@ use std::{
 };
 
 use flate2::bufread::GzDecoder;
-use zcdiag_wire::{Failure, FailureKey, TallyKey};
+use zcdiag_wire::{Failure, FailureKey, TallyKey, TapTally};
 
 use super::{
     FORMAT,
-    mirror::{Begin, FailureRow, Frame, Magic, Stretch},
+    mirror::{Begin, FailureRow, Frame, Magic, Stretch, TapRow},
 };
 use crate::{
     diagnose::{Culprits, Filter, Known},
@@ -139,6 +139,9 @@ impl<R: Read> Player<R> {
                 Frame::Tap(tap) => {
                     self.known.taps.insert(tap.tap.inode, tap);
                 }
+                Frame::Lifetime { inode, lifetime } => {
+                    self.known.lifetimes.insert(inode, lifetime);
+                }
                 Frame::Culprits { ever, latest } => {
                     self.known.culprits = ever;
                     self.latest = latest;
@@ -158,7 +161,7 @@ impl<R: Read> Player<R> {
 
     /// Adds a stretch to the whole.
     fn pass(&mut self, stretch: Stretch) -> Passed {
-        let Stretch { until_ns, tallies, failures, losses, misses } = stretch;
+        let Stretch { until_ns, tallies, failures, taps, losses, misses } = stretch;
         let mut counts = Counts { misses, ..Counts::default() };
         for (loss, recorded) in counts.losses.iter_mut().zip(losses) {
             *loss = recorded;
@@ -176,6 +179,11 @@ impl<R: Read> Player<R> {
         for (key, tally) in &counts.tallies {
             let total = self.counts.tallies.entry(*key).or_default();
             *total = plus(*total, *tally);
+        }
+        for TapRow { tap, given } in taps {
+            let total = self.counts.taps.get(&tap).map_or(0, |total| total.packets);
+            counts.taps.insert(tap, given);
+            self.counts.taps.insert(tap, TapTally { packets: total.saturating_add(given.packets), ..given });
         }
         for (total, loss) in self.counts.losses.iter_mut().zip(counts.losses) {
             *total = total.saturating_add(loss);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use flate2::{Compression, write::GzEncoder};
-use zcdiag_wire::{Failure, FailureKey, SenderKey, SiteKey, SiteKind, Tally, TallyKey};
+use zcdiag_wire::{Failure, FailureKey, SenderKey, SiteKey, SiteKind, Tally, TallyKey, TapKey, TapTally};
 
 use super::{Event, Player, ReadError, Recorder};
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
         counts::Counts,
         process::ProcessIdentity,
         report::CommandOutcome,
+        sighting::Lifetime,
         start::{Attachment, Start},
     },
     render::taps::tests::{dhclient, report as taps},
@@ -47,6 +48,8 @@ fn counts(sends: u64) -> Counts {
     counts.losses[1] = 2 * sends;
     let failed = FailureKey { sender: sender(), errno: 105, pad: 0 };
     counts.failures.insert(failed, Failure { sends, omem: 6, unread: 7 });
+    let tap = TapKey { inode: 12354, netns: 1, ifindex: 5, incoming: 1, pad: 0 };
+    counts.taps.insert(tap, TapTally { packets: sends, first_ns: 8, last_ns: 9, ..TapTally::default() });
     counts
 }
 
@@ -69,6 +72,7 @@ fn known() -> Known {
         )]),
         taps: judged.into_iter().map(|tap| (tap.tap.inode, tap)).collect(),
         culprits: Culprits { outgoing: on_device.clone(), incoming: on_device },
+        lifetimes: BTreeMap::from([(1, Lifetime { opened: None, closed: Some(SECOND) })]),
         missing: vec!["a namespace".to_owned()],
         optmem_max: Some(20_480),
         in_flight: None,

@@ -11,7 +11,7 @@ use zcdiag_wire::Tally;
 
 use super::{
     FORMAT,
-    mirror::{AttachmentMirror, Begin, CommandMirror, FailureRow, Frame, Magic, Row, Stretch},
+    mirror::{AttachmentMirror, Begin, CommandMirror, FailureRow, Frame, Magic, Row, Stretch, TapRow},
 };
 use crate::{
     diagnose::{Culprits, Filter, Known, since},
@@ -95,7 +95,8 @@ impl<W: Write> Recorder<W> {
     fn learn(&mut self, known: &Known, latest: &Culprits) -> io::Result<()> {
         // In full, so that whatever is added there is thought of here. The kernel stands in the first line,
         // `in_flight` in the last.
-        let Known { kernel: _, senders, sites, taps, culprits, missing, optmem_max, in_flight: _ } = known;
+        let Known { kernel: _, senders, sites, taps, culprits, lifetimes, missing, optmem_max, in_flight: _ } =
+            known;
         for (key, process) in senders {
             if self.known.senders.get(key) != Some(process) {
                 self.line(&Frame::Sender { key: *key, process: process.clone() })?;
@@ -109,6 +110,11 @@ impl<W: Write> Recorder<W> {
         for (inode, tap) in taps {
             if self.known.taps.get(inode) != Some(tap) {
                 self.line(&Frame::Tap(tap.clone()))?;
+            }
+        }
+        for (inode, lifetime) in lifetimes {
+            if self.known.lifetimes.get(inode) != Some(lifetime) {
+                self.line(&Frame::Lifetime { inode: *inode, lifetime: *lifetime })?;
             }
         }
         if self.known.culprits != *culprits || self.latest != *latest {
@@ -127,7 +133,7 @@ impl<W: Write> Recorder<W> {
 
     /// What `counts` has more than the recording.
     fn stretch(&mut self, counts: &Counts, until: Duration) -> Stretch {
-        let Counts { tallies, failures, losses, misses } = since(&self.counts, counts);
+        let Counts { tallies, failures, taps, losses, misses } = since(&self.counts, counts);
         self.counts = counts.clone();
         let rows = tallies.into_iter().filter(|(_, tally)| *tally != Tally::default());
         Stretch {
@@ -137,6 +143,11 @@ impl<W: Write> Recorder<W> {
                 .into_iter()
                 .filter(|(_, failure)| failure.sends > 0)
                 .map(|(key, failure)| FailureRow { sender: key.sender, errno: key.errno, failure })
+                .collect(),
+            taps: taps
+                .into_iter()
+                .filter(|(_, given)| given.packets > 0)
+                .map(|(tap, given)| TapRow { tap, given })
                 .collect(),
             losses: losses.to_vec(),
             misses,

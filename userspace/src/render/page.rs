@@ -67,7 +67,7 @@ impl Page<'_> {
                 body {
                     main {
                         (self.verdict())
-                        (timeline::section(timeline, report.duration))
+                        (timeline::section(timeline, report))
                         (causes::section(report))
                         (senders(&report.senders))
                         (flame::section(copies))

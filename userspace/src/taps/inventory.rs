@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(tap.tap.binding, Binding::Device { ifindex: 5, name: None });
         assert_eq!(tap.judgement.verdict, TapVerdict::Unknown, "nothing can be read from the socket");
         assert_eq!(tap.tap.holders[0].process.comm, "dhclient");
-        assert_eq!(tap.tap.holders[0].fd, 7);
+        assert_eq!(tap.tap.holders[0].fd, Some(7));
         assert_eq!(harmless.judgement.verdict, TapVerdict::Harmless);
         assert!(harmless.tap.holders.is_empty());
     }

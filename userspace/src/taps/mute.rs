@@ -122,8 +122,8 @@ fn carry_out(tap: &mut Tap, request: MuteRequest) -> MuteOutcome {
 }
 
 fn duplicate(tap: &Tap) -> Result<OwnedFd, OptionsError> {
-    let fd = |holder: &Holder| SocketFd { inode: tap.inode, pid: holder.process.pid, fd: holder.fd };
-    options::duplicate(&tap.holders.iter().map(fd).collect::<Vec<_>>())
+    let fd = |holder: &Holder| Some(SocketFd { inode: tap.inode, pid: holder.process.pid, fd: holder.fd? });
+    options::duplicate(&tap.holders.iter().filter_map(fd).collect::<Vec<_>>())
 }
 
 /// Sets the option if that still makes sense now.

@@ -15,6 +15,7 @@ mod live;
 mod paths;
 mod probe;
 mod replay;
+mod sightings;
 #[path = "../taps/socket.rs"]
 #[allow(dead_code, reason = "shared with the tests of taps, which use all of it")]
 mod socket;

@@ -155,7 +155,8 @@ fn every_process_that_holds_a_tap_is_named() {
             .collect();
         let report = report();
         let judged = find(&report, inode(&tap));
-        let mut holders: Vec<_> = judged.tap.holders.iter().map(|h| (h.process.pid, h.fd)).collect();
+        let mut holders: Vec<_> =
+            judged.tap.holders.iter().map(|h| (h.process.pid, h.fd.expect("it is open"))).collect();
         holders.retain(|(pid, _)| *pid != std::process::id());
         let mut expected: Vec<_> = children.iter().map(|child| (child.id(), 2)).collect();
         expected.sort_unstable();

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use zcdiag_wire::{Held, SenderKey, Site, SiteKey, Tally, TallyKey, Uarg};
+use zcdiag_wire::{Held, SenderKey, Site, SiteKey, Tally, TallyKey, TapKey, TapTally, Uarg};
 
 use crate::diagnose;
 
@@ -14,6 +14,7 @@ use crate::diagnose;
 #[derive(Debug, Default)]
 pub(super) struct Census {
     pub(super) tallies: BTreeMap<TallyKey, Tally>,
+    pub(super) taps: BTreeMap<TapKey, TapTally>,
     pub(super) senders: BTreeSet<SenderKey>,
     pub(super) sites: BTreeMap<SiteKey, Site>,
     pub(super) uargs: BTreeMap<u64, Uarg>,
@@ -25,6 +26,9 @@ impl Census {
     pub(super) fn leave_out(&mut self, eviction: &Eviction) {
         for key in &eviction.tallies {
             self.tallies.remove(key);
+        }
+        for key in &eviction.taps {
+            self.taps.remove(key);
         }
         for key in &eviction.senders {
             self.senders.remove(key);
@@ -46,6 +50,7 @@ pub(super) struct Eviction {
     /// Sends whose end must have been missed: lost.
     pub(super) lost: Vec<u64>,
     pub(super) tallies: Vec<TallyKey>,
+    pub(super) taps: Vec<TapKey>,
     pub(super) senders: Vec<SenderKey>,
     pub(super) sites: Vec<SiteKey>,
     /// Stacks that no site left refers to.
@@ -56,13 +61,15 @@ pub(super) struct Eviction {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rooms {
     pub(super) tallies: usize,
+    pub(super) taps: usize,
     pub(super) senders: usize,
     pub(super) sites: usize,
     pub(super) uargs: usize,
 }
 
 /// Those of the object.
-pub(super) const ROOMS: Rooms = Rooms { tallies: 16384, senders: 8192, sites: 4096, uargs: 65536 };
+pub(super) const ROOMS: Rooms =
+    Rooms { tallies: 16384, taps: 4096, senders: 8192, sites: 4096, uargs: 65536 };
 
 /// Ticks without a change after which an entry may go.
 const IDLE: u32 = 60;
@@ -80,6 +87,7 @@ const STUCK: u32 = 1000;
 #[derive(Debug, Default)]
 pub(super) struct Evictor {
     tallies: BTreeMap<TallyKey, (Tally, u32)>,
+    taps: BTreeMap<TapKey, (TapTally, u32)>,
     /// Without a tally or a send on its way.
     senders: BTreeMap<SenderKey, ((), u32)>,
     /// The same.
@@ -93,11 +101,13 @@ impl Evictor {
     /// Judges every entry. To be called once a tick.
     pub(super) fn judge(&mut self, census: &Census, rooms: Rooms) -> Eviction {
         let full = census.tallies.len() > rooms.tallies / 4
+            || census.taps.len() > rooms.taps / 4
             || census.senders.len() > rooms.senders / 4
             || census.sites.len() > rooms.sites / 4;
         let idle = if full { IDLE_IF_FULL } else { IDLE };
         let under_way = UnderWay::of(census);
 
+        age(&mut self.taps, &census.taps);
         age(&mut self.tallies, &census.tallies);
         let tallies: Vec<TallyKey> =
             of_age(&self.tallies, idle).filter(|key| !under_way.tally(key)).collect();
@@ -123,6 +133,7 @@ impl Evictor {
             held: of_age(&self.held, HELD).collect(),
             ended: self.ended.intersection(&before).copied().collect(),
             lost,
+            taps: of_age(&self.taps, idle).collect(),
             senders: of_age(&self.senders, UNUSED).collect(),
             stacks: stacks(census, &sites),
             tallies,

@@ -6,8 +6,9 @@ use std::{
     time::Duration,
 };
 
-use zcdiag_wire::{Rare, RareKind, SenderKey, SiteKey};
+use zcdiag_wire::{Rare, RareKind, SenderInfo, SenderKey, SiteKey, TapEvent, TapEventKind, TapKey, TapTally};
 
+use super::sockets::Sockets;
 use crate::{
     app::{outcome::with_sources, session::Session},
     diagnose::{self, Culprits, Filter, Known, SiteFacts},
@@ -17,7 +18,8 @@ use crate::{
     taps::{
         inventory::{self, Inventory},
         programs::{self, Programs},
-        verdict::{hears_device, offends_device},
+        remains,
+        verdict::{hears_device, judge, offends_device},
     },
 };
 
@@ -33,14 +35,18 @@ pub(super) struct Gatherer {
     looked_at: BTreeMap<(u32, u32), u64>,
     /// Devices whose taps are to be looked at.
     to_look: BTreeSet<(u32, u32)>,
+    /// Packet sockets as the kernel side announces them.
+    sockets: Sockets,
+    /// When the watch began, on the kernel side's clock.
+    started_ns: u64,
 }
 
 impl Gatherer {
-    pub(super) fn new(session: &Session) -> Self {
+    pub(super) fn new(session: &Session, started_ns: u64) -> Self {
         let gatherer = Self::of(session.kernel.clone(), ProcRoot::system());
         // What is wrong with an entry, `zcdiag taps` tells.
         let (programs, _) = Programs::with_directory(programs::DIRECTORY.as_ref());
-        Self { programs, ..gatherer }
+        Self { programs, started_ns, ..gatherer }
     }
 
     fn of(kernel: String, proc: ProcRoot) -> Self {
@@ -52,6 +58,8 @@ impl Gatherer {
             programs: Programs::default(),
             looked_at: BTreeMap::new(),
             to_look: BTreeSet::new(),
+            sockets: Sockets::default(),
+            started_ns: 0,
         }
     }
 
@@ -74,6 +82,22 @@ impl Gatherer {
                 self.to_look.insert((rare.site.netns, rare.site.ifindex));
             }
             _ => (),
+        }
+    }
+
+    /// Takes an announcement about a packet socket.
+    pub(super) fn announce_tap(&mut self, event: &TapEvent) {
+        if event.kind == TapEventKind::GIVEN {
+            self.to_look.insert((event.netns, event.ifindex));
+        }
+        let at = Duration::from_nanos(event.at_ns.saturating_sub(self.started_ns));
+        let key = SenderKey { tgid: event.tgid, start_ns: event.start_ns, ..SenderKey::default() };
+        let proc = &self.proc;
+        self.sockets.take(event, at, || named(proc, &key, &event.info));
+        if event.kind == TapEventKind::CLOSED
+            && let Some(judged) = self.known.taps.get_mut(&event.inode)
+        {
+            remains::closed(judged);
         }
     }
 
@@ -136,7 +160,7 @@ impl Gatherer {
                     named |= self.known.culprits.incoming.entry((netns, ifindex)).or_default().insert(inode);
                 }
             }
-            if named {
+            if named || self.sockets.was_given(inode) {
                 self.known.taps.insert(inode, judged);
             }
         }
@@ -150,8 +174,13 @@ impl Gatherer {
     }
 
     /// Forgets what is not of these senders and sites: their entries have gone from the maps. Of packet sockets
-    /// those stay that the last looks found.
-    pub(super) fn keep(&mut self, senders: &BTreeSet<SenderKey>, sites: &BTreeSet<SiteKey>) {
+    /// those stay that the last looks found, or that are among `given`.
+    pub(super) fn keep(
+        &mut self,
+        senders: &BTreeSet<SenderKey>,
+        sites: &BTreeSet<SiteKey>,
+        given: &BTreeSet<u64>,
+    ) {
         self.known.senders.retain(|key, _| senders.contains(key));
         self.known.sites.retain(|key, _| sites.contains(key));
         let devices: BTreeSet<(u32, u32)> = sites.iter().map(|site| (site.netns, site.ifindex)).collect();
@@ -161,14 +190,17 @@ impl Gatherer {
         }
         self.known.culprits.clone_from(&self.latest);
         let named = self.latest.outgoing.values().chain(self.latest.incoming.values());
-        let named: BTreeSet<u64> = named.flatten().copied().collect();
+        let named: BTreeSet<u64> = named.flatten().chain(given).copied().collect();
         self.known.taps.retain(|inode, _| named.contains(inode));
+        self.known.lifetimes.retain(|inode, _| named.contains(inode));
+        self.sockets.keep(given);
     }
 
     /// Fills in what is new in `counts`.
     pub(super) fn name(&mut self, session: &mut Session, counts: &Counts) {
         self.name_senders(session, counts);
         self.name_sites(session, counts);
+        self.name_taps(session.scope, counts);
     }
 
     /// As [`Gatherer::report`], but blames only what was still there at the last look.
@@ -205,11 +237,34 @@ impl Gatherer {
         }
         for (key, info) in session.senders() {
             let proc = &self.proc;
-            self.known.senders.entry(key).or_insert_with(|| {
-                identify(proc, key.tgid)
-                    .filter(|found| same(found, &key))
-                    .unwrap_or_else(|| remembered(key.tgid, text(&info.comm), info.uid, info.cgroup))
-            });
+            self.known.senders.entry(key).or_insert_with(|| named(proc, &key, &info));
+        }
+    }
+
+    /// Taps that were given packets: when they were there, and who opened those that no look has found.
+    fn name_taps(&mut self, scope: TapListScope, counts: &Counts) {
+        let mut given: BTreeMap<u64, Vec<(TapKey, TapTally)>> = BTreeMap::new();
+        for (key, tally) in counts.taps.iter().filter(|(_, tally)| tally.packets > 0) {
+            given.entry(key.inode).or_default().push((*key, *tally));
+        }
+        for (inode, rows) in given {
+            let lifetime = self.sockets.lifetime(inode);
+            self.known.lifetimes.insert(inode, lifetime);
+            if !self.known.taps.contains_key(&inode) {
+                let device = |netns, ifindex| self.known.device_name(netns, ifindex);
+                let Some(tap) = remains::tap(inode, &rows, self.sockets.opener(inode), device) else {
+                    continue;
+                };
+                let mut judged = JudgedTap { judgement: judge(&tap, scope, &self.programs), tap };
+                if lifetime.closed.is_some() {
+                    remains::closed(&mut judged);
+                }
+                self.known.taps.insert(inode, judged);
+            }
+            let outgoing = rows.iter().any(|(key, _)| key.incoming == 0);
+            if let Some(judged) = self.known.taps.get_mut(&inode).filter(|_| outgoing) {
+                remains::witnessed(judged);
+            }
         }
     }
 
@@ -226,6 +281,13 @@ impl Gatherer {
             self.known.sites.entry(key).or_insert_with(facts);
         }
     }
+}
+
+/// The process of `key`, or what the kernel side remembers of it.
+fn named(proc: &ProcRoot, key: &SenderKey, info: &SenderInfo) -> ProcessIdentity {
+    identify(proc, key.tgid)
+        .filter(|found| same(found, key))
+        .unwrap_or_else(|| remembered(key.tgid, text(&info.comm), info.uid, info.cgroup))
 }
 
 /// Whether a process is the one that sent, and not a later one of the same id. `/proc` counts in clock ticks.
@@ -268,9 +330,9 @@ mod tests {
         gatherer.accuse(&BTreeSet::from([(netns, 5)]), vec![tap], scope);
         let site = SiteKey { netns, ifindex: 5, ..SiteKey::default() };
         gatherer.known.sites.insert(site, SiteFacts::default());
-        gatherer.keep(&BTreeSet::new(), &BTreeSet::from([site]));
+        gatherer.keep(&BTreeSet::new(), &BTreeSet::from([site]), &BTreeSet::new());
         assert_eq!((gatherer.known.sites.len(), gatherer.known.taps.len()), (1, 1));
-        gatherer.keep(&BTreeSet::new(), &BTreeSet::new());
+        gatherer.keep(&BTreeSet::new(), &BTreeSet::new(), &BTreeSet::new());
         assert_eq!((gatherer.known.sites.len(), gatherer.known.taps.len()), (0, 0));
         assert_eq!(gatherer.known.culprits, Culprits::default());
     }

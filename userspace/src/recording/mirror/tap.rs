@@ -58,7 +58,7 @@ struct HolderMirror(#[serde(with = "HolderFields")] Holder);
 struct HolderFields {
     #[serde(with = "ProcessIdentityMirror")]
     process: ProcessIdentity,
-    fd: u32,
+    fd: Option<u32>,
     age: Option<Duration>,
 }
 

@@ -16,7 +16,7 @@ use crate::{
     render::{
         lines::harmless,
         taps::title,
-        watch::text::{on_device, who},
+        watch::text::{given, on_device, who},
         words::{bytes, plural, time},
     },
 };
@@ -57,7 +57,7 @@ fn lines(cause: &CauseReport, total: &Report) -> Vec<Line<'static>> {
     let numbered = cause.remedies.iter().zip(1..);
     part("Cures", numbered.map(|(remedy, number)| format!("{number}. {}", harmless(remedy))).collect());
     let taps = total.taps.iter().filter(|tap| cause.taps.contains(&tap.tap.inode));
-    part("Taps", taps.map(tap).collect());
+    part("Taps", taps.map(tap).chain(given(cause, total)).collect());
     let frames = cause.stack.iter().map(|frame| harmless(frame));
     part(
         "Kernel stack of the first copy",

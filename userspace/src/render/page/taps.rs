@@ -30,7 +30,10 @@ fn one(judged: &JudgedTap) -> Markup {
                 span.chip { (tap.protocol.to_string()) } " "
                 span.chip { "network namespace " (tap.netns.inum) } " "
                 @for holder in &tap.holders {
-                    span.chip { "pid " (holder.process.pid) ", fd " (holder.fd) } " "
+                    span.chip {
+                        "pid " (holder.process.pid)
+                        @if let Some(fd) = holder.fd { ", fd " (fd) }
+                    } " "
                     @if let Some(exe) = &holder.process.exe { span.chip { (harmless(exe)) } " " }
                     @if let Some(unit) = &holder.process.unit { span.chip { "unit " (harmless(unit)) } " " }
                 }

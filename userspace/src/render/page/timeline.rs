@@ -1,4 +1,4 @@
-//! Sends per second over the time of the watch.
+//! Sends per second over the time of the watch, and when taps were there.
 
 use std::time::Duration;
 
@@ -6,8 +6,15 @@ use maud::{Markup, html};
 
 use super::percent_of_time;
 use crate::{
-    model::report::Split,
-    render::words::{plural, time},
+    model::{
+        report::{Report, Split},
+        sighting::Sighting,
+    },
+    render::{
+        lines::harmless,
+        sighting,
+        words::{plural, time},
+    },
 };
 
 /// More bars than this cannot be told apart.
@@ -35,7 +42,8 @@ impl Point {
     }
 }
 
-pub(super) fn section(points: &[Point], duration: Duration) -> Markup {
+pub(super) fn section(points: &[Point], report: &Report) -> Markup {
+    let duration = report.duration;
     let points = coarsen(points);
     let highest = points.iter().map(|point| point.rates().0 + point.rates().1).fold(0.0, f64::max);
     html! {
@@ -49,10 +57,43 @@ pub(super) fn section(points: &[Point], duration: Duration) -> Markup {
                 svg.timeline role="img" aria-label="Sends per second over time" width="100%" height=(HEIGHT) {
                     @for point in &points { (bar(*point, duration, highest)) }
                 }
+                (lanes(report))
                 div.axis { span { "0" } span { (time(duration / 2)) } span { (time(duration)) } }
             }
         }
     }
+}
+
+/// For each tap the time that it was open, and in it the time in which it was given copied packets.
+fn lanes(report: &Report) -> Markup {
+    let taps = report.taps.iter();
+    let seen = taps.filter_map(|tap| Some((&tap.tap, report.sightings.get(&tap.tap.inode)?)));
+    html! {
+        @for (tap, sighting) in seen {
+            div.lane {
+                svg role="img" aria-label="When the tap was open" width="100%" height="8" {
+                    title { (harmless(&tap.holder_or_inode())) " " (sighting::clause(sighting)) }
+                    (stretch("open", opened(sighting), closed(sighting, report.duration), report.duration))
+                    (stretch("copied", sighting.first, sighting.last, report.duration))
+                }
+                span.small { (harmless(&tap.holder_or_inode())) " " (sighting::clause(sighting)) }
+            }
+        }
+    }
+}
+
+fn opened(sighting: &Sighting) -> Duration {
+    sighting.lifetime.opened.unwrap_or_default()
+}
+
+fn closed(sighting: &Sighting, end: Duration) -> Duration {
+    sighting.lifetime.closed.unwrap_or(end)
+}
+
+fn stretch(class: &str, from: Duration, until: Duration, duration: Duration) -> Markup {
+    let x = percent_of_time(from, duration);
+    let width = percent_of_time(until.saturating_sub(from), duration).max(0.3);
+    html! { rect class=(class) x=(format!("{x:.2}%")) width=(format!("{width:.2}%")) y="0" height="8" {} }
 }
 
 fn bar(point: Point, duration: Duration, highest: f64) -> Markup {

@@ -146,7 +146,7 @@ struct HolderJson<'a> {
     pid: u32,
     comm: &'a str,
     exe: Option<&'a str>,
-    fd: u32,
+    fd: Option<u32>,
     unit: Option<&'a str>,
     container: Option<&'a str>,
     pod: Option<&'a str>,

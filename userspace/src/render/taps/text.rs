@@ -236,7 +236,7 @@ fn holder_line(holder: &Holder) -> String {
     parts.push(
         process.exe.as_deref().map_or(format!("({})", harmless(&process.comm)), |exe| harmless(exe).into()),
     );
-    parts.push(format!("fd {}", holder.fd));
+    parts.extend(holder.fd.map(|fd| format!("fd {fd}")));
     parts.extend(process.unit.as_deref().map(|unit| format!("unit {}", harmless(unit))));
     parts.extend(process.container.as_deref().map(|id| {
         let id = id.get(..12).filter(|_| id.len() == 64).unwrap_or(id);

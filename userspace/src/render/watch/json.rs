@@ -9,6 +9,7 @@ use crate::{
     model::{
         report::{Api, CauseReport, Report, Sender, SenderReport, Split, Verdict},
         start::Start,
+        tap::JudgedTap,
     },
     render::taps::json::{CureJson, TapJson},
 };
@@ -58,10 +59,30 @@ pub(crate) struct ReportJson<'a> {
     hidden_copies: Vec<CauseJson<'a>>,
     senders: Vec<SenderJson<'a>>,
     causes: Vec<CauseJson<'a>>,
-    taps: Vec<TapJson<'a>>,
+    taps: Vec<SeenTapJson<'a>>,
     /// What has to be changed, all of it, so that none of the taps makes sends copy.
     cure: Option<CureJson<'a>>,
     command: Option<CommandJson<'a>>,
+}
+
+/// A tap, and what was seen of it. Times are in seconds since the watch began.
+#[derive(Serialize, JsonSchema)]
+struct SeenTapJson<'a> {
+    #[serde(flatten)]
+    tap: TapJson<'a>,
+    /// `null` if it was not seen to be given any copied packet.
+    seen: Option<SightingJson>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct SightingJson {
+    copied_packets: u64,
+    first_seconds: f64,
+    last_seconds: f64,
+    /// `null` if it was open before.
+    opened_seconds: Option<f64>,
+    /// `null` if it is still open.
+    closed_seconds: Option<f64>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -184,7 +205,7 @@ pub(super) fn report(out: &mut dyn Write, kind: &'static str, report: &Report) -
             hidden_copies: report.hidden.iter().map(cause).collect(),
             senders: report.senders.iter().map(sender).collect(),
             causes: report.causes.iter().map(cause).collect(),
-            taps: report.taps.iter().map(TapJson::from).collect(),
+            taps: report.taps.iter().map(|tap| seen_tap(tap, report)).collect(),
             cure: (!report.cure.is_empty()).then(|| (&report.cure).into()),
             command: report
                 .command
@@ -192,6 +213,17 @@ pub(super) fn report(out: &mut dyn Write, kind: &'static str, report: &Report) -
                 .map(|command| CommandJson { argv: &command.argv, status: command.status }),
         },
     )
+}
+
+fn seen_tap<'a>(tap: &'a JudgedTap, report: &Report) -> SeenTapJson<'a> {
+    let seen = report.sightings.get(&tap.tap.inode).map(|sighting| SightingJson {
+        copied_packets: sighting.packets,
+        first_seconds: sighting.first.as_secs_f64(),
+        last_seconds: sighting.last.as_secs_f64(),
+        opened_seconds: sighting.lifetime.opened.map(|time| time.as_secs_f64()),
+        closed_seconds: sighting.lifetime.closed.map(|time| time.as_secs_f64()),
+    });
+    SeenTapJson { tap: TapJson::from(tap), seen }
 }
 
 fn split(split: Split) -> SplitJson {

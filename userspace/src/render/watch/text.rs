@@ -7,9 +7,11 @@ use crate::{
     model::{
         report::{CauseReport, FailedSends, Report, Sender, Split, Verdict},
         start::Start,
+        tap::JudgedTap,
     },
     render::{
         lines::{Emphasis, emphasize, harmless, wrap},
+        sighting,
         taps::write_changes,
         words::{bytes, plural, time},
     },
@@ -142,10 +144,10 @@ pub(super) fn summary(out: &mut dyn Write, report: &Report, look: Look) -> io::R
         senders(out, report)?;
     }
     for cause in &report.causes {
-        describe(out, cause, look)?;
+        describe(out, cause, report, look)?;
     }
     for cause in &report.hidden {
-        hidden(out, cause, look)?;
+        hidden(out, cause, report, look)?;
     }
     if report.cure.changes() > 1 {
         let head = "For zero copy in spite of these taps all of this is needed";
@@ -200,7 +202,7 @@ fn senders(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     Ok(())
 }
 
-fn describe(out: &mut dyn Write, cause: &CauseReport, look: Look) -> io::Result<()> {
+fn describe(out: &mut dyn Write, cause: &CauseReport, report: &Report, look: Look) -> io::Result<()> {
     let title = format!("{}{}", cause.cause, on_device(cause));
     let count = if cause.sends > 0 {
         format!("{} of {}, {}", plural(cause.sends, "send"), who(&cause.sender), bytes(cause.bytes))
@@ -217,11 +219,11 @@ fn describe(out: &mut dyn Write, cause: &CauseReport, look: Look) -> io::Result<
         emphasize(&title, Emphasis::Heading, look.color),
         time(cause.copy_time)
     )?;
-    explain(out, cause, look)
+    explain(out, cause, report, look)
 }
 
 /// A cause that the kernel does not own up to.
-fn hidden(out: &mut dyn Write, cause: &CauseReport, look: Look) -> io::Result<()> {
+fn hidden(out: &mut dyn Write, cause: &CauseReport, report: &Report, look: Look) -> io::Result<()> {
     let title = format!("hidden copies, {}{}", cause.cause, on_device(cause));
     writeln!(
         out,
@@ -230,11 +232,24 @@ fn hidden(out: &mut dyn Write, cause: &CauseReport, look: Look) -> io::Result<()
         plural(cause.sends, "send"),
         who(&cause.sender),
     )?;
-    explain(out, cause, look)
+    explain(out, cause, report, look)
 }
 
-fn explain(out: &mut dyn Write, cause: &CauseReport, look: Look) -> io::Result<()> {
+/// What each tap of a cause was given, and when.
+pub(crate) fn given(cause: &CauseReport, report: &Report) -> Vec<String> {
+    let taps = report.taps.iter().filter(|tap| cause.taps.contains(&tap.tap.inode));
+    let told = taps.filter_map(|JudgedTap { tap, .. }| {
+        let clause = sighting::clause(report.sightings.get(&tap.inode)?);
+        Some(format!("{} {clause}", harmless(&tap.holder_or_inode())))
+    });
+    told.collect()
+}
+
+fn explain(out: &mut dyn Write, cause: &CauseReport, report: &Report, look: Look) -> io::Result<()> {
     write!(out, "{}", wrap("  ", &harmless(&cause.explanation)))?;
+    for given in given(cause, report) {
+        write!(out, "{}", wrap("  tap: ", &given))?;
+    }
     for (index, remedy) in cause.remedies.iter().enumerate() {
         let lead = if index == 0 { "  cure: " } else { "    or: " };
         write!(out, "{}", wrap(lead, &harmless(remedy)))?;

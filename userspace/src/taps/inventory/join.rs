@@ -117,7 +117,7 @@ impl Joiner<'_> {
         let identity = self.identities.entry(fd.pid).or_insert_with(|| identify(self.proc, fd.pid));
         let process = identity.clone()?;
         let age = self.uptime.and_then(|uptime| uptime.checked_sub(since_boot(process.start_time)));
-        Some(Holder { process, fd: fd.fd, age })
+        Some(Holder { process, fd: Some(fd.fd), age })
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn dhclient() -> JudgedTap {
     JudgedTap {
         tap: Tap {
             inode: 12354,
-            holders: vec![Holder { process, fd: 7, age: Some(Duration::from_hours(2)) }],
+            holders: vec![Holder { process, fd: Some(7), age: Some(Duration::from_hours(2)) }],
             netns: Netns { inum: 4_026_531_840, name: None },
             binding: Binding::Device { ifindex: 5, name: Some("v0".to_owned()) },
             protocol: PacketProtocol::ALL,

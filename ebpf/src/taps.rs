@@ -1,0 +1,99 @@
+//! Which packet sockets were given copied packets, and which come and go.
+#![expect(unsafe_code, reason = "a map value is reached through a raw pointer")]
+
+use aya_ebpf::{bindings::BPF_NOEXIST, macros::map, maps::HashMap};
+use zcdiag_wire::{Loss, MISSING, TapEvent, TapEventKind, TapKey, TapTally};
+
+use crate::{
+    cpu,
+    facts::offset,
+    loss, rare,
+    read::{Addr, value},
+    sender, skb, tally,
+};
+
+#[map]
+static TAPS: HashMap<TapKey, TapTally> = HashMap::with_max_entries(4096, 0);
+
+/// A device, as [`skb::dev_id`] gives it.
+pub(crate) type Device = (u32, u32);
+
+/// Inode of a socket, 0 if it cannot be told.
+#[inline(always)]
+pub(crate) fn inode(socket: Addr) -> u64 {
+    if socket == 0 { 0 } else { value(socket, offset!(socket_inode)) }
+}
+
+/// The packet socket with the hook `pt` (`struct packet_type`) is given a copied packet of `device`.
+#[inline(always)]
+pub(crate) fn given(pt: Addr, (ifindex, netns): Device, incoming: bool, ring: bool) -> Option<()> {
+    if offset!(ptype_sock) == MISSING {
+        return None;
+    }
+    let inode = inode(value(value(pt, offset!(ptype_sock)), offset!(sock_socket)));
+    if inode == 0 {
+        return None;
+    }
+    let key = TapKey { inode, netns, ifindex, incoming: u32::from(incoming), pad: 0 };
+    if TAPS.get_ptr(&key).is_none() {
+        first(&key, pt, ring);
+    }
+    let tally = TAPS.get_ptr_mut(&key)?;
+    // SAFETY: `tally` points to a live map value; the count is added to atomically, and the last of several that
+    // write the time is as good as another.
+    unsafe {
+        tally::add_to(&raw mut (*tally).packets, 1);
+        (*tally).last_ns = cpu::now();
+    }
+    Some(())
+}
+
+/// A function of its own, for the stack's sake.
+#[inline(never)]
+fn first(key: &TapKey, pt: Addr, ring: bool) {
+    let sock: Addr = value(pt, offset!(ptype_sock));
+    let now = cpu::now();
+    let tally = TapTally {
+        packets: 0,
+        first_ns: now,
+        last_ns: now,
+        bound: skb::dev_id(value(pt, offset!(ptype_dev))).0,
+        netns: value(value(sock, offset!(sock_net)), offset!(net_inum)),
+        protocol: value(pt, offset!(ptype_type)),
+        socket_type: value(sock, offset!(sock_type)),
+        ring: u32::from(ring),
+    };
+    // Another CPU may be first; then its entry is the one to use.
+    if TAPS.insert(key, &tally, u64::from(BPF_NOEXIST)).is_err() && TAPS.get_ptr(key).is_none() {
+        loss::count(Loss::TAPS_FULL);
+    }
+    rare::announce_tap(&TapEvent {
+        inode: key.inode,
+        at_ns: now,
+        kind: TapEventKind::GIVEN,
+        ifindex: key.ifindex,
+        netns: key.netns,
+        ..TapEvent::default()
+    });
+}
+
+/// The current task opens or closes a packet socket: `kind` is one of `TapEventKind`.
+#[inline(always)]
+pub(crate) fn announce(socket: Addr, kind: u32) -> Option<()> {
+    let inode = inode(socket);
+    if inode == 0 {
+        return None;
+    }
+    let tgid = sender::current_tgid();
+    rare::announce_tap(&TapEvent {
+        inode,
+        at_ns: cpu::now(),
+        start_ns: sender::current_start(),
+        info: sender::info(),
+        tgid,
+        kind,
+        ifindex: 0,
+        netns: 0,
+    });
+    Some(())
+}

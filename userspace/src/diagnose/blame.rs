@@ -1,0 +1,113 @@
+//! Which taps are to blame: those that the kernel gave copied packets, or, where it was not seen to whom it gave
+//! them, those that were open.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use zcdiag_wire::{TapKey, TapTally};
+
+use super::report::{Culprits, Known};
+use crate::model::{counts::Counts, sighting::Sighting, tap::Fanout};
+
+/// The culprits by device, in the light of who was given packets there.
+pub(super) fn blamed(counts: &Counts, known: &Known) -> Culprits {
+    let mut seen = Culprits::default();
+    for key in counts.taps.iter().filter(|(_, tally)| tally.packets > 0).map(|(key, _)| key) {
+        let devices = if key.incoming == 0 { &mut seen.outgoing } else { &mut seen.incoming };
+        devices.entry((key.netns, key.ifindex)).or_default().insert(key.inode);
+    }
+    let mut blamed = known.culprits.clone();
+    for (devices, seen) in [(&mut blamed.outgoing, seen.outgoing), (&mut blamed.incoming, seen.incoming)] {
+        for (device, mut taps) in seen {
+            let open = devices.remove(&device).unwrap_or_default();
+            let sibling = |inode: &u64| taps.iter().any(|named| known.same_group(*named, *inode));
+            let siblings: Vec<u64> = open.into_iter().filter(sibling).collect();
+            taps.extend(siblings);
+            devices.insert(device, taps);
+        }
+    }
+    blamed
+}
+
+impl Known {
+    /// Whether two taps share one hook: a packet is given to one of a fanout group, and copied for all.
+    fn same_group(&self, one: u64, other: u64) -> bool {
+        let group = |inode| match self.taps.get(&inode)?.tap {
+            ref tap if let Fanout::Member(group) = tap.fanout => Some((tap.netns.inum, group.id)),
+            _ => None,
+        };
+        group(one).is_some() && group(one) == group(other)
+    }
+}
+
+/// What was seen of each of these taps, if anything.
+pub(super) fn sightings(taps: &BTreeSet<u64>, counts: &Counts, known: &Known) -> BTreeMap<u64, Sighting> {
+    let mut sightings: BTreeMap<u64, Sighting> = BTreeMap::new();
+    let given = counts.taps.iter().filter(|(key, tally)| taps.contains(&key.inode) && tally.packets > 0);
+    for (TapKey { inode, .. }, TapTally { packets, first_ns, last_ns, .. }) in given {
+        let (first, last) = (Duration::from_nanos(*first_ns), Duration::from_nanos(*last_ns));
+        let lifetime = known.lifetimes.get(inode).copied().unwrap_or_default();
+        let sighting = sightings.entry(*inode).or_insert(Sighting { packets: 0, first, last, lifetime });
+        sighting.packets += packets;
+        sighting.first = sighting.first.min(first);
+        sighting.last = sighting.last.max(last);
+    }
+    sightings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{sighting::Lifetime, tap::FanoutGroup},
+        render::taps::tests::dhclient,
+    };
+
+    const DEVICE: (u32, u32) = (1, 5);
+
+    fn given(rows: &[(u64, u32, u64)]) -> Counts {
+        let row = |&(inode, incoming, packets): &(u64, u32, u64)| {
+            let key = TapKey { inode, netns: DEVICE.0, ifindex: DEVICE.1, incoming, pad: 0 };
+            (key, TapTally { packets, first_ns: 7 + inode, last_ns: 9 + inode, ..TapTally::default() })
+        };
+        Counts { taps: rows.iter().map(row).collect(), ..Counts::default() }
+    }
+
+    fn open(inodes: &[u64]) -> Known {
+        let taps: BTreeSet<u64> = inodes.iter().copied().collect();
+        let culprits = Culprits { outgoing: BTreeMap::from([(DEVICE, taps)]), ..Culprits::default() };
+        Known { culprits, ..Known::default() }
+    }
+
+    #[test]
+    fn who_was_given_packets_is_to_blame_and_not_who_was_open_then() {
+        let known = open(&[1, 2]);
+        let outgoing = |counts| blamed(&counts, &known).outgoing[&DEVICE].iter().copied().collect::<Vec<_>>();
+        assert_eq!(outgoing(given(&[(2, 0, 4), (3, 0, 1)])), [2, 3]);
+        assert_eq!(outgoing(given(&[(2, 1, 4), (3, 0, 0)])), [1, 2], "nobody was seen to be given any");
+    }
+
+    #[test]
+    fn a_fanout_group_is_to_blame_as_a_whole() {
+        let group = |id| Fanout::Member(FanoutGroup { id, mode: 0, flag: None, ignores_outgoing: None });
+        let mut known = open(&[1, 2, 3]);
+        for (inode, id) in [(1, 7), (2, 7), (3, 8)] {
+            let mut judged = dhclient();
+            judged.tap.fanout = group(id);
+            known.taps.insert(inode, judged);
+        }
+        let blamed = blamed(&given(&[(1, 0, 4)]), &known);
+        assert_eq!(blamed.outgoing[&DEVICE], BTreeSet::from([1, 2]));
+    }
+
+    #[test]
+    fn what_a_tap_was_given_on_all_devices() {
+        let counts = given(&[(1, 0, 4), (1, 1, 2), (2, 0, 0), (3, 0, 1)]);
+        let seen = sightings(&BTreeSet::from([1, 2]), &counts, &Known::default());
+        let (first, last) = (Duration::from_nanos(8), Duration::from_nanos(10));
+        let expected = Sighting { packets: 6, first, last, lifetime: Lifetime::default() };
+        assert_eq!(seen, BTreeMap::from([(1, expected)]));
+    }
+}
