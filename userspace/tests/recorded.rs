@@ -7,6 +7,7 @@ use flate2::{Compression, write::GzEncoder};
 use proptest::{prelude::*, sample::Index};
 use zcdiag::{
     diagnose::report,
+    model::report::Report,
     recording::{Player, ReadError},
 };
 
@@ -24,6 +25,10 @@ fn packed<'line>(lines: impl Iterator<Item = &'line str>) -> Vec<u8> {
     packed.finish().expect("write to memory")
 }
 
+fn diagnosed(player: &Player<&[u8]>) -> Report {
+    report(&player.counts, &player.known, &player.filter, Duration::from_secs(1))
+}
+
 fn check(lines: &[&str]) -> Result<(), TestCaseError> {
     let recording = packed(lines.iter().copied());
     let mut player = Player::open(recording.as_slice()).expect("the first line stays first");
@@ -34,7 +39,7 @@ fn check(lines: &[&str]) -> Result<(), TestCaseError> {
             Err(error) => return Err(TestCaseError::fail(error.to_string())),
         }
     }
-    let report = report(&player.counts, &player.known, &player.filter, Duration::from_secs(1));
+    let report = diagnosed(&player);
     let counted: u64 = player.counts.tallies.values().map(|tally| tally.copied_sends).sum();
     prop_assert_eq!(report.sends.copied, counted);
     prop_assert_eq!(report.causes.iter().map(|cause| cause.sends).sum::<u64>(), counted);
@@ -52,9 +57,13 @@ fn as_recorded_nothing_is_unknown() {
         let recording = packed(lines.into_iter());
         let mut player = Player::open(recording.as_slice()).expect("a recording");
         while player.play().expect("to its end").is_some() {}
-        let report = report(&player.counts, &player.known, &player.filter, Duration::from_secs(1));
+        let report = diagnosed(&player);
         assert!(report.exact() && report.sends.copied > 0);
         assert!(report.causes.iter().all(|cause| cause.cause != "unknown"));
+        assert!(!report.taps.is_empty(), "who tapped is named");
+        // The taps of the scenarios have closed, and what has closed needs no cure.
+        player.known.lifetimes.clear();
+        let report = diagnosed(&player);
         assert!(!report.cure.is_empty(), "what was tapped has a cure");
     }
 }

@@ -13,8 +13,8 @@ use crate::model::{
 /// What traffic control does on a device, as far as it matters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TrafficControl {
-    /// netem damages packets on purpose.
-    pub corrupts: bool,
+    /// How probable it is that netem damages a packet on purpose; `u32::MAX`: it damages all.
+    pub corrupts: u32,
     /// Number of filters at egress, which may redirect, mirror or change packets.
     pub egress_filters: usize,
     /// The same where packets come in.
@@ -51,6 +51,8 @@ pub struct Surroundings {
     pub forwards: Option<bool>,
     /// Whether one of its addresses is the next hop of the first namespace's route.
     pub is_next_hop: bool,
+    /// Whether programs get packets from netfilter rules there (NFQUEUE); `None` if that may not be read.
+    pub queues: Option<bool>,
 }
 
 /// Everything that was found out.
@@ -151,7 +153,13 @@ pub(super) mod tests {
     }
 
     pub(in crate::check) fn routed(route: Option<Route>, forwards: bool) -> Surroundings {
-        Surroundings { route, policies: Some(Vec::new()), forwards: Some(forwards), is_next_hop: false }
+        Surroundings {
+            route,
+            policies: Some(Vec::new()),
+            forwards: Some(forwards),
+            is_next_hop: false,
+            queues: Some(false),
+        }
     }
 
     pub(in crate::check) fn all_offloads() -> Offloads {

@@ -259,6 +259,10 @@ fn look_around(
     if let Err(error) = &policies {
         missing.push(format!("IPsec policies: {error}; run it as root (sudo)"));
     }
+    let queues = queues();
+    if let Err(error) = &queues {
+        missing.push(format!("who gets packets from netfilter: {error}; run it as root (sudo)"));
+    }
     let forwarding = match destination {
         Some(IpAddr::V6(_)) => "/proc/sys/net/ipv6/conf/all/forwarding",
         _ => "/proc/sys/net/ipv4/ip_forward",
@@ -269,5 +273,15 @@ fn look_around(
         policies: policies.ok(),
         forwards: fs::read_to_string(forwarding).ok().map(|text| text.trim() != "0"),
         is_next_hop: next_hop.is_some_and(is_local),
+        queues: queues.ok(),
+    }
+}
+
+/// Whether programs get packets from netfilter rules of the calling thread's namespace.
+fn queues() -> io::Result<bool> {
+    match fs::read_to_string("/proc/thread-self/net/netfilter/nfnetlink_queue") {
+        // Without the module there are no queues.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        list => Ok(!list?.trim().is_empty()),
     }
 }

@@ -203,12 +203,17 @@ impl Judge<'_> {
                 )),
             },
             Event::Read => self.add(Hazard::certain("tun", place)),
-            Event::WireGuard => self.add(Hazard::certain("wireguard", place).reported(Outlook::Unknown)),
+            // What it cuts up first may be reported as sent from where it was.
+            Event::WireGuard => {
+                let reported = if self.is_large() { Outlook::Unknown } else { Outlook::Copied };
+                self.add(Hazard::certain("wireguard", place).reported(reported));
+            }
             Event::Lost(why) => self.add(Hazard::perhaps(None, Some(place), why)),
         }
     }
 
     fn out(&mut self, place: Place, routed: bool) {
+        self.netfilter(place);
         if routed {
             self.encrypt(place);
         }
@@ -230,13 +235,35 @@ impl Judge<'_> {
         }
     }
 
-    /// IPsec comes before the device, for datagrams within the send call.
+    /// Rules of the namespace may give packets to programs.
+    fn netfilter(&mut self, place: Place) {
+        let queues = self.facts.surroundings.get(&place.netns).map(|surroundings| surroundings.queues);
+        match queues {
+            Some(Some(false)) | None => {}
+            Some(Some(true)) => {
+                let why =
+                    "a program gets packets from netfilter rules (NFQUEUE), and those are copied for it";
+                self.add(Hazard::perhaps(Some("nfqueue"), None, why));
+            }
+            Some(None) => {
+                let why = "whether a program gets packets from netfilter rules (NFQUEUE) may not be read";
+                self.add(Hazard::perhaps(Some("nfqueue"), None, why));
+            }
+        }
+    }
+
+    /// IPsec comes before the device, for datagrams of IPv4 within the send call, and for TCP if the device does not
+    /// gather (`sk_setup_caps()`).
     fn encrypt(&mut self, place: Place) {
         let Some(destination) = self.facts.destination else { return };
         let Some(surroundings) = self.facts.surroundings.get(&place.netns) else { return };
         let first = place.netns == self.facts.here;
-        let upfront = first && !self.way.is_tcp();
-        let cause = if upfront { "upfront_ipsec" } else { "ipsec" };
+        let on = self.facts.offloads.get(&place).and_then(Option::as_ref);
+        let cause = match (self.way.is_tcp(), on) {
+            (true, Some(on)) if first && !on.gathers() => "upfront_tcp",
+            (false, _) if first && !self.facts.ipv6() => "upfront_ipsec",
+            _ => "ipsec",
+        };
         let Some(policies) = &surroundings.policies else {
             let why = "IPsec policies may not be read: they would make the kernel copy";
             return self.add(Hazard::perhaps(Some(cause), Some(place), why));
@@ -248,8 +275,7 @@ impl Judge<'_> {
         let Some((policy, applies)) = applies.into_iter().find(|(_, applies)| *applies != Some(false)) else {
             return;
         };
-        let offloaded =
-            self.facts.offloads.get(&place).and_then(Option::as_ref).is_some_and(Offloads::encrypts);
+        let offloaded = on.is_some_and(Offloads::encrypts);
         match (policy.transforms, applies) {
             (false, Some(_)) => {}
             (true, Some(_)) if !offloaded => {
@@ -284,8 +310,13 @@ impl Judge<'_> {
     fn traffic_control(&mut self, place: Place) {
         match self.facts.traffic_control.get(&place) {
             Some(Some(control)) => {
-                if control.corrupts {
-                    self.add(Hazard::certain("netem_corrupt", place));
+                match control.corrupts {
+                    0 => {}
+                    u32::MAX => self.add(Hazard::certain("netem_corrupt", place)),
+                    _ => {
+                        let why = "netem damages some packets, and copies each before it does";
+                        self.add(Hazard::perhaps(Some("netem_corrupt"), Some(place), why));
+                    }
                 }
                 if control.egress_filters > 0 {
                     let why = "tc filters at its egress may redirect, mirror or change packets";

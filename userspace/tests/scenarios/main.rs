@@ -23,6 +23,7 @@ mod world;
 mod xdp;
 
 mod evidence;
+mod foreseen;
 mod recipes;
 mod run;
 mod scenario;
@@ -111,6 +112,7 @@ fn in_guest_trials(scenarios: &[&'static Scenario]) -> Vec<Trial> {
         show = play(scenarios);
     }
     evidence::show(show.recording.path(), &show.good);
+    println!("\nforeseen by check: {}", foreseen::tally(show.good.iter().flat_map(Played::sends)));
     let failed =
         |name| Trial::test(name, || Err(Failed::from("its sends went otherwise than expected, see above")));
     let mut trials: Vec<Trial> = show.bad.iter().copied().map(failed).collect();

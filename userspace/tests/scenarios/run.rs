@@ -5,6 +5,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::{
+    foreseen::Oracle,
     probe::{Probe, Sent},
     recipes::SCENARIOS,
     scenario::{Expected, Place, Scenario, Sends},
@@ -33,27 +34,34 @@ pub(crate) struct Played {
     made: Vec<Made<'static>>,
 }
 
-/// Makes the sends of a scenario. Panics if the sender is not told what is expected.
+/// Makes the sends of a scenario. Panics if the sender is not told what is expected, or `zcdiag check` foresaw
+/// something else.
 pub(crate) fn play(scenario: &'static Scenario) -> Played {
-    let expected = |sends: &&Sends| sends.expected(kernel());
-    let mut made = Vec::new();
-    if scenario.sends.iter().all(|sends| matches!(expected(&sends), Expected::Absent)) {
+    let is_there = |sends: &&Sends| !matches!(sends.expected(kernel()), Expected::Absent);
+    let (mut foreseen, mut made) = (Vec::new(), Vec::new());
+    if !scenario.sends.iter().any(|sends| is_there(&sends)) {
         return Played { scenario, made };
     }
     in_world(|| {
-        let mut stage = Stage::default();
+        let (mut stage, mut oracle) = (Stage::default(), Oracle::default());
         (scenario.world)(&mut stage);
-        for sends in scenario.sends {
-            match expected(&sends) {
-                Expected::Absent => (),
+        for sends in scenario.sends.iter().filter(is_there) {
+            foreseen.extend(oracle.ask(sends, &stage).map(|answer| (sends, answer)));
+            match sends.expected(kernel()) {
                 Expected::Unsupported => refused(sends),
                 _ => made.push(Made::make(sends, &stage)),
             }
         }
     });
+    for (sends, answer) in &foreseen {
+        println!("{}: check: {answer}", sends.what);
+    }
     for made in &made {
         println!("{}: {}", made.sends.what, made.answer);
         made.judge_sender();
+    }
+    for (sends, answer) in &foreseen {
+        answer.judge(sends, sends.expected(kernel()));
     }
     Played { scenario, made }
 }
@@ -67,6 +75,11 @@ pub(crate) fn judge_all(played: &[Played], report: &Report) {
 impl Played {
     pub(crate) fn name(&self) -> &'static str {
         self.scenario.name
+    }
+
+    /// What was sent.
+    pub(crate) fn sends(&self) -> impl Iterator<Item = &'static Sends> {
+        self.made.iter().map(|made| made.sends)
     }
 
     fn truth(&self) -> impl Iterator<Item = Sent> {
@@ -174,7 +187,7 @@ impl<'a> Made<'a> {
         let fails = |error: &str, failed: u64| *self.failed() == json!({ error: failed });
         let as_expected = match self.expected {
             Expected::Absent | Expected::Unsupported => false,
-            Expected::Zerocopied | Expected::Hidden(_) => told == (count, 0),
+            Expected::Zerocopied | Expected::Hidden(_) | Expected::Unseen(_) => told == (count, 0),
             Expected::Copied(_) => told == (0, count),
             Expected::PartlyHidden(..) => zerocopied + copied == count,
             Expected::Untold(_) | Expected::NotRequested => told == (0, 0) && self.untold() == count,
@@ -196,7 +209,7 @@ impl<'a> Made<'a> {
     fn judge_report(&self, report: &Report) {
         match self.expected {
             Expected::Absent | Expected::Unsupported | Expected::NotRequested => (),
-            Expected::Zerocopied => self.hidden(report, 0, ""),
+            Expected::Zerocopied | Expected::Unseen(_) => self.hidden(report, 0, ""),
             Expected::Copied(cause) | Expected::Untold(cause) | Expected::Misread(_, cause) => {
                 self.caused(report, cause);
             }

@@ -1,6 +1,10 @@
 //! What a scenario is made of.
 
-use crate::{stage::Stage, world::Kernel};
+use crate::{
+    foreseen::{self, Foresight},
+    stage::Stage,
+    world::Kernel,
+};
 
 /// A world, sends in it, and what becomes of them.
 pub(crate) struct Scenario {
@@ -22,6 +26,8 @@ pub(crate) struct Sends {
     pub(crate) from: Place,
     /// What becomes of them, in the order of [`Kernel`].
     pub(crate) on: [Expected; 4],
+    /// How much of that `zcdiag check` foresees, if it can be asked.
+    foresight: Foresight,
 }
 
 /// Where sends come from.
@@ -45,6 +51,8 @@ pub(crate) enum Expected {
     Copied(&'static str),
     /// All are reported zerocopied, and were copied for this cause.
     Hidden(&'static str),
+    /// As [`Expected::Hidden`], but this kernel has nothing to hook there.
+    Unseen(&'static str),
     /// Each is copied for the first cause, or reported zerocopied and copied for the second.
     PartlyHidden(&'static str, &'static str),
     /// Copied for this cause, but the sender is told nothing.
@@ -64,6 +72,16 @@ impl Sends {
         self.on[kernel as usize]
     }
 
+    /// The same, of which `zcdiag check` foresees only so much.
+    pub(crate) const fn foreseen(self, foresight: Foresight) -> Self {
+        Self { foresight, ..self }
+    }
+
+    /// How much of what becomes of them `zcdiag check` foresees.
+    pub(crate) fn foresight(&self) -> Foresight {
+        if foreseen::question(self).is_some() { self.foresight } else { Foresight::Unasked }
+    }
+
     /// The cause that they are an example of; `None` if nothing is copied.
     pub(crate) fn cause(&self) -> Option<&'static str> {
         self.on.iter().find_map(Expected::cause)
@@ -81,7 +99,7 @@ impl Expected {
             | Self::Fails(_, cause)
             | Self::Misread(_, cause) => Some(cause),
             Self::NotRequested => Some("not_requested"),
-            Self::Absent | Self::Unsupported | Self::Zerocopied | Self::Full(..) => None,
+            Self::Absent | Self::Unsupported | Self::Zerocopied | Self::Unseen(_) | Self::Full(..) => None,
         }
     }
 
@@ -89,7 +107,7 @@ impl Expected {
     pub(crate) fn cell(&self) -> String {
         match self {
             Self::Absent | Self::Unsupported => "-".to_owned(),
-            Self::Zerocopied => "y".to_owned(),
+            Self::Zerocopied | Self::Unseen(_) => "y".to_owned(),
             Self::Copied(_) => "n".to_owned(),
             Self::Hidden(_) => "y, copied".to_owned(),
             Self::PartlyHidden(..) => "n or y, copied".to_owned(),
@@ -120,10 +138,10 @@ pub(crate) const fn since(kernel: Kernel, before: Expected, then: Expected) -> [
 
 /// Sends from the namespace of the stage.
 pub(crate) const fn here(what: &'static str, probe: &'static str, on: [Expected; 4]) -> Sends {
-    Sends { what, probe, from: Place::Here, on }
+    Sends { what, probe, from: Place::Here, on, foresight: Foresight::Whole }
 }
 
 /// Sends from the other namespace of the stage.
 pub(crate) const fn there(what: &'static str, probe: &'static str, on: [Expected; 4]) -> Sends {
-    Sends { what, probe, from: Place::There, on }
+    Sends { what, probe, from: Place::There, on, foresight: Foresight::Whole }
 }

@@ -20,14 +20,14 @@ pub(crate) fn show(scenario: &Scenario, sends: &Sends) {
     println!("scenario: {} | {}", row(scenario, sends).join(" | "), sends.expected(kernel()).cell());
 }
 
-/// What a row begins with: the cause, and of what it is an example.
-fn row(scenario: &Scenario, sends: &Sends) -> [String; 2] {
+/// What a row begins with: the cause, of what it is an example, and how much of it `zcdiag check` foresees.
+fn row(scenario: &Scenario, sends: &Sends) -> [String; 3] {
     let cause = sends.cause().map_or("none".to_owned(), |cause| format!("`{cause}`"));
     let what = match (scenario.what, sends.what) {
         ("", what) | (what, "") => what.to_owned(),
         (world, sends) => format!("{world}: {sends}"),
     };
-    [cause, what]
+    [cause, what, sends.foresight().cell().to_owned()]
 }
 
 /// Whether README.md has the table that the scenarios' data make.

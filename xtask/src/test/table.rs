@@ -7,13 +7,13 @@ use anyhow::{Context as _, Result};
 use crate::project::Project;
 use crate::vm::Kernel;
 
-/// What a line of a guest begins with that has a row's beginning and one cell: `scenario: CAUSE | WHAT | CELL`.
+/// What a row's beginning and one cell follow in a line of a guest: `scenario: CAUSE | WHAT | FORESEEN | CELL`.
 const PREFIX: &str = "scenario: ";
 /// Between these README.md has the table.
 const BEGIN: &str = "<!-- table of scenarios, written by `cargo xtask test --scenarios --write-table` -->\n";
 const END: &str = "<!-- end of the table of scenarios -->";
 /// In the head of the table: the first columns.
-const HEAD: [&str; 2] = ["cause", "sends"];
+const HEAD: [&str; 3] = ["cause", "sends", "foreseen"];
 
 /// What has been seen so far.
 #[derive(Default)]
@@ -24,8 +24,8 @@ pub(super) struct Table {
 }
 
 struct Row {
-    /// The cause, and of what it is an example.
-    head: [String; 2],
+    /// The cause, of what it is an example, and how much of it `zcdiag check` foresees.
+    head: [String; 3],
     cells: Vec<(Kernel, String)>,
 }
 
@@ -44,14 +44,16 @@ impl Table {
     }
 
     fn note(&mut self, kernel: Kernel, line: &str) {
-        let mut cells = line.strip_prefix(PREFIX).into_iter().flat_map(|row| row.split(" | "));
-        let (Some(cause), Some(what), Some(cell)) = (cells.next(), cells.next(), cells.next()) else {
+        // A test's name may stand before it.
+        let mut cells = line.split_once(PREFIX).into_iter().flat_map(|(_, row)| row.split(" | "));
+        let mut next = || cells.next().map(str::to_owned);
+        let (Some(cause), Some(what), Some(foreseen), Some(cell)) = (next(), next(), next(), next()) else {
             return;
         };
         if !self.kernels.contains(&kernel) {
             self.kernels.push(kernel);
         }
-        let head = [cause.to_owned(), what.to_owned()];
+        let head = [cause, what, foreseen];
         let cell = (kernel, cell.trim_end().to_owned());
         match self.rows.iter_mut().find(|row| row.head == head) {
             Some(row) => row.cells.push(cell),
@@ -105,14 +107,14 @@ mod tests {
     #[test]
     fn rows_of_several_kernels_are_put_together() {
         let mut table = Table::default();
-        let output = "running 2 tests\nscenario: `tap_tx` | a tap: UDP | n\ntest tap ... ok\n\
-            scenario: none | a bridge: UDP | y\n";
+        let output = "running 2 tests\nscenario: `tap_tx` | a tap: UDP | yes | n\ntest tap ... ok\n\
+            test bridge ... scenario: none | a bridge: UDP | - | y\n";
         for piece in output.as_bytes().chunks(7) {
             table.read(Kernel::V5_10, piece);
         }
-        table.read(Kernel::Newest, b"scenario: `tap_tx` | a tap: UDP | y\nscenario: broken\n");
-        let expected = "| cause | sends | 5.10 | newest |\n|---|---|---|---|\n\
-            | `tap_tx` | a tap: UDP | n | y |\n| none | a bridge: UDP | y | ? |\n";
+        table.read(Kernel::Newest, b"scenario: `tap_tx` | a tap: UDP | yes | y\nscenario: broken\n");
+        let expected = "| cause | sends | foreseen | 5.10 | newest |\n|---|---|---|---|---|\n\
+            | `tap_tx` | a tap: UDP | yes | n | y |\n| none | a bridge: UDP | - | y | ? |\n";
         assert_eq!(table.markdown(), expected);
     }
 

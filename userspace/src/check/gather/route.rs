@@ -1,6 +1,9 @@
 //! The route to an address, as the kernel resolves it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use rustix::io::Errno;
 
@@ -28,6 +31,8 @@ const RTN_BROADCAST: u8 = 3;
 const RTN_MULTICAST: u8 = 5;
 /// `RTCF_LOCAL`: the kernel loops packets to this group back.
 const RTCF_LOCAL: u32 = 0x8000_0000;
+/// The IPv6 groups that devices of the calling thread's namespace are in.
+const IPV6_GROUPS: &str = "/proc/thread-self/net/igmp6";
 
 /// Asks the calling thread's namespace for its route to `to`, through the device `oif` if one is given.
 ///
@@ -53,7 +58,19 @@ pub(super) fn to(to: IpAddr, oif: Option<u32>) -> Result<Route, SysError> {
         RouteKind::Unicast if to.is_multicast() => route.kind = RouteKind::Multicast { member: None },
         _ => {}
     }
+    if let (IpAddr::V6(group), RouteKind::Multicast { member }) = (to, &mut route.kind) {
+        *member = fs::read_to_string(IPV6_GROUPS).ok().map(|list| is_member(&list, route.ifindex, group));
+    }
     Ok(route)
+}
+
+/// Whether a device is in a group, and packets that leave through it are looped back (`ipv6_chk_mcast_addr()`).
+fn is_member(list: &str, ifindex: u32, group: Ipv6Addr) -> bool {
+    let group = format!("{:032x}", group.to_bits());
+    list.lines().any(|line| {
+        let mut words = line.split_whitespace();
+        words.next().and_then(|index| index.parse().ok()) == Some(ifindex) && words.nth(1) == Some(&group)
+    })
 }
 
 /// Reads a `struct rtmsg` with its attributes.
@@ -108,6 +125,16 @@ mod tests {
         let route = to(Ipv4Addr::LOCALHOST.into(), None).expect("every host has it");
         assert_eq!((route.kind, route.ifindex), (RouteKind::Local, 1));
         assert_eq!((route.gateway, route.encapsulated), (None, false));
+    }
+
+    #[test]
+    fn groups_of_ipv6() {
+        let list = "1    lo              ff020000000000000000000000000001     1 0000000C 0\n\
+            5    d0              ff020000000000000000000000001234     1 00000004 0\n";
+        let group = "ff02::1234".parse().expect("an address");
+        assert!(is_member(list, 5, group));
+        assert!(!is_member(list, 1, group));
+        assert!(!is_member(list, 5, "ff02::1".parse().expect("an address")));
     }
 
     #[test]

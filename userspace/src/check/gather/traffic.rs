@@ -37,7 +37,7 @@ pub(super) fn list() -> Result<BTreeMap<u32, TrafficControl>, SysError> {
         let kind = attribute(attributes, TCA_KIND).unwrap_or_default();
         let control = found.entry(ifindex).or_default();
         match kind.strip_suffix(b"\0").unwrap_or(kind) {
-            b"netem" => control.corrupts |= corrupts(attributes),
+            b"netem" => control.corrupts = control.corrupts.max(corrupts(attributes)),
             b"clsact" => {
                 control.egress_filters = filters(&mut socket, ifindex, EGRESS)?;
                 control.ingress_filters = filters(&mut socket, ifindex, INGRESS)?;
@@ -49,11 +49,11 @@ pub(super) fn list() -> Result<BTreeMap<u32, TrafficControl>, SysError> {
     Ok(found)
 }
 
-/// Whether netem is told to corrupt any packets.
-fn corrupts(attributes: &[u8]) -> bool {
+/// How probable it is that netem corrupts a packet.
+fn corrupts(attributes: &[u8]) -> u32 {
     let options = attribute(attributes, TCA_OPTIONS).and_then(|options| options.get(NETEM_OPTIONS..));
     let corrupt = options.and_then(|options| attribute(options, TCA_NETEM_CORRUPT));
-    corrupt.and_then(|corrupt| u32_at(corrupt, 0)).is_some_and(|probability| probability != 0)
+    corrupt.and_then(|corrupt| u32_at(corrupt, 0)).unwrap_or_default()
 }
 
 fn filters(socket: &mut NetlinkSocket, ifindex: u32, parent: u32) -> Result<usize, SysError> {
@@ -70,8 +70,8 @@ mod tests {
     use crate::sys::netlink::put_attribute;
 
     #[test]
-    fn netem_corrupts_if_it_is_told_to() {
-        for (probability, expected) in [(None, false), (Some(0_u32), false), (Some(1), true)] {
+    fn netem_corrupts_as_it_is_told_to() {
+        for (probability, expected) in [(None, 0), (Some(0_u32), 0), (Some(u32::MAX), u32::MAX)] {
             let mut options = vec![0; NETEM_OPTIONS];
             if let Some(probability) = probability {
                 let value = [probability.to_ne_bytes(), [0; 4]].concat();

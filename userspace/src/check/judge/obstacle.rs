@@ -72,6 +72,9 @@ fn explain(facts: &Facts, hazard: &Hazard, device: Option<&DeviceId>) -> String 
         Some("upfront_ipsec") => {
             "An IPsec policy applies: the send call copies each datagram to encrypt it.".to_owned()
         }
+        Some("upfront_tcp") => {
+            format!("An IPsec policy applies and {name} lacks scatter-gather: the send call copies.")
+        }
         Some("ipsec") => "An IPsec policy applies: the kernel gathers each packet to encrypt it.".to_owned(),
         Some("netem_corrupt") => format!("netem on {name} damages packets, and copies each before it does."),
         Some("sw_checksum") => {

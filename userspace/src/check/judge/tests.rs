@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use super::*;
 use crate::{
     check::{
@@ -199,22 +201,73 @@ fn programs_where_packets_come_in() {
 #[test]
 fn readers_tunnels_and_encryption() {
     assert_all(&facts("tun0"), Copied, Copied, &["tun"]);
-    assert_all(&facts("wg0"), Copied, Unknown, &["wireguard"]);
+    let mut tunnel = facts("wg0");
+    let report = judged(&tunnel);
+    assert_eq!(of(&report, Way::Udp), (Copied, Copied, vec!["wireguard"]));
+    assert_eq!(of(&report, Way::UdpGso), (Copied, Unknown, vec!["wireguard"]), "it is cut up");
+    tunnel.size = Some(1000);
+    assert_eq!(of(&judged(&tunnel), Way::Tcp), (Copied, Copied, vec!["wireguard"]));
     assert_all(&facts("vx0"), Unknown, Unknown, &["?"]);
+}
+
+/// Encrypts what is sent to a network.
+fn policy_for(network: &str, prefix: u8) -> Policy {
+    let network: IpAddr = network.parse().expect("an address");
+    let any = if network.is_ipv6() { "::" } else { "0.0.0.0" };
+    Policy {
+        priority: 5,
+        destination: (network, prefix),
+        source: (any.parse().expect("an address"), 0),
+        protocol: 0,
+        ports: false,
+        ifindex: 0,
+        transforms: true,
+    }
+}
+
+#[test]
+fn where_packets_are_encrypted_depends_on_family_and_device() {
+    let with = |policy: Policy, offload: &str| {
+        let mut facts = facts("d0");
+        let route = Route { source: None, ..unicast(facts.first) };
+        if policy.destination.0.is_ipv6() {
+            facts.destination = Some("fd09::2".parse().expect("an address"));
+        }
+        facts.surroundings.insert(HERE, routed(Some(route), false));
+        facts.surroundings.get_mut(&HERE).expect("it is there").policies = Some(vec![policy]);
+        facts
+            .offloads
+            .get_mut(&place(HERE, facts.first))
+            .expect("known")
+            .as_mut()
+            .expect("read")
+            .0
+            .remove(offload);
+        let report = judged(&facts);
+        [Way::Tcp, Way::Udp].map(|way| of(&report, way).2[0])
+    };
+    let (ipv4, ipv6) = (policy_for("10.9.0.0", 24), policy_for("fd09::", 64));
+    assert_eq!(with(ipv4, ""), ["ipsec", "upfront_ipsec"]);
+    assert_eq!(with(ipv6, ""), ["ipsec", "ipsec"]);
+    assert_eq!(with(ipv4, "tx-scatter-gather")[0], "upfront_tcp");
+    assert_eq!(with(ipv6, "tx-scatter-gather"), ["upfront_tcp", "upfront_dev"]);
+}
+
+#[test]
+fn programs_behind_netfilter_may_get_the_packets() {
+    for (queues, outlook, causes) in
+        [(Some(false), ZeroCopy, &[][..]), (Some(true), Unknown, &["nfqueue"]), (None, Unknown, &["nfqueue"])]
+    {
+        let mut facts = facts("d0");
+        facts.surroundings.get_mut(&HERE).expect("it is there").queues = queues;
+        assert_all(&facts, outlook, outlook, causes);
+    }
 }
 
 #[test]
 fn policies_decide_by_priority() {
     let mut facts = facts("d0");
-    let policy = Policy {
-        priority: 5,
-        destination: ("10.9.0.0".parse().expect("an address"), 24),
-        source: ("0.0.0.0".parse().expect("an address"), 0),
-        protocol: 0,
-        ports: false,
-        ifindex: 0,
-        transforms: true,
-    };
+    let policy = policy_for("10.9.0.0", 24);
     let mut with = |policies: &[Policy]| {
         let surroundings = facts.surroundings.get_mut(&HERE).expect("it is there");
         surroundings.policies = Some(policies.to_vec());
@@ -236,8 +289,12 @@ fn policies_decide_by_priority() {
 fn traffic_control_damages_or_may_redirect() {
     let mut facts = facts("d0");
     let d0 = place(HERE, facts.first);
-    facts.traffic_control.insert(d0, Some(TrafficControl { corrupts: true, ..TrafficControl::default() }));
+    facts
+        .traffic_control
+        .insert(d0, Some(TrafficControl { corrupts: u32::MAX, ..TrafficControl::default() }));
     assert_all(&facts, Copied, Copied, &["netem_corrupt"]);
+    facts.traffic_control.insert(d0, Some(TrafficControl { corrupts: 1, ..TrafficControl::default() }));
+    assert_all(&facts, Unknown, Unknown, &["netem_corrupt"]);
     facts.traffic_control.insert(d0, Some(TrafficControl { egress_filters: 1, ..TrafficControl::default() }));
     assert_all(&facts, Unknown, Unknown, &["?"]);
 }

@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::{
+    foreseen::Foresight,
     scenario::{
         Expected::{Copied, Hidden},
         Scenario, always, here, since,
@@ -21,7 +22,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
             "UDP GSO",
             "10.1.0.2:9 --udp --gso 1000",
             since(Kernel::V6_1, Copied("wireguard"), Hidden("wireguard")),
-        ),
+        )
+        .foreseen(Foresight::Copied),
     ],
 };
 

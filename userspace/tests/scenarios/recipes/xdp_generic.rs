@@ -1,6 +1,7 @@
 //! An XDP program in generic mode, which wants packets in one piece.
 
 use crate::{
+    foreseen::Foresight,
     scenario::{Expected::Copied, Scenario, always, here},
     world::{Daemon, ifindex},
     xdp,
@@ -14,7 +15,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
         stage.keep(Daemon::sink("7000"));
     },
     sends: &[
-        here("TCP", "127.0.0.1:7000", always(Copied("generic_xdp"))),
-        here("UDP, IPv6", "[::1]:7000 --udp", always(Copied("generic_xdp"))),
+        here("TCP", "127.0.0.1:7000", always(Copied("generic_xdp"))).foreseen(Foresight::Copied),
+        here("UDP, IPv6", "[::1]:7000 --udp", always(Copied("generic_xdp"))).foreseen(Foresight::Copied),
     ],
 };

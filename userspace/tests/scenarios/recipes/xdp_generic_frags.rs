@@ -1,6 +1,7 @@
 //! An XDP program in generic mode that takes packets in pieces: the kernel copies the pieces, and tells nobody.
 
 use crate::{
+    foreseen::Foresight,
     scenario::{
         Expected::{Absent, Copied, Hidden},
         Scenario, here,
@@ -20,5 +21,6 @@ pub(super) const SCENARIO: Scenario = Scenario {
         "TCP",
         "127.0.0.1:7000",
         [Absent, Copied("generic_xdp"), Hidden("generic_xdp"), Hidden("generic_xdp")],
-    )],
+    )
+    .foreseen(Foresight::Copied)],
 };

@@ -2,7 +2,7 @@
 
 use crate::{
     scenario::{
-        Expected::{Hidden, Zerocopied},
+        Expected::{Hidden, Unseen},
         Scenario, here, since,
     },
     world::{Daemon, Kernel, ifindex},
@@ -10,7 +10,8 @@ use crate::{
 };
 
 /// Debian's 5.10 has the function that copies within another one, where nothing can be hooked.
-const HIDDEN: [crate::scenario::Expected; 4] = since(Kernel::V6_1, Zerocopied, Hidden("native_xdp"));
+const HIDDEN: [crate::scenario::Expected; 4] =
+    since(Kernel::V6_1, Unseen("native_xdp"), Hidden("native_xdp"));
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "xdp_native",
