@@ -1,5 +1,6 @@
 //! Build, test and demo commands of zcdiag.
 
+mod bench;
 mod demo;
 mod manuals;
 mod project;
@@ -17,6 +18,8 @@ use clap::Parser;
 enum Command {
     /// Run a command in a guest with a Debian kernel.
     Vm(vm::Options),
+    /// Measure what zcdiag costs, beside what people use without it
+    Bench(bench::Options),
     /// Show what zcdiag does, in a guest
     Demo(demo::Options),
     /// Write manual pages and completions to target/manuals
@@ -28,6 +31,7 @@ enum Command {
 fn main() -> ExitCode {
     let (result, failure) = match Command::parse() {
         Command::Vm(options) => (vm::command(&options), vm::FAILURE),
+        Command::Bench(options) => (bench::command(&options), 1),
         Command::Demo(options) => (demo::command(&options), 1),
         Command::Manuals => (manuals::command(), 1),
         Command::Test(options) => (test::command(&options), 1),

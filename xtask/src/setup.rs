@@ -19,6 +19,8 @@ pub(crate) enum Purpose {
     Guest,
     /// Building the kernel side.
     Build,
+    /// Making a large machine, and listing its sockets.
+    Bench,
 }
 
 struct Tool {
@@ -53,6 +55,9 @@ const TOOLS: &[Tool] = &[
     Tool { name: "x86_64-unknown-linux-musl", why: "builds the guest's PID 1", source: Source::Target, purpose: Purpose::Guest },
     Tool { name: "rust-src", why: "builds core for the kernel side", source: Source::Component("lib/rustlib/src/rust/library"), purpose: Purpose::Build },
     Tool { name: "bpf-linker", why: "links the kernel side", source: Source::Crate("0.10"), purpose: Purpose::Build },
+    Tool { name: "ip", why: "makes the large machine's namespaces", source: Source::Package("iproute2"), purpose: Purpose::Bench },
+    Tool { name: "ss", why: "lists sockets by namespace", source: Source::Package("iproute2"), purpose: Purpose::Bench },
+    Tool { name: "lsfd", why: "lists open files", source: Source::Package("util-linux-extra"), purpose: Purpose::Bench },
 ];
 
 /// Makes sure that everything `purpose` needs is there.
