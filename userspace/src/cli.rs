@@ -33,7 +33,10 @@ use crate::{
         mute::{MuteAction, MuteTarget},
         probe::Transport,
     },
-    probe::send::{Method, RingRequest, SendOptions, Timestamping},
+    probe::{
+        compare::CompareOptions,
+        send::{Method, RingRequest, SendOptions, Timestamping},
+    },
     process::ProcRoot,
     render::{
         folded::Weight,
@@ -58,7 +61,7 @@ pub fn main() -> u8 {
         Command::Manuals { ref dir } => manuals::write(dir).map(|()| code::OK).map_err(|error| {
             Failure::new(format!("cannot write manuals below {}: {error}", dir.display()), "")
         }),
-        Command::Probe(ref probe) => run_probe(probe),
+        Command::Probe(ref probe) => run_probe(&args, probe),
         Command::Causes(ref causes) => run_causes(&args, causes),
         Command::Daemon(ref daemon) => run_daemon(daemon),
         Command::Status(ref status) => run_status(&args, status),
@@ -86,9 +89,14 @@ fn run_watch(args: &Args, watch: &WatchArgs) -> Result<u8, Failure> {
         duration: watch.duration,
         interval: watch.interval,
         command: watch.command.clone(),
+        qmp: watch.qmp.clone(),
         record: watch.record.clone(),
         fail_on_copy: watch.fail_on_copy,
-        session: SessionOptions { btf: watch.btf.clone(), probes_only: watch.probes_only },
+        session: SessionOptions {
+            btf: watch.btf.clone(),
+            probes_only: watch.probes_only,
+            ..SessionOptions::default()
+        },
     };
     let mut out = io::stdout();
     let mut notices = io::stderr();
@@ -214,18 +222,38 @@ fn run_check(args: &Args, check: &CheckArgs) -> Result<u8, Failure> {
     check::run(&options, &mut io::stdout(), &mut io::stderr())
 }
 
-fn run_probe(probe: &ProbeArgs) -> Result<u8, Failure> {
+fn run_probe(args: &Args, probe: &ProbeArgs) -> Result<u8, Failure> {
+    let mut out = io::stdout();
     if let Some(address) = &probe.listen {
-        return runtime()?.block_on(probe::listen(address, &probe.join, &mut io::stdout()));
+        return runtime()?.block_on(probe::listen(address, &probe.join, &mut out));
     }
     let destination = probe.destination.clone().unwrap_or_default();
-    let words: Vec<_> = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
-    let command = format!("zcdiag {}", words.join(" "));
     if probe.udp && destination.starts_with("vsock:") {
         return Err(Failure::new("vsock has no datagrams with MSG_ZEROCOPY", "leave out --udp"));
     }
-    let options = ProbeOptions { send: send_options(probe), command, json: probe.json, destination };
-    probe::send(&options, &mut io::stdout())
+    let mut send = send_options(probe);
+    if probe.compare {
+        if probe.size.is_empty() {
+            send.sizes = sizes_to_compare(&send);
+        }
+        let options = CompareOptions { send, rounds: probe.rounds, each: probe.each };
+        return probe::compare(&destination, &options, probe.json, &mut out);
+    }
+    let look = look(args, io::stdout().is_terminal());
+    let options = ProbeOptions { destination, json: probe.json, look, watch: !probe.no_watch, send };
+    runtime()?.block_on(probe::send(&options, &mut out))
+}
+
+/// Sizes to compare if none are given: for datagrams those that fit the usual MTU, or as many segments as one send may
+/// have.
+fn sizes_to_compare(send: &SendOptions) -> Vec<usize> {
+    match (send.gso, send.transport) {
+        (Some(segment), _) => [1, 4, 16, 40].map(|segments| usize::from(segment) * segments).into(),
+        (None, Transport::Udp) => vec![256, 512, 1024, 1400],
+        (None, Transport::Tcp | Transport::Vsock) => {
+            vec![1 << 10, 4 << 10, 10 << 10, 16 << 10, 64 << 10, 256 << 10]
+        }
+    }
 }
 
 fn run_causes(args: &Args, causes: &CausesArgs) -> Result<u8, Failure> {

@@ -14,6 +14,7 @@ pub mod links;
 pub mod model;
 pub mod probe;
 pub mod process;
+pub mod qmp;
 pub mod recording;
 pub mod render;
 mod sys;

@@ -1,12 +1,14 @@
 //! Words of the domain: plain data, no input or output; serialised only where two zcdiags talk ([`fleet`]).
 
 pub mod check;
+pub mod comparison;
 pub mod counts;
 pub mod cure;
 pub mod doctor;
 pub mod fleet;
 pub mod handler;
 pub mod kernel;
+pub mod migration;
 pub mod mute;
 pub mod netns;
 pub mod path;

@@ -1,5 +1,6 @@
 //! Zerocopy traffic of one's own: sends that wait for their notification, and a sink for them.
 
+pub mod compare;
 mod destination;
 mod errno;
 pub mod listen;

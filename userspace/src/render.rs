@@ -2,12 +2,14 @@
 
 pub mod causes;
 pub mod check;
+pub mod comparison;
 pub mod doctor;
 pub mod event;
 pub mod folded;
 pub(crate) mod lines;
 pub mod live;
 pub mod metrics;
+mod migration;
 pub mod mute;
 pub mod page;
 pub mod probe;

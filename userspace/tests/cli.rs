@@ -85,6 +85,9 @@ fn misuse_has_a_code_of_its_own() {
         ("probe 127.0.0.1:9 --io-uring --read-every 2", "cannot be used with"),
         ("probe 127.0.0.1:9 --io-uring=recv", "sendmsg"),
         ("probe 127.0.0.1:9 --no-usage-report", "--io-uring"),
+        ("probe 127.0.0.1:9 --compare --io-uring", "cannot be used with"),
+        ("probe 127.0.0.1:9 --rounds 3", "--compare"),
+        ("probe 127.0.0.1:9 --compare --rounds 0", "1.."),
         ("probe 127.0.0.1:9 --join 239.1.2.3", "cannot be used with"),
     ];
     for (arguments, part) in misuses {
@@ -94,7 +97,7 @@ fn misuse_has_a_code_of_its_own() {
 
 #[test]
 fn what_cannot_be_done_is_said_with_its_cure() {
-    let failures: [(&str, &[&str]); 11] = [
+    let failures: [(&str, &[&str]); 12] = [
         ("check [::1", &["'[::1' is no destination", "fd00::2"]),
         ("check host.invalid", &["host.invalid: ", "cure:"]),
         ("check 127.0.0.1 --dev nope0", &["there is no device nope0", "cure: `ip -br link`"]),
@@ -105,6 +108,10 @@ fn what_cannot_be_done_is_said_with_its_cure() {
         ("probe --listen nowhere", &["'nowhere' is no address to listen on", "cure:"]),
         ("probe --listen 192.0.2.1:0", &["cannot listen on 192.0.2.1:0", "an address of this machine"]),
         ("watch -- /nonexistent/program", &["/nonexistent/program", "there is no such program", "cure:"]),
+        (
+            "watch --qmp /nonexistent/qmp",
+            &["cannot connect to QEMU's monitor /nonexistent/qmp", "-qmp unix:PATH"],
+        ),
         ("verify -- /nonexistent/program", &["/nonexistent/program", "there is no such program", "cure:"]),
     ];
     for (arguments, parts) in failures {
@@ -184,7 +191,14 @@ fn a_probe_to_this_machine_is_copied() {
         let output = zcdiag(&format!("probe {} --json -n 3{option}", sink.address));
         assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
         let json: Value = serde_json::from_slice(&output.stdout).expect("nothing but JSON");
+        // With the right to watch the cause is told; without it, what was to be expected.
+        let told = match json["causes"].as_array() {
+            Some(causes) => &causes[0]["cause"],
+            None => &json["expected"]["causes"][0],
+        };
+        assert_eq!(told, "local_delivery", "{json:#}");
         let expected = serde_json::json!({
+            "causes": json["causes"], "not_watched": json["not_watched"], "expected": json["expected"],
             "schema": 1, "destination": sink.address, "protocol": protocol,
             "sends": {"zerocopied": 0, "copied": 3}, "bytes": {"zerocopied": 0, "copied": 3 * bytes},
             "untold": 0, "unanswered": 0, "verdict": "copied", "failed": {},
@@ -198,9 +212,31 @@ fn a_probe_to_this_machine_is_copied() {
         text.starts_with(&format!("probe: 2 sends to {} (tcp): zc=y 0, zc=n 2\n", sink.address)),
         "{text}"
     );
-    let why =
-        format!("why: sudo zcdiag watch -- zcdiag probe {} -n 2 --interval 1ms --size 100\n", sink.address);
-    assert!(text.ends_with(&why), "{text}");
+    assert!(text.contains("local_delivery"), "{text}");
+}
+
+#[test]
+fn copying_and_zero_copy_are_measured_to_the_same_peer() {
+    let sink = Sink::start();
+    let arguments = format!("probe {} --compare --rounds 2 --each 10ms --size 4096,1024,4096", sink.address);
+    let output = zcdiag(&format!("{arguments} --json"));
+    // Every send to this machine is copied.
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    let json: Value = serde_json::from_slice(&output.stdout).expect("nothing but JSON");
+    let sizes: Vec<&Value> = json["sizes"].as_array().into_iter().flatten().map(|row| &row["size"]).collect();
+    assert_eq!(sizes, [1024, 4096], "{json:#}");
+    assert_eq!((&json["sends"]["zerocopied"], &json["unanswered"]), (&0.into(), &0.into()), "{json:#}");
+    for row in json["sizes"].as_array().into_iter().flatten() {
+        for method in ["copying", "zerocopy"] {
+            let runs: Vec<&Value> = row[method].as_array().into_iter().flatten().collect();
+            let measured = |run: &&Value| {
+                ["bytes", "seconds", "cpu_seconds"].iter().all(|key| run[key].as_f64() > Some(0.0))
+            };
+            assert!(runs.len() == 2 && runs.iter().all(measured), "{json:#}");
+        }
+    }
+    let text = String::from_utf8(zcdiag(&arguments).stdout).expect("UTF-8");
+    assert!(text.starts_with("zc=n: the kernel copied every zerocopy send all the same. "), "{text}");
 }
 
 #[test]

@@ -212,7 +212,7 @@ impl Offsets {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable, PartialEq, Eq)]
 pub struct Config {
-    /// zcdiag's own thread group, so that it never reports itself.
+    /// Thread group whose sends are not counted: zcdiag itself. 0: none.
     pub own_tgid: u32,
     /// Explicit padding, zero.
     pub pad: u32,

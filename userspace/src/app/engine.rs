@@ -27,6 +27,7 @@ use crate::{
     diagnose::{self, Culprits, Filter, Known},
     model::{
         counts::{Counts, minus, plus},
+        migration::Migration,
         report::Report,
     },
     sys::{clock, ring::awaitable},
@@ -108,15 +109,14 @@ impl Engine {
     /// If the ring buffer cannot be awaited.
     pub async fn announced(&mut self) -> Result<(), Failure> {
         let mut ready = self.rare.readable_mut().await.map_err(|error| Failure::new(error, ""))?;
-        while let Some(item) = ready.get_inner_mut().next() {
-            match Announcement::decode(&item) {
-                Some(Announcement::Rare(rare)) => self.gatherer.announce(&rare),
-                Some(Announcement::Tap(event)) => self.gatherer.announce_tap(&event),
-                None => (),
-            }
-        }
+        take(ready.get_inner_mut(), &mut self.gatherer);
         ready.clear_ready();
         Ok(())
+    }
+
+    /// Takes in what QEMUs say of their migrations.
+    pub fn learn_migrations(&mut self, migrations: Vec<Migration>) {
+        self.gatherer.learn_migrations(migrations);
     }
 
     /// Looks who taps the devices that have come up since.
@@ -131,6 +131,7 @@ impl Engine {
     pub async fn tick(&mut self) -> Result<(), Failure> {
         #[cfg(feature = "kernel-log")]
         self.session.loaded.flush_log();
+        take(self.rare.get_mut(), &mut self.gatherer);
         let now = Moment { counts: self.counts()?, at: self.started.elapsed() };
         self.earlier = std::mem::replace(&mut self.latest, now);
         self.gatherer.follow(&self.latest.counts);
@@ -266,6 +267,8 @@ impl Engine {
         let at = self.started.elapsed();
         #[cfg(feature = "kernel-log")]
         self.session.loaded.flush_log();
+        // What was announced in the last moment, such as the end of a tap, belongs to the watch.
+        take(self.rare.get_mut(), &mut self.gatherer);
         let counts = self.counts()?;
         self.gatherer.name(&mut self.session, &counts);
         self.session.detach();
@@ -286,6 +289,17 @@ impl Engine {
             tally.last_ns = tally.last_ns.saturating_sub(self.started_ns);
         }
         Ok(counts)
+    }
+}
+
+/// Takes in everything that the kernel side has announced until now.
+fn take(rare: &mut RingBuf<MapData>, gatherer: &mut Gatherer) {
+    while let Some(item) = rare.next() {
+        match Announcement::decode(&item) {
+            Some(Announcement::Rare(rare)) => gatherer.announce(&rare),
+            Some(Announcement::Tap(event)) => gatherer.announce_tap(&event),
+            None => (),
+        }
     }
 }
 

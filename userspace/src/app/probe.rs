@@ -2,16 +2,28 @@
 
 use std::io::{self, Write};
 
-use super::outcome::{Failure, code};
+use super::{
+    engine::Engine,
+    outcome::{Failure, code},
+    session::{self, SessionOptions},
+};
 use crate::{
-    model::probe::ProbeReport,
+    check::{check, gather::Question},
+    diagnose::Filter,
+    model::{
+        check::Way,
+        comparison::Comparison,
+        probe::{Endpoint, Expected, ProbeReport, Transport, Why},
+    },
     probe::{
         ProbeError,
+        compare::{self, CompareOptions},
         listen::Sink,
         resolve,
         send::{self, Method, SendOptions},
     },
-    render,
+    process::ProcRoot,
+    render::{self, watch::Look},
 };
 
 /// What to send where, and how to tell of it.
@@ -19,10 +31,12 @@ use crate::{
 pub struct ProbeOptions {
     /// As the user wrote it.
     pub destination: String,
-    /// The whole command as the user wrote it, to be run again under a watch.
-    pub command: String,
     /// JSON instead of text.
     pub json: bool,
+    /// How text looks.
+    pub look: Look,
+    /// Watch the kernel meanwhile, for the cause.
+    pub watch: bool,
     /// What to send.
     pub send: SendOptions,
 }
@@ -31,16 +45,123 @@ pub struct ProbeOptions {
 ///
 /// # Errors
 /// If the destination cannot be reached, or the kernel refuses to send.
-pub fn send(options: &ProbeOptions, out: &mut dyn Write) -> Result<u8, Failure> {
+pub async fn send(options: &ProbeOptions, out: &mut dyn Write) -> Result<u8, Failure> {
     let destinations = resolve(&options.destination).map_err(|error| failure(&error))?;
-    let report = send::run(&destinations, &options.send).map_err(|error| failure(&error))?;
-    let written = if options.json {
-        render::probe::write_json(&report, out)
+    let attached = if options.watch {
+        Engine::attach(&SessionOptions { own_sends: true, ..SessionOptions::default() })
     } else {
-        render::probe::write_text(&report, &options.command, out)
+        Err(Failure::new("the kernel was not watched", ""))
+    };
+    let (sent, why) = match attached {
+        Ok(engine) => followed(engine, destinations, options.send.clone()).await?,
+        Err(Failure { what, .. }) => (send::run(&destinations, &options.send), Err(what)),
+    };
+    let report = sent.map_err(|error| failure(&error))?;
+    let why = why.unwrap_or_else(|because| Why::Unseen {
+        because,
+        expected: expected(report.destination, &options.send),
+    });
+    let written = if options.json {
+        render::probe::write_json(&report, &why, out)
+    } else {
+        render::probe::write_text(&report, &why, options.look, out)
     };
     closed(written)?;
     Ok(exit_code(&report, options.send.method))
+}
+
+type Sent = Result<ProbeReport, ProbeError>;
+
+/// Sends under the eyes of the engine, and reports on this process alone.
+async fn followed(
+    mut engine: Engine,
+    destinations: Vec<Endpoint>,
+    options: SendOptions,
+) -> Result<(Sent, Result<Why, String>), Failure> {
+    let (told, mut sent) = tokio::sync::oneshot::channel();
+    // Sending blocks, and the engine has to look at what it is told meanwhile. The thread has the name of the program,
+    // which who watches this one sees.
+    let sender = std::thread::Builder::new().name(env!("CARGO_PKG_NAME").to_owned());
+    sender
+        .spawn(move || {
+            // Whoever asked may have been interrupted.
+            let _ = told.send(send::run(&destinations, &options));
+        })
+        .map_err(|error| Failure::new(format!("cannot start a thread: {error}"), ""))?;
+    let sent = loop {
+        tokio::select! {
+            sent = &mut sent => break sent.map_err(|_| Failure::new("the sending thread has ended early", ""))?,
+            announced = engine.announced() => announced?,
+        }
+        engine.look().await;
+    };
+    let own = Filter { pid: vec![std::process::id()], ..Filter::default() };
+    let seen = engine.finish(&own).await?;
+    let unseen = seen.senders.is_empty() && sent.as_ref().is_ok_and(|report| report.sends.total() > 0);
+    let why = if unseen {
+        Err("the kernel knows this process by another id: zcdiag runs in a container".to_owned())
+    } else {
+        Ok(Why::Seen(Box::new(seen)))
+    };
+    Ok((sent, why))
+}
+
+/// What `zcdiag check` says of such sends; `None` where it cannot be asked.
+fn expected(destination: Endpoint, sends: &SendOptions) -> Option<Expected> {
+    let Endpoint::Inet(address) = destination else { return None };
+    let way = match (sends.transport, sends.method, sends.gso) {
+        (Transport::Vsock, ..) => return None,
+        (Transport::Tcp, Method::Ring(_), _) => Way::IoUring,
+        (Transport::Tcp, ..) => Way::Tcp,
+        (Transport::Udp, _, None) => Way::Udp,
+        (Transport::Udp, _, Some(_)) => Way::UdpGso,
+    };
+    let scope_id = match address {
+        std::net::SocketAddr::V6(address) => Some(address.scope_id()).filter(|scope| *scope != 0),
+        std::net::SocketAddr::V4(_) => None,
+    };
+    let question = Question {
+        destination: Some(address.ip().to_canonical()),
+        scope_id,
+        device: None,
+        size: sends.sizes.iter().max().and_then(|size| u32::try_from(*size).ok()),
+        tap_scope: session::tap_list_scope(),
+    };
+    let report = check(&question, &[way], &ProcRoot::system()).ok()?;
+    let answer = report.ways.first()?;
+    Some(Expected { outlook: answer.outlook, reported: answer.reported, obstacles: report.obstacles })
+}
+
+/// Measures copying and zero copy to the same peer, and writes the comparison to `out`.
+///
+/// # Errors
+/// If the destination cannot be reached, or the kernel refuses to send.
+pub fn compare(
+    destination: &str,
+    options: &CompareOptions,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<u8, Failure> {
+    let destinations = resolve(destination).map_err(|error| failure(&error))?;
+    let comparison = compare::run(&destinations, options).map_err(|error| failure(&error))?;
+    let written = if json {
+        render::comparison::write_json(&comparison, out)
+    } else {
+        render::comparison::write_text(&comparison, out)
+    };
+    closed(written)?;
+    Ok(comparison_code(&comparison))
+}
+
+fn comparison_code(comparison: &Comparison) -> u8 {
+    let sends = comparison.sends();
+    if sends.copied > 0 {
+        code::BAD_ANSWER
+    } else if comparison.unanswered > 0 || sends.total() == 0 {
+        code::NO_ANSWER
+    } else {
+        code::OK
+    }
 }
 
 /// Takes in what is sent to `address` and to the multicast `groups` until a signal comes.

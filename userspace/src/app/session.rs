@@ -40,6 +40,8 @@ pub struct SessionOptions {
     pub btf: Option<PathBuf>,
     /// Use probes only, no trampolines.
     pub probes_only: bool,
+    /// Count what this process sends, too.
+    pub own_sends: bool,
 }
 
 /// Attached programs and the kernel's facts. Dropping it detaches them.
@@ -69,8 +71,8 @@ impl Session {
             None => aya::Btf::from_sys_fs().ok(),
             Some(_) => None,
         };
-        let mut loaded =
-            load::load(&plan, &offsets, loader_btf.as_ref()).map_err(|error| refusal(&error, &privileges))?;
+        let mut loaded = load::load(&plan, &offsets, loader_btf.as_ref(), options.own_sends)
+            .map_err(|error| refusal(&error, &privileges))?;
         if Symbols::hidden(Path::new(KALLSYMS)) {
             loaded.degraded.push(HIDDEN_SYMBOLS.to_owned());
         }

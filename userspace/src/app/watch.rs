@@ -1,5 +1,6 @@
 //! `zcdiag watch`: attach, wait, report.
 
+mod qemu;
 mod screen;
 mod tape;
 
@@ -9,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use qemu::Qemus;
 use screen::Screen;
 use tape::Tape;
 use tokio::{
@@ -53,6 +55,8 @@ pub struct WatchOptions {
     pub interval: Duration,
     /// Run this, and stop when it ends.
     pub command: Vec<String>,
+    /// Ask these QEMUs about their migrations, by their monitors.
+    pub qmp: Vec<PathBuf>,
     /// Record it in this file.
     pub record: Option<PathBuf>,
     /// Exit with [`code::BAD_ANSWER`] if anything was copied.
@@ -85,6 +89,7 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
         std::process::exit(code)
     }));
     let file = options.record.as_deref().map(tape::create).transpose()?;
+    let mut qemus = Qemus::connect(&options.qmp).await?;
     let mut engine = Engine::attach(&options.session)?;
     let start = attached(&engine);
     let mut tape = Tape::begin(file, &start, &options.filter);
@@ -112,6 +117,7 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
                 }
                 _ = ticks.tick() => {
                     engine.tick().await?;
+                    engine.learn_migrations(qemus.ask().await);
                     let (interval, total) = (engine.interval(&options.filter), engine.total(&options.filter));
                     let notice = tape.interval(&engine.seen());
                     face_open = keep_open(match &mut screen {
@@ -137,6 +143,7 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
         settle(&engine, &mut signals).await;
     }
     engine.end().await?;
+    engine.learn_migrations(qemus.ask().await);
     let mut report = engine.total(&options.filter);
     report.command = outcome;
     let recorded = tape.end(&engine.seen(), report.command.as_ref());

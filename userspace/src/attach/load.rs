@@ -67,12 +67,19 @@ pub struct Loaded {
     pub degraded: Vec<String>,
 }
 
-/// Loads and attaches what `plan` says. `btf` is the running kernel's, needed for trampolines.
+/// Loads and attaches what `plan` says. `btf` is the running kernel's, needed for trampolines. Sends of this process
+/// count only `with_own_sends`.
 ///
 /// # Errors
 /// If a program that nothing works without cannot be loaded; all others are then detached again.
-pub fn load(plan: &Plan, offsets: &Offsets, btf: Option<&aya::Btf>) -> Result<Loaded, LoadError> {
-    let config = Config { own_tgid: std::process::id(), pad: 0 };
+pub fn load(
+    plan: &Plan,
+    offsets: &Offsets,
+    btf: Option<&aya::Btf>,
+    with_own_sends: bool,
+) -> Result<Loaded, LoadError> {
+    let own_tgid = if with_own_sends { 0 } else { std::process::id() };
+    let config = Config { own_tgid, pad: 0 };
     let mut object = EbpfLoader::new();
     object.btf(btf);
     object.override_global(maps::OFFSETS, GlobalData::from(bytemuck::bytes_of(offsets)), true);

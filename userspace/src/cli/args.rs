@@ -188,6 +188,11 @@ pub(super) struct WatchArgs {
     #[arg(long, conflicts_with = "json")]
     pub(super) plain: bool,
 
+    /// Ask the QEMU that listens on this monitor socket how its migration goes, and join that with the causes; can be
+    /// repeated
+    #[arg(long, value_name = "SOCKET")]
+    pub(super) qmp: Vec<PathBuf>,
+
     /// Record the whole watch, whatever the filters; `zcdiag report` reads it
     #[arg(long, value_name = "FILE")]
     pub(super) record: Option<PathBuf>,
@@ -315,7 +320,8 @@ pub(super) struct ProbeArgs {
         long,
         value_name = "[ADDR:]PORT",
         conflicts_with_all = ["destination", "udp", "count", "size", "interval", "timeout", "json", "gso", "more", "io_uring",
-            "timestamping", "keep_going", "read_every", "without_so_zerocopy", "copy"]
+            "timestamping", "keep_going", "read_every", "without_so_zerocopy", "copy", "no_watch", "compare", "rounds",
+            "each"]
     )]
     pub(super) listen: Option<String>,
 
@@ -379,6 +385,29 @@ pub(super) struct ProbeArgs {
     /// Send without MSG_ZEROCOPY
     #[arg(long, hide = true, conflicts_with = "without_so_zerocopy")]
     pub(super) copy: bool,
+
+    /// Do not watch the kernel meanwhile: without that it cannot be told why sends are copied
+    #[arg(long)]
+    pub(super) no_watch: bool,
+
+    /// Measure copying and zero copy by turns, and tell from which size zero copy pays on this way
+    #[arg(
+        long,
+        conflicts_with_all = ["count", "more", "io_uring", "timestamping", "keep_going", "read_every", "without_so_zerocopy",
+            "copy", "interval", "no_watch"]
+    )]
+    pub(super) compare: bool,
+
+    /// With --compare: how often each is measured
+    #[arg(
+        long, value_name = "N", requires = "compare", default_value_t = 5,
+        value_parser = clap::value_parser!(u32).range(1..=1000)
+    )]
+    pub(super) rounds: u32,
+
+    /// With --compare: how long each measurement sends
+    #[arg(long, value_name = "TIME", requires = "compare", value_parser = duration, default_value = "200ms")]
+    pub(super) each: Duration,
 
     /// Pause between sends
     #[arg(long, value_name = "TIME", value_parser = duration)]

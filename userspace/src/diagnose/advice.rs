@@ -10,6 +10,9 @@ const MANY: u64 = 2;
 /// With fewer sends nothing is said about what a program does in general.
 const ENOUGH: u64 = 10;
 
+/// The kernel's own test of MSG_ZEROCOPY (tools/testing/selftests/net/msg_zerocopy.c), by the name of its process.
+const SELFTEST: &str = "msg_zerocopy";
+
 /// Sentences about what one sender does.
 pub(super) fn advice(row: &SenderReport) -> Vec<String> {
     let mut advice = Vec::new();
@@ -53,6 +56,14 @@ pub(super) fn advice(row: &SenderReport) -> Vec<String> {
             "the program does not ask how {} went: IORING_SEND_ZC_REPORT_USAGE makes the kernel tell",
             sends_of(row.unasked)
         ));
+    }
+    if row.sender.process.comm == SELFTEST && sends > 0 {
+        advice.push(
+            "the kernel's selftest prints the code of the last notification as zc= up to Linux 6.16, which speaks for all \
+             sends that it was joined with; from 6.17 on it prints what -Z told it to expect, and zc=n without -Z: \
+             believe the counts here, or its exit code with -Z 0 or -Z 1"
+                .to_owned(),
+        );
     }
     if row.not_requested > 0 {
         advice.push(format!(

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::model::{
     counts::{Counts, minus},
+    migration::Migration,
     process::ProcessIdentity,
     report::{Api, CauseReport, DeviceId, Report, Sender, SenderReport, Split},
     sighting::Lifetime,
@@ -61,6 +62,8 @@ pub struct Known {
     pub missing: Vec<String>,
     /// `net.core.optmem_max`; `None` if not readable.
     pub optmem_max: Option<u32>,
+    /// What QEMUs say of their migrations, of those that were asked.
+    pub migrations: Vec<Migration>,
     /// Notifications still to come at the end of the watch; `None` before.
     pub in_flight: Option<u64>,
 }
@@ -261,6 +264,7 @@ fn finish(
         taps: named.iter().filter_map(|inode| known.taps.get(inode).cloned()).collect(),
         causes,
         missing: known.missing.clone(),
+        migrations: known.migrations.clone(),
         losses: losses::named(counts),
         in_flight: known.in_flight,
         born_before: counts.losses[Loss::BORN_BEFORE as usize],

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr};
 
-use super::report::{Split, Verdict};
+use super::{
+    check::{Obstacle, Outlook},
+    report::{Report, Split, Verdict},
+};
 
 /// The transport to probe with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,4 +128,29 @@ impl ProbeReport {
     pub fn verdict(&self) -> Option<Verdict> {
         (self.sends.total() > 0).then(|| Verdict::on(self.sends))
     }
+}
+
+/// Why its sends were copied, as far as that was found out.
+#[derive(Debug)]
+pub enum Why {
+    /// The kernel was watched meanwhile, for the sends of the probe alone.
+    Seen(Box<Report>),
+    /// It was not, and why not; what `check` expects of such sends, where it can be asked.
+    Unseen {
+        /// Why it was not watched.
+        because: String,
+        /// What was to be expected.
+        expected: Option<Expected>,
+    },
+}
+
+/// What was to be expected of the sends of a probe.
+#[derive(Debug)]
+pub struct Expected {
+    /// What becomes of the data.
+    pub outlook: Outlook,
+    /// What the notifications say.
+    pub reported: Outlook,
+    /// What stands in the way, the first to bite first.
+    pub obstacles: Vec<Obstacle>,
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{cure::Cure, process::ProcessIdentity, sighting::Sighting, tap::JudgedTap};
+use super::{cure::Cure, migration::Migration, process::ProcessIdentity, sighting::Sighting, tap::JudgedTap};
 
 /// A number of something, by how the send ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +54,7 @@ impl Verdict {
 }
 
 /// A process, and one kind of socket that it sends on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sender {
     /// Who it is; parts may be unknown if it ended at once.
     pub process: ProcessIdentity,
@@ -165,7 +165,7 @@ pub struct DeviceId {
 }
 
 /// One cause of copies, for one sender on one device.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CauseReport {
     /// Name of the cause.
     pub cause: &'static str,
@@ -233,6 +233,8 @@ pub struct Report {
     pub cure: Cure,
     /// What could not be seen of packet sockets, each with the cure.
     pub missing: Vec<String>,
+    /// What QEMUs say of their migrations, of those that were asked.
+    pub migrations: Vec<Migration>,
     /// What could not be recorded, by name; only what happened.
     pub losses: Vec<(&'static str, u64)>,
     /// Notifications that were still to come at the end, each for one send or for several on one socket;

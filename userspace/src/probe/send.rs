@@ -117,10 +117,19 @@ impl SendOptions {
 /// # Errors
 /// If none can be reached, or the kernel refuses to send.
 pub fn run(destinations: &[Endpoint], options: &SendOptions) -> Result<ProbeReport, ProbeError> {
+    let (socket, destination) = reach(destinations, options)?;
+    send_all(socket, destination, options)
+}
+
+/// A socket to the first of `destinations` that can be reached.
+pub(super) fn reach(
+    destinations: &[Endpoint],
+    options: &SendOptions,
+) -> Result<(OwnedFd, Endpoint), ProbeError> {
     let mut refused = None;
     for destination in destinations {
         match socket::open(*destination, options) {
-            Ok(socket) => return send_all(socket, *destination, options),
+            Ok(socket) => return Ok((socket, *destination)),
             Err(error @ ProbeError::Unreachable { .. }) => refused = refused.or(Some(error)),
             Err(error) => return Err(error),
         }
@@ -142,7 +151,7 @@ fn send_all(
 }
 
 /// Sends by system calls.
-struct Probe<'a> {
+pub(super) struct Probe<'a> {
     socket: OwnedFd,
     destination: Endpoint,
     options: &'a SendOptions,
@@ -152,7 +161,7 @@ struct Probe<'a> {
 }
 
 impl<'a> Probe<'a> {
-    fn new(socket: OwnedFd, destination: Endpoint, options: &'a SendOptions) -> Self {
+    pub(super) fn new(socket: OwnedFd, destination: Endpoint, options: &'a SendOptions) -> Self {
         // Never written to again: the kernel may read it until the notification.
         let data = vec![0x5a; options.largest()];
         let ledger = Ledger::new(destination, options.transport);
@@ -167,11 +176,27 @@ impl<'a> Probe<'a> {
             }
             self.options.pause_after(number);
         }
-        Ok(self.ledger.close(0))
+        Ok(self.close())
+    }
+
+    pub(super) fn close(self) -> ProbeReport {
+        self.ledger.close(0)
+    }
+
+    /// Waits for a notification; false if none is to be expected, or none comes in time.
+    pub(super) fn wait_for_any(&mut self) -> Result<bool, ProbeError> {
+        if !self.ledger.is_waiting() {
+            return Ok(false);
+        }
+        if !self.drain()? {
+            self.await_message(self.options.timeout)?;
+            return self.drain();
+        }
+        Ok(true)
     }
 
     /// Sends once. An error that belongs to an earlier datagram is noted, and no reason to stop.
-    fn send(&mut self, number: u64) -> Result<(), ProbeError> {
+    pub(super) fn send(&mut self, number: u64) -> Result<(), ProbeError> {
         let size = self.options.size_of(number);
         let mut flags = SendFlags::NOSIGNAL;
         flags.set(MSG_ZEROCOPY, self.options.method != Method::Copying);
@@ -222,7 +247,7 @@ impl<'a> Probe<'a> {
     }
 
     /// Waits until nothing is in flight; false if that takes too long.
-    fn wait(&mut self) -> Result<bool, ProbeError> {
+    pub(super) fn wait(&mut self) -> Result<bool, ProbeError> {
         let mut broken = false;
         while self.ledger.is_waiting() {
             if self.drain()? {
@@ -262,7 +287,7 @@ impl<'a> Probe<'a> {
     }
 
     /// Reads the error queue to its end; whether there was a notification.
-    fn drain(&mut self) -> Result<bool, ProbeError> {
+    pub(super) fn drain(&mut self) -> Result<bool, ProbeError> {
         let mut any = false;
         while let Some(message) = errqueue::next(&self.socket)? {
             any |= self.ledger.note(message);

@@ -15,8 +15,8 @@ use self::tap::JudgedTapMirror;
 use crate::{
     diagnose::{Culprits, Filter, SiteFacts},
     model::{
-        process::ProcessIdentity, report::CommandOutcome, sighting::Lifetime, start::Attachment,
-        tap::JudgedTap,
+        migration::Migration, process::ProcessIdentity, report::CommandOutcome, sighting::Lifetime,
+        start::Attachment, tap::JudgedTap,
     },
 };
 
@@ -77,6 +77,7 @@ pub(super) enum Frame {
     },
     Missing(Vec<String>),
     OptmemMax(Option<u32>),
+    Migrations(Vec<Migration>),
     Interval(Stretch),
     /// The stretch between the last interval and the end of the watch.
     End {

@@ -147,6 +147,7 @@ impl<R: Read> Player<R> {
                     self.latest = latest;
                 }
                 Frame::Missing(missing) => self.known.missing = missing,
+                Frame::Migrations(migrations) => self.known.migrations = migrations,
                 Frame::OptmemMax(limit) => self.known.optmem_max = limit,
                 Frame::Interval(stretch) => return Ok(Some(Event::Interval(self.pass(stretch)))),
                 Frame::End { stretch, in_flight, command } => {

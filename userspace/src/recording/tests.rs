@@ -14,6 +14,7 @@ use crate::{
     diagnose::{Culprits, Filter, Known, SiteFacts},
     model::{
         counts::Counts,
+        migration::Migration,
         process::ProcessIdentity,
         report::CommandOutcome,
         sighting::Lifetime,
@@ -75,6 +76,7 @@ fn known() -> Known {
         lifetimes: BTreeMap::from([(1, Lifetime { opened: None, closed: Some(SECOND) })]),
         missing: vec!["a namespace".to_owned()],
         optmem_max: Some(20_480),
+        migrations: vec![Migration { socket: "/run/q".to_owned(), missed: Some(3), ..Migration::default() }],
         in_flight: None,
     }
 }

@@ -95,8 +95,18 @@ impl<W: Write> Recorder<W> {
     fn learn(&mut self, known: &Known, latest: &Culprits) -> io::Result<()> {
         // In full, so that whatever is added there is thought of here. The kernel stands in the first line,
         // `in_flight` in the last.
-        let Known { kernel: _, senders, sites, taps, culprits, lifetimes, missing, optmem_max, in_flight: _ } =
-            known;
+        let Known {
+            kernel: _,
+            senders,
+            sites,
+            taps,
+            culprits,
+            lifetimes,
+            missing,
+            optmem_max,
+            migrations,
+            in_flight: _,
+        } = known;
         for (key, process) in senders {
             if self.known.senders.get(key) != Some(process) {
                 self.line(&Frame::Sender { key: *key, process: process.clone() })?;
@@ -125,6 +135,9 @@ impl<W: Write> Recorder<W> {
         }
         if self.known.optmem_max != *optmem_max {
             self.line(&Frame::OptmemMax(*optmem_max))?;
+        }
+        if self.known.migrations != *migrations {
+            self.line(&Frame::Migrations(migrations.clone()))?;
         }
         self.known = known.clone();
         self.latest = latest.clone();

@@ -9,10 +9,16 @@ use serde::Serialize;
 
 use super::{
     lines::{harmless, wrap},
+    watch::{
+        Look,
+        json::{CauseJson, cause},
+        text::describe,
+    },
     words::plural,
 };
 use crate::model::{
-    probe::{Notifications, ProbeReport},
+    check::{Obstacle, Outlook},
+    probe::{Expected, Notifications, ProbeReport, Why},
     report::{Split, Verdict},
 };
 
@@ -32,6 +38,31 @@ struct ProbeJson<'a> {
     failed: &'a BTreeMap<String, u64>,
     notifications: NotificationsJson,
     errors: &'a BTreeMap<String, u64>,
+    /// Why sends were copied; `null` if the kernel was not watched.
+    causes: Option<Vec<CauseJson<'a>>>,
+    /// Why it was not; `null` if it was.
+    not_watched: Option<&'a str>,
+    /// What `zcdiag check` says of such sends, if the kernel was not watched.
+    expected: Option<ExpectedJson>,
+}
+
+#[derive(Serialize)]
+struct ExpectedJson {
+    verdict: &'static str,
+    reported: &'static str,
+    /// Of what would surely copy, the first to bite first.
+    causes: Vec<&'static str>,
+}
+
+impl From<&Expected> for ExpectedJson {
+    fn from(expected: &Expected) -> Self {
+        let certain = expected.obstacles.iter().filter(|obstacle| obstacle.certain);
+        Self {
+            verdict: expected.outlook.name(),
+            reported: expected.reported.name(),
+            causes: certain.filter_map(|obstacle| obstacle.cause).collect(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -76,7 +107,13 @@ impl From<Split> for SplitJson {
 ///
 /// # Errors
 /// The output cannot be written to.
-pub fn write_json(report: &ProbeReport, out: &mut dyn Write) -> io::Result<()> {
+pub fn write_json(report: &ProbeReport, why: &Why, out: &mut dyn Write) -> io::Result<()> {
+    let (causes, not_watched, expected) = match why {
+        Why::Seen(seen) => (Some(seen.causes.iter().map(cause).collect()), None, None),
+        Why::Unseen { because, expected } => {
+            (None, Some(because.as_str()), expected.as_ref().map(Into::into))
+        }
+    };
     let json = ProbeJson {
         schema: SCHEMA,
         destination: report.destination.to_string(),
@@ -93,6 +130,9 @@ pub fn write_json(report: &ProbeReport, out: &mut dyn Write) -> io::Result<()> {
         failed: &report.failed,
         notifications: (&report.notifications).into(),
         errors: &report.errors,
+        causes,
+        not_watched,
+        expected,
     };
     let mut line = serde_json::to_vec(&json)?;
     line.push(b'\n');
@@ -100,11 +140,11 @@ pub fn write_json(report: &ProbeReport, out: &mut dyn Write) -> io::Result<()> {
     out.flush()
 }
 
-/// Writes the report for people; `command` is what was typed.
+/// Writes the report for people.
 ///
 /// # Errors
 /// The output cannot be written to.
-pub fn write_text(report: &ProbeReport, command: &str, out: &mut dyn Write) -> io::Result<()> {
+pub fn write_text(report: &ProbeReport, why: &Why, look: Look, out: &mut dyn Write) -> io::Result<()> {
     let ProbeReport { destination, transport, sends, .. } = report;
     let made = sends.total() + report.untold + report.unanswered;
     writeln!(
@@ -118,10 +158,41 @@ pub fn write_text(report: &ProbeReport, command: &str, out: &mut dyn Write) -> i
     for sentence in sentences(report) {
         write!(out, "{}", wrap("  ", &sentence))?;
     }
-    if sends.copied > 0 {
-        writeln!(out, "  why: sudo zcdiag watch -- {}", harmless(command))?;
+    match why {
+        Why::Seen(seen) => {
+            seen.causes.iter().try_for_each(|cause| describe(out, cause, seen, look))?;
+            if !seen.exact() {
+                writeln!(out, "\nnot everything could be recorded: counts of causes are at least")?;
+            }
+        }
+        Why::Unseen { because, expected } => {
+            if sends.copied > 0 {
+                let lead = format!("Why is not known, for {}.", harmless(because));
+                write!(out, "{}", wrap("  ", &lead))?;
+            }
+            if let Some(expected) = expected {
+                write_expected(expected, sends.copied > 0, out)?;
+            }
+        }
     }
     out.flush()
+}
+
+/// What was to be expected, and why, if that is of interest.
+fn write_expected(expected: &Expected, reasons: bool, out: &mut dyn Write) -> io::Result<()> {
+    let words = match expected.outlook {
+        Outlook::ZeroCopy => "that nothing copies them",
+        Outlook::Copied => "that they are copied",
+        Outlook::Unknown => "nothing: it cannot be told",
+    };
+    write!(out, "{}", wrap("  ", &format!("What `zcdiag check` expects of such sends: {words}.")))?;
+    for Obstacle { cause, explanation, remedies, .. } in expected.obstacles.iter().filter(|_| reasons) {
+        write!(out, "\n{}", wrap(&format!("  {}: ", cause.unwrap_or("perhaps")), &harmless(explanation)))?;
+        for remedy in remedies {
+            write!(out, "{}", wrap("    cure: ", &harmless(remedy)))?;
+        }
+    }
+    Ok(())
 }
 
 fn sentences(report: &ProbeReport) -> Vec<String> {
@@ -197,9 +268,26 @@ mod tests {
         }
     }
 
+    /// Not watched, and what was to be expected.
+    fn foreseen() -> Why {
+        let tap = Obstacle {
+            cause: Some("tap_tx"),
+            device: None,
+            ways: Vec::new(),
+            certain: true,
+            reported: Outlook::Copied,
+            explanation: "a tap".to_owned(),
+            remedies: vec!["mute it".to_owned()],
+            taps: Vec::new(),
+        };
+        let expected = Expected { outlook: Outlook::Copied, reported: Outlook::Copied, obstacles: vec![tap] };
+        Why::Unseen { because: "watching needs more".to_owned(), expected: Some(expected) }
+    }
+
     fn text(report: &ProbeReport) -> String {
         let mut out = Vec::new();
-        write_text(report, "zcdiag probe sink.example:9 --udp", &mut out).expect("a vector takes all");
+        let look = Look { color: false, verbose: false };
+        write_text(report, &foreseen(), look, &mut out).expect("a vector takes all");
         String::from_utf8(out).expect("text is UTF-8")
     }
 
@@ -207,13 +295,12 @@ mod tests {
     fn the_text_answers_first() {
         let copied = text(&report(0, 20, 0));
         assert!(copied.starts_with("probe: 20 sends to 10.9.0.2:9 (udp): zc=y 0, zc=n 20\n"), "{copied}");
-        assert!(
-            copied.ends_with("  why: sudo zcdiag watch -- zcdiag probe sink.example:9 --udp\n"),
-            "{copied}"
-        );
+        let expected = "  Why is not known, for watching needs more.\n  What `zcdiag check` expects of such sends: that \
+                        they are copied.\n\n  tap_tx: a tap\n    cure: mute it\n";
+        assert!(copied.ends_with(expected), "{copied}");
         let clean = text(&report(20, 0, 0));
         assert!(clean.starts_with("probe: 20 sends to 10.9.0.2:9 (udp): zc=y 20, zc=n 0\n"), "{clean}");
-        assert!(!clean.contains("why:"), "{clean}");
+        assert!(!clean.contains("Why") && clean.contains("check"), "{clean}");
         let silent = text(&report(0, 0, 1));
         assert!(silent.starts_with("probe: 1 send to 10.9.0.2:9 (udp): zc=y 0, zc=n 0\n"), "{silent}");
         assert!(silent.contains("has not reported on 1 send"), "{silent}");
@@ -239,13 +326,15 @@ mod tests {
         let mut report = report(1, 2, 0);
         report.errors.insert("ECONNREFUSED".to_owned(), 2);
         let mut out = Vec::new();
-        write_json(&report, &mut out).expect("a vector takes all");
+        write_json(&report, &foreseen(), &mut out).expect("a vector takes all");
         let json: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
         let expected = serde_json::json!({
             "schema": 1, "destination": "10.9.0.2:9", "protocol": "udp",
             "sends": {"zerocopied": 1, "copied": 2}, "bytes": {"zerocopied": 1000, "copied": 2000},
             "untold": 0, "unanswered": 0, "verdict": "mixed", "failed": {},
             "notifications": {"messages": 0, "merged": [], "timestamps": 0}, "errors": {"ECONNREFUSED": 2},
+            "causes": null, "not_watched": "watching needs more",
+            "expected": {"verdict": "copied", "reported": "copied", "causes": ["tap_tx"]},
         });
         assert_eq!(json, expected);
     }

@@ -275,7 +275,7 @@ struct Stream(Child);
 impl Stream {
     fn start() -> Self {
         let mut probe = Command::new(ZCDIAG);
-        probe.args(["probe", BEHIND_D0, "--udp", "-n", "1000000", "--interval", "5ms"]);
+        probe.args(["probe", BEHIND_D0, "--no-watch", "--udp", "-n", "1000000", "--interval", "5ms"]);
         Self(probe.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("run zcdiag probe"))
     }
 }

@@ -12,8 +12,10 @@ mod ends;
 mod gathered;
 mod limits;
 mod live;
+mod migration;
 mod paths;
 mod probe;
+mod probing;
 mod replay;
 mod sightings;
 #[path = "../taps/socket.rs"]

@@ -61,7 +61,7 @@ impl Probe {
         let words: Vec<&str> = others.iter().copied().chain([ZCDIAG]).collect();
         let mut command = Command::new(words[0]);
         command.args(&words[1..]);
-        command.args(["probe", "--json"]).args(arguments.split(' '));
+        command.args(["probe", "--no-watch", "--json"]).args(arguments.split(' '));
         Self(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("run zcdiag probe"))
     }
 

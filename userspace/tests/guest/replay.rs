@@ -22,7 +22,7 @@ fn record(path: &Path, form: &[&str]) -> Output {
     socket::bind(&tap, ETH_P_ALL, ifindex("d0"));
     let mut command = Command::new(ZCDIAG);
     command.args(["watch", "--interval", "50ms", "--record"]).arg(path).args(form);
-    command.args(["--", ZCDIAG, "probe", BEHIND_D0, "--udp", "--interval", "10ms", "--json"]);
+    command.args(["--", ZCDIAG, "probe", BEHIND_D0, "--no-watch", "--udp", "--interval", "10ms", "--json"]);
     let output = command.stdin(Stdio::null()).output().expect("run zcdiag watch");
     assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
     output

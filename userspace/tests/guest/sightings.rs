@@ -74,6 +74,7 @@ fn a_tcpdump_that_has_ended_is_named_with_its_time() {
         let seen = &tap["seen"];
         assert_eq!(seen["copied_packets"], 20, "{tap:#}");
         let times = ["opened_seconds", "first_seconds", "last_seconds", "closed_seconds"];
+        assert!(times.iter().all(|time| seen[*time].is_f64()), "{tap:#}");
         let times = times.map(|time| seconds(&seen[time]));
         assert!(times.is_sorted() && times[0] > 0.0, "{tap:#}");
         assert!(

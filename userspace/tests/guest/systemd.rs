@@ -79,7 +79,17 @@ fn metrics() -> String {
 /// Sends from a unit of its own.
 fn send_from(unit: &str) {
     let _ = Command::new("systemd-run")
-        .args(["--quiet", "--wait", "--collect", "--unit", unit, "/usr/bin/zcdiag", "probe", BEHIND_D0])
+        .args([
+            "--quiet",
+            "--wait",
+            "--collect",
+            "--unit",
+            unit,
+            "/usr/bin/zcdiag",
+            "probe",
+            "--no-watch",
+            BEHIND_D0,
+        ])
         .args(["--udp", "-n", "50"])
         .status()
         .expect("run systemd-run");

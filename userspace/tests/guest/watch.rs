@@ -76,7 +76,7 @@ pub(crate) fn replayed(recording: &Path) -> Value {
 /// Runs `zcdiag watch -- zcdiag probe`; gives the report and what the probe counted.
 pub(crate) fn watch_probe(arguments: &[&str], probe: &str) -> (Report, Sent) {
     let mut command = Command::new(ZCDIAG);
-    command.args(["watch", "--json"]).args(arguments).args(["--", ZCDIAG, "probe", "--json"]);
+    command.args(["watch", "--json"]).args(arguments).args(["--", ZCDIAG, "probe", "--no-watch", "--json"]);
     let output = command.args(probe.split(' ')).stdin(Stdio::null()).output().expect("run zcdiag watch");
     let errors = String::from_utf8_lossy(&output.stderr);
     // Its output is kept out of the way of the watch's.

@@ -124,7 +124,11 @@ impl Played {
 #[track_caller]
 fn refused(sends: &Sends) {
     let mut command = Command::new(ZCDIAG);
-    let output = command.arg("probe").args(sends.probe.split(' ')).output().expect("run zcdiag probe");
+    let output = command
+        .args(["probe", "--no-watch"])
+        .args(sends.probe.split(' '))
+        .output()
+        .expect("run zcdiag probe");
     let said = String::from_utf8_lossy(&output.stderr);
     let refused = output.status.code() == Some(1) && said.contains("this kernel has no MSG_ZEROCOPY for");
     assert!(refused, "{}: {said}", sends.what);

@@ -6,6 +6,7 @@ mod daemons;
 mod mute;
 mod sandbox;
 mod socket;
+mod unreachable;
 
 use std::{
     os::fd::OwnedFd,

@@ -248,7 +248,11 @@ impl Config {
 
     /// How to attach.
     pub fn session(&self) -> SessionOptions {
-        SessionOptions { btf: self.attach.btf.clone(), probes_only: self.attach.probes_only }
+        SessionOptions {
+            btf: self.attach.btf.clone(),
+            probes_only: self.attach.probes_only,
+            ..SessionOptions::default()
+        }
     }
 
     /// How much to keep.

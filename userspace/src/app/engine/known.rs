@@ -13,7 +13,10 @@ use crate::{
     app::{outcome::with_sources, session::Session},
     diagnose::{self, Culprits, Filter, Known, SiteFacts},
     kernel::optmem::optmem_max,
-    model::{counts::Counts, kernel::TapListScope, process::ProcessIdentity, report::Report, tap::JudgedTap},
+    model::{
+        counts::Counts, kernel::TapListScope, migration::Migration, process::ProcessIdentity, report::Report,
+        tap::JudgedTap,
+    },
     process::{ProcRoot, identify, remembered},
     taps::{
         inventory::{self, Inventory},
@@ -66,6 +69,11 @@ impl Gatherer {
     /// What is known, and the culprits of the last look at each device.
     pub(super) fn findings(&self) -> (&Known, &Culprits) {
         (&self.known, &self.latest)
+    }
+
+    /// Takes what QEMUs say of their migrations.
+    pub(super) fn learn_migrations(&mut self, migrations: Vec<Migration>) {
+        self.known.migrations = migrations;
     }
 
     /// Takes an announcement of the kernel side.

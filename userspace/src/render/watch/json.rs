@@ -7,11 +7,15 @@ use serde::Serialize;
 
 use crate::{
     model::{
+        migration::Migration,
         report::{Api, CauseReport, Report, Sender, SenderReport, Split, Verdict},
         start::Start,
         tap::JudgedTap,
     },
-    render::taps::json::{CureJson, TapJson},
+    render::{
+        migration,
+        taps::json::{CureJson, TapJson},
+    },
 };
 
 /// Rises when a key changes its meaning or goes.
@@ -60,6 +64,8 @@ pub(crate) struct ReportJson<'a> {
     senders: Vec<SenderJson<'a>>,
     causes: Vec<CauseJson<'a>>,
     taps: Vec<SeenTapJson<'a>>,
+    /// What QEMUs say of their migrations, of those that were asked (`--qmp`).
+    migrations: Vec<MigrationJson<'a>>,
     /// What has to be changed, all of it, so that none of the taps makes sends copy.
     cure: Option<CureJson<'a>>,
     command: Option<CommandJson<'a>>,
@@ -83,6 +89,21 @@ struct SightingJson {
     opened_seconds: Option<f64>,
     /// `null` if it is still open.
     closed_seconds: Option<f64>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct MigrationJson<'a> {
+    socket: &'a str,
+    /// `null` if the kernel does not say who listens there.
+    pid: Option<u32>,
+    /// As QEMU names it; `null` if there has been no migration.
+    status: Option<&'a str>,
+    /// QEMU's `dirty-sync-missed-zero-copy`: flushes in which every send was copied; `null` if it does not count them.
+    missed_zero_copy: Option<u64>,
+    /// Whether it still answered at the end.
+    answers: bool,
+    /// Why its sends were copied, most sends first.
+    causes: Vec<&'static str>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -122,7 +143,7 @@ struct SenderJson<'a> {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct CauseJson<'a> {
+pub(crate) struct CauseJson<'a> {
     cause: &'static str,
     sends: u64,
     bytes: u64,
@@ -206,6 +227,7 @@ pub(super) fn report(out: &mut dyn Write, kind: &'static str, report: &Report) -
             senders: report.senders.iter().map(sender).collect(),
             causes: report.causes.iter().map(cause).collect(),
             taps: report.taps.iter().map(|tap| seen_tap(tap, report)).collect(),
+            migrations: report.migrations.iter().map(|migration| migrated(migration, report)).collect(),
             cure: (!report.cure.is_empty()).then(|| (&report.cure).into()),
             command: report
                 .command
@@ -224,6 +246,23 @@ fn seen_tap<'a>(tap: &'a JudgedTap, report: &Report) -> SeenTapJson<'a> {
         closed_seconds: sighting.lifetime.closed.map(|time| time.as_secs_f64()),
     });
     SeenTapJson { tap: TapJson::from(tap), seen }
+}
+
+fn migrated<'a>(migration: &'a Migration, report: &Report) -> MigrationJson<'a> {
+    let mut causes: Vec<&str> = Vec::new();
+    for cause in migration::causes(migration, report) {
+        if !causes.contains(&cause.cause) {
+            causes.push(cause.cause);
+        }
+    }
+    MigrationJson {
+        socket: &migration.socket,
+        pid: migration.pid,
+        status: migration.status.as_deref(),
+        missed_zero_copy: migration.missed,
+        answers: migration.answers,
+        causes,
+    }
 }
 
 fn split(split: Split) -> SplitJson {
@@ -269,7 +308,7 @@ fn sender(row: &SenderReport) -> SenderJson<'_> {
     }
 }
 
-fn cause(cause: &CauseReport) -> CauseJson<'_> {
+pub(crate) fn cause(cause: &CauseReport) -> CauseJson<'_> {
     CauseJson {
         cause: cause.cause,
         sends: cause.sends,

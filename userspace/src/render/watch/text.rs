@@ -11,7 +11,7 @@ use crate::{
     },
     render::{
         lines::{Emphasis, emphasize, harmless, wrap},
-        sighting,
+        migration, sighting,
         taps::write_changes,
         words::{bytes, plural, time},
     },
@@ -149,6 +149,11 @@ pub(super) fn summary(out: &mut dyn Write, report: &Report, look: Look) -> io::R
     for cause in &report.hidden {
         hidden(out, cause, report, look)?;
     }
+    for migration in &report.migrations {
+        let title = migration::title(migration);
+        writeln!(out, "\n{}:", emphasize(&title, Emphasis::Heading, look.color))?;
+        write!(out, "{}", wrap("  ", &migration::sentences(migration, report).join(" ")))?;
+    }
     if report.cure.changes() > 1 {
         let head = "For zero copy in spite of these taps all of this is needed";
         writeln!(out, "\n{}", emphasize(head, Emphasis::Heading, look.color))?;
@@ -202,7 +207,12 @@ fn senders(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     Ok(())
 }
 
-fn describe(out: &mut dyn Write, cause: &CauseReport, report: &Report, look: Look) -> io::Result<()> {
+pub(crate) fn describe(
+    out: &mut dyn Write,
+    cause: &CauseReport,
+    report: &Report,
+    look: Look,
+) -> io::Result<()> {
     let title = format!("{}{}", cause.cause, on_device(cause));
     let count = if cause.sends > 0 {
         format!("{} of {}, {}", plural(cause.sends, "send"), who(&cause.sender), bytes(cause.bytes))
