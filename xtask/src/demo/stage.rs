@@ -97,19 +97,11 @@ impl Tapper {
         let pid = wait_for(&format!("{comm} to open its packet socket"), || holder_of_tap(comm))?;
         Ok(Self { pid })
     }
-
-    /// Waits until the process has gone, and its sockets with it.
-    pub(super) fn disappear(&self) -> Result<()> {
-        let process = format!("/proc/{}", self.pid);
-        wait_for(&format!("process {} to end", self.pid), || {
-            Ok((!fs::exists(&process).with_context(|| format!("look at {process}"))?).then_some(()))
-        })
-    }
 }
 
 impl Drop for Tapper {
     fn drop(&mut self) {
-        // It may have ended already, as the story wants it.
+        // It may have ended already.
         let _ = Pid::from_raw(self.pid).map(|pid| kill_process(pid, Signal::TERM));
     }
 }
