@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what zcdiag costs, beside what people use without it, in one run.
 
+mod cost;
 mod crowd;
 mod taps;
 
@@ -23,6 +24,8 @@ pub(crate) struct Options {
 enum What {
     /// `zcdiag taps` on a large machine, beside `ss -0pe` in every namespace and `lsfd`
     Taps(taps::Options),
+    /// What the attached programs cost each send and packet, beside bpftrace's, in a guest
+    Cost(cost::Options),
     /// Be a part of the large machine
     #[command(hide = true)]
     Crowd(crowd::Options),
@@ -32,6 +35,7 @@ enum What {
 pub(crate) fn command(options: &Options) -> Result<ExitCode> {
     match &options.what {
         What::Taps(options) => taps::command(options),
+        What::Cost(options) => cost::command(options),
         What::Crowd(options) => crowd::be(options),
     }
 }
@@ -74,11 +78,16 @@ fn show(project: &Project, name: &str, figures: &[Figure]) -> Result<()> {
             figure.name
         );
     }
-    let directory = project.target.join("bench");
-    let path = directory.join(name).with_extension("json");
     let figures: Vec<Value> = figures.iter().map(Figure::json).collect();
+    write_json(project, name, &json!({ "figures": figures }))
+}
+
+/// Writes what was measured to `target/bench/NAME.json`.
+fn write_json(project: &Project, name: &str, measured: &Value) -> Result<()> {
+    let directory = project.target.join("bench");
+    let path = directory.join(format!("{name}.json"));
     std::fs::create_dir_all(&directory)
-        .and_then(|()| std::fs::write(&path, format!("{:#}\n", json!({ "figures": figures }))))
+        .and_then(|()| std::fs::write(&path, format!("{measured:#}\n")))
         .with_context(|| format!("write {}", path.display()))
 }
 

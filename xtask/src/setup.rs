@@ -58,6 +58,7 @@ const TOOLS: &[Tool] = &[
     Tool { name: "ip", why: "makes the large machine's namespaces", source: Source::Package("iproute2"), purpose: Purpose::Bench },
     Tool { name: "ss", why: "lists sockets by namespace", source: Source::Package("iproute2"), purpose: Purpose::Bench },
     Tool { name: "lsfd", why: "lists open files", source: Source::Package("util-linux-extra"), purpose: Purpose::Bench },
+    Tool { name: "bpftrace", why: "is what people use without zcdiag", source: Source::Package("bpftrace"), purpose: Purpose::Bench },
 ];
 
 /// Makes sure that everything `purpose` needs is there.

@@ -76,7 +76,8 @@ pub(super) fn be(options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn tap() -> Result<OwnedFd> {
+/// A packet socket for all protocols of all devices.
+pub(super) fn tap() -> Result<OwnedFd> {
     let protocol = std::num::NonZeroU32::new(ALL_PROTOCOLS).map(Protocol::from_raw);
     socket_with(AddressFamily::PACKET, SocketType::RAW, SocketFlags::CLOEXEC, protocol)
         .context("open a packet socket")

@@ -1,0 +1,290 @@
+//! What the programs of zcdiag cost the traffic, beside those of bpftrace, in instructions of the guest.
+//!
+//! The guest counts time in instructions (`-icount`): a nanosecond of a BPF program's run time is one instruction, and
+//! two runs give the same count. The kernel itself adds up the run time of each program (`kernel.bpf_stats_enabled`).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::Args;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use super::{crowd, write_json};
+use crate::project::{Project, run, text};
+use crate::setup::{self, Purpose};
+use crate::vm::{self, Kernel, Stream, VmOptions};
+
+/// What the command line can say.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The guest's kernel
+    #[arg(long, value_enum, default_value = "6.1")]
+    kernel: Kernel,
+    /// How often each is measured
+    #[arg(long, default_value_t = 3)]
+    runs: usize,
+    /// Sends of each measurement
+    #[arg(long, default_value_t = 200)]
+    sends: u64,
+    /// Measure here, which is in the guest
+    #[arg(long, hide = true)]
+    inside: bool,
+}
+
+/// A program that looks at copies.
+struct Tool {
+    name: &'static str,
+    command: &'static [&'static str],
+    /// BPF links that it has when everything is attached; `None`: it says so.
+    links: Option<usize>,
+}
+
+const fn bpftrace(name: &'static str, command: &'static [&'static str], links: usize) -> Tool {
+    Tool { name, command, links: Some(links) }
+}
+
+const TOOLS: &[Tool] = &[
+    bpftrace("bpftrace: nothing at the copy", &["bpftrace", "-e", "kfunc:skb_copy_ubufs { }"], 1),
+    bpftrace("bpftrace: a bare count", &["bpftrace", "-e", "kfunc:skb_copy_ubufs { @ = count(); }"], 1),
+    bpftrace(
+        "bpftrace: count by pid, comm, kstack",
+        &["bpftrace", "-e", "kfunc:skb_copy_ubufs { @[pid, comm, kstack] = count(); }"],
+        1,
+    ),
+    bpftrace(
+        "bpftrace: print pid, comm, kstack",
+        &["bpftrace", "-e", "kfunc:skb_copy_ubufs { printf(\"%d %s %s\\n\", pid, comm, kstack); }"],
+        1,
+    ),
+    Tool { name: "zcdiag watch", command: &["zcdiag", "watch", "--json"], links: None },
+];
+
+/// Traffic to measure with: its name, the words of the probe for it, and whether there is a tap.
+const TRAFFIC: [(&str, &[&str], bool); 4] = [
+    ("copied send", &[], true),
+    ("zerocopied send", &[], false),
+    ("packet, a tap", &["--copy"], true),
+    ("packet, no tap", &["--copy"], false),
+];
+
+/// How long a tool may take to attach, in the guest's time.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// The command `cargo xtask bench cost`.
+pub(super) fn command(options: &Options) -> Result<ExitCode> {
+    let project = Project::find()?;
+    if options.inside {
+        println!("{}", json!({ "tools": measure(options)? }));
+        return Ok(ExitCode::SUCCESS);
+    }
+    for purpose in [Purpose::Bench, Purpose::Build] {
+        setup::ensure(&project, purpose)?;
+    }
+    run(project.cargo().args(["build", "--release", "--package", "zcdiag"]))?;
+    let programs = project.target.join("release");
+    let vm = VmOptions {
+        icount: true,
+        env: vec![("PATH".into(), format!("{}:{}", text(&programs)?, vm::SYSTEM_PATH))],
+        ..VmOptions::new(options.kernel)
+    };
+    let this = std::env::current_exe().context("find this program")?;
+    let (runs, sends) = (options.runs.to_string(), options.sends.to_string());
+    let argv =
+        [text(&this)?, "bench", "cost", "--inside", "--runs", &runs, "--sends", &sends].map(str::to_owned);
+    let mut stdout = Vec::new();
+    let code = vm::run_with(&project, &vm, &argv, &mut |stream, bytes| {
+        match stream {
+            Stream::Stdout => stdout.extend_from_slice(bytes),
+            Stream::Stderr => eprint!("{}", String::from_utf8_lossy(bytes)),
+        }
+        Ok(())
+    })?;
+    ensure!(code == 0, "the guest's half failed with exit code {code}");
+    let measured: Value = serde_json::from_slice(&stdout).context("read what the guest's half wrote")?;
+    show(&measured, options);
+    write_json(&project, &format!("cost-{}", options.kernel.key()), &measured)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the middle one of each figure's runs, and the spread where there is one.
+fn show(measured: &Value, options: &Options) {
+    println!(
+        "Linux {}, {} runs of {} UDP sends: instructions of all BPF programs together for each\n",
+        options.kernel.key(),
+        options.runs,
+        options.sends
+    );
+    let heads = TRAFFIC.map(|(name, ..)| name);
+    println!(
+        "{:<38} {:>16} {:>16} {:>16} {:>16} {:>9} {:>9}",
+        "", heads[0], heads[1], heads[2], heads[3], "attached", "resident"
+    );
+    for tool in measured["tools"].as_array().into_iter().flatten() {
+        let cells = heads.map(|name| {
+            let mut runs: Vec<u64> = tool["instructions"][name]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_u64)
+                .collect();
+            runs.sort_unstable();
+            match (runs.first(), runs.get(runs.len() / 2), runs.last()) {
+                (Some(min), Some(_), Some(max)) if min == max => min.to_string(),
+                (Some(min), Some(median), Some(max)) => format!("{median} ({min}-{max})"),
+                _ => "-".to_owned(),
+            }
+        });
+        println!(
+            "{:<38} {:>16} {:>16} {:>16} {:>16} {:>7.2} s {:>6.1} MB",
+            tool["name"].as_str().unwrap_or_default(),
+            cells[0],
+            cells[1],
+            cells[2],
+            cells[3],
+            tool["attached_seconds"].as_f64().unwrap_or_default(),
+            tool["resident_kb"].as_f64().unwrap_or_default() / 1e3,
+        );
+    }
+}
+
+fn measure(options: &Options) -> Result<Vec<Value>> {
+    for arguments in [
+        "link add d0 type dummy",
+        "address add 10.9.0.1/24 dev d0",
+        "link set d0 mtu 1500 up",
+        "neighbour add 10.9.0.2 lladdr 02:00:00:00:00:02 dev d0",
+    ] {
+        run(Command::new("ip").args(arguments.split(' ')))?;
+    }
+    fs::write("/proc/sys/kernel/bpf_stats_enabled", "1").context("have the kernel measure BPF programs")?;
+    TOOLS.iter().map(|tool| measure_tool(tool, options)).collect()
+}
+
+fn measure_tool(tool: &Tool, options: &Options) -> Result<Value> {
+    eprintln!("measuring {}", tool.name);
+    let (running, attached) = Running::start(tool)?;
+    let mut instructions = BTreeMap::new();
+    for (name, words, tapped) in TRAFFIC {
+        let tap: Option<OwnedFd> = tapped.then(crowd::tap).transpose()?;
+        // What is done once for each kind of traffic is not what the next send costs.
+        send(options.sends, words)?;
+        let mut runs = Vec::new();
+        for _ in 0..options.runs {
+            let before = running.run_time()?;
+            send(options.sends, words)?;
+            runs.push((running.run_time()? - before) / options.sends);
+        }
+        drop(tap);
+        instructions.insert(name, runs);
+    }
+    Ok(json!({
+        "name": tool.name,
+        "instructions": instructions,
+        "attached_seconds": attached.as_secs_f64(),
+        "resident_kb": running.resident_kb()?,
+    }))
+}
+
+fn send(sends: u64, words: &[&str]) -> Result<()> {
+    let mut probe = Command::new("zcdiag");
+    probe.args(["probe", "10.9.0.2:9", "--udp", "--no-watch", "-n", &sends.to_string()]).args(words);
+    // Whether the kernel copied is in its exit code.
+    let status = probe.stdin(Stdio::null()).stdout(Stdio::null()).status().context("run zcdiag probe")?;
+    ensure!(matches!(status.code(), Some(0 | 3)), "zcdiag probe: {status}");
+    Ok(())
+}
+
+/// A tool that is attached, ended when dropped.
+struct Running(Child);
+
+impl Running {
+    /// Starts it; gives also how long it took until everything was attached.
+    fn start(tool: &Tool) -> Result<(Self, Duration)> {
+        let started = Instant::now();
+        let mut command = Command::new(tool.command[0]);
+        command.args(&tool.command[1..]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().with_context(|| format!("start {}", tool.command[0]))?;
+        let mut stdout = BufReader::new(child.stdout.take().context("its output is piped")?);
+        let running = Self(child);
+        match tool.links {
+            None => {
+                stdout.read_line(&mut String::new()).context("wait until it is attached")?;
+            }
+            Some(links) => running.wait_for(links, started)?,
+        }
+        let attached = started.elapsed();
+        // Read on, or it would be held up.
+        thread::spawn(move || stdout.lines().map_while(Result::ok).for_each(drop));
+        Ok((running, attached))
+    }
+
+    /// Nothing tells when bpftrace has attached its last program.
+    fn wait_for(&self, links: usize, since: Instant) -> Result<()> {
+        while self.files()?.iter().filter(|file| file.contains("link_type:")).count() < links {
+            if since.elapsed() > PATIENCE {
+                bail!("it has not attached its programs in {} s", PATIENCE.as_secs());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+
+    /// What the kernel says of each open file.
+    fn files(&self) -> Result<Vec<String>> {
+        let directory = format!("/proc/{}/fdinfo", self.0.id());
+        let entries = fs::read_dir(&directory).with_context(|| format!("list {directory}"))?;
+        // One that was closed meanwhile is none.
+        Ok(entries.flatten().filter_map(|entry| fs::read_to_string(entry.path()).ok()).collect())
+    }
+
+    /// Nanoseconds that its programs have run.
+    fn run_time(&self) -> Result<u64> {
+        let programs = self
+            .files()?
+            .into_iter()
+            .filter_map(|file| Some((number(&file, "prog_id:")?, number(&file, "run_time_ns:")?)));
+        let programs: BTreeMap<u64, u64> = programs.collect();
+        ensure!(!programs.is_empty(), "it has no BPF programs");
+        Ok(programs.values().sum())
+    }
+
+    fn resident_kb(&self) -> Result<u64> {
+        let path = format!("/proc/{}/status", self.0.id());
+        let status = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+        number(&status, "VmRSS:").context("it has no memory")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = kill_process(Pid::from_child(&self.0), Signal::INT);
+        let _ = self.0.wait();
+    }
+}
+
+/// The number behind a key at the beginning of a line.
+fn number(text: &str, key: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_proc() {
+        let info = "pos:\t0\nprog_id:\t17\nrun_time_ns:\t90210\nVmRSS:\t   8400 kB\n";
+        assert_eq!(
+            ["prog_id:", "run_time_ns:", "VmRSS:", "run_cnt:"].map(|key| number(info, key)),
+            [Some(17), Some(90_210), Some(8400), None]
+        );
+    }
+}
