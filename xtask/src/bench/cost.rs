@@ -79,11 +79,11 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The command `cargo xtask bench cost`.
 pub(super) fn command(options: &Options) -> Result<ExitCode> {
-    let project = Project::find()?;
     if options.inside {
         println!("{}", json!({ "tools": measure(options)? }));
         return Ok(ExitCode::SUCCESS);
     }
+    let project = Project::find()?;
     for purpose in [Purpose::Bench, Purpose::Build] {
         setup::ensure(&project, purpose)?;
     }
