@@ -6,6 +6,7 @@ pub mod comparison;
 pub mod doctor;
 pub mod event;
 pub mod folded;
+mod json;
 pub(crate) mod lines;
 pub mod live;
 pub mod metrics;

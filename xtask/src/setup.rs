@@ -19,7 +19,7 @@ pub(crate) enum Purpose {
     Guest,
     /// Building the kernel side.
     Build,
-    /// Making a large machine, and listing its sockets.
+    /// Measuring zcdiag beside what others use.
     Bench,
 }
 

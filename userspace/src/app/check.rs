@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    net::{IpAddr, SocketAddr, ToSocketAddrs as _},
+    net::{SocketAddr, ToSocketAddrs as _},
 };
 
 use super::outcome::{Failure, code, with_sources};
@@ -37,16 +37,10 @@ pub struct CheckOptions {
 /// If the destination is unknown or cannot be reached, or there is no such device.
 pub fn run(options: &CheckOptions, out: &mut dyn Write, err: &mut dyn Write) -> Result<u8, Failure> {
     let address = options.destination.as_deref().map(resolve).transpose()?;
-    let scope_id = address.and_then(|address| match address {
-        SocketAddr::V6(address) => Some(address.scope_id()).filter(|scope| *scope != 0),
-        SocketAddr::V4(_) => None,
-    });
     let question = Question {
-        destination: address.map(|address| unmapped(address.ip())),
-        scope_id,
         device: options.dev.clone(),
         size: options.size,
-        tap_scope: session::tap_list_scope(),
+        ..Question::to(address, session::tap_list_scope())
     };
     let ways = if options.ways.is_empty() { &Way::ALL[..] } else { &options.ways };
     let report = check(&question, ways, &ProcRoot::system())
@@ -108,11 +102,6 @@ fn host(text: &str) -> Option<&str> {
         }
         _ => (!text.is_empty()).then_some(text),
     }
-}
-
-/// IPv4 in the clothes of IPv6 is sent as IPv4.
-fn unmapped(address: IpAddr) -> IpAddr {
-    address.to_canonical()
 }
 
 #[cfg(test)]

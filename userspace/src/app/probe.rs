@@ -12,8 +12,8 @@ use crate::{
     diagnose::Filter,
     model::{
         check::Way,
-        comparison::Comparison,
         probe::{Endpoint, Expected, ProbeReport, Transport, Why},
+        report::Split,
     },
     probe::{
         ProbeError,
@@ -116,16 +116,9 @@ fn expected(destination: Endpoint, sends: &SendOptions) -> Option<Expected> {
         (Transport::Udp, _, None) => Way::Udp,
         (Transport::Udp, _, Some(_)) => Way::UdpGso,
     };
-    let scope_id = match address {
-        std::net::SocketAddr::V6(address) => Some(address.scope_id()).filter(|scope| *scope != 0),
-        std::net::SocketAddr::V4(_) => None,
-    };
     let question = Question {
-        destination: Some(address.ip().to_canonical()),
-        scope_id,
-        device: None,
         size: sends.sizes.iter().max().and_then(|size| u32::try_from(*size).ok()),
-        tap_scope: session::tap_list_scope(),
+        ..Question::to(Some(address), session::tap_list_scope())
     };
     let report = check(&question, &[way], &ProcRoot::system()).ok()?;
     let answer = report.ways.first()?;
@@ -150,18 +143,7 @@ pub fn compare(
         render::comparison::write_text(&comparison, out)
     };
     closed(written)?;
-    Ok(comparison_code(&comparison))
-}
-
-fn comparison_code(comparison: &Comparison) -> u8 {
-    let sends = comparison.sends();
-    if sends.copied > 0 {
-        code::BAD_ANSWER
-    } else if comparison.unanswered > 0 || sends.total() == 0 {
-        code::NO_ANSWER
-    } else {
-        code::OK
-    }
+    Ok(answer(comparison.sends(), comparison.unanswered))
 }
 
 /// Takes in what is sent to `address` and to the multicast `groups` until a signal comes.
@@ -178,12 +160,18 @@ pub async fn listen(address: &str, groups: &[String], out: &mut dyn Write) -> Re
 }
 
 fn exit_code(report: &ProbeReport, method: Method) -> u8 {
-    if report.sends.copied > 0 {
-        code::BAD_ANSWER
-    } else if method == Method::Copying && report.untold > 0 {
+    if report.sends.copied == 0 && method == Method::Copying && report.untold > 0 {
         // Nothing was asked that could be answered.
-        code::OK
-    } else if report.unanswered > 0 || report.untold > 0 || report.sends.total() == 0 {
+        return code::OK;
+    }
+    answer(report.sends, report.unanswered + report.untold)
+}
+
+/// The exit code for what the kernel has reported, and for so many sends that it has not reported on.
+fn answer(sends: Split, unknown: u64) -> u8 {
+    if sends.copied > 0 {
+        code::BAD_ANSWER
+    } else if unknown > 0 || sends.total() == 0 {
         code::NO_ANSWER
     } else {
         code::OK

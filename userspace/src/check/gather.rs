@@ -9,7 +9,7 @@ mod traffic;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     os::fd::{AsFd as _, OwnedFd},
     panic,
     path::Path,
@@ -49,6 +49,18 @@ pub struct Question {
     pub size: Option<u32>,
     /// Whom unbound taps harm on this kernel.
     pub tap_scope: TapListScope,
+}
+
+impl Question {
+    /// What becomes of sends to an address, out of whatever device. IPv4 in the clothes of IPv6 is sent as IPv4.
+    pub fn to(address: Option<SocketAddr>, tap_scope: TapListScope) -> Self {
+        let scope_id = match address {
+            Some(SocketAddr::V6(address)) => Some(address.scope_id()).filter(|scope| *scope != 0),
+            _ => None,
+        };
+        let destination = address.map(|address| address.ip().to_canonical());
+        Self { destination, scope_id, device: None, size: None, tap_scope }
+    }
 }
 
 /// Why there is no answer at all.

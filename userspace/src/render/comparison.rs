@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::{
+    json::{SplitJson, line},
     lines::wrap,
     words::{bytes, plural},
 };
@@ -45,18 +46,6 @@ struct RunJson {
     cpu_seconds: f64,
 }
 
-#[derive(Serialize)]
-struct SplitJson {
-    zerocopied: u64,
-    copied: u64,
-}
-
-impl From<Split> for SplitJson {
-    fn from(split: Split) -> Self {
-        Self { zerocopied: split.zerocopied, copied: split.copied }
-    }
-}
-
 fn runs(runs: &[Run]) -> Vec<RunJson> {
     let run = |run: &Run| RunJson {
         bytes: run.bytes,
@@ -91,9 +80,7 @@ pub fn write_json(comparison: &Comparison, out: &mut dyn Write) -> io::Result<()
         unanswered: comparison.unanswered,
         pays_from: comparison.pays_from(),
     };
-    let mut line = serde_json::to_vec(&json)?;
-    line.push(b'\n');
-    out.write_all(&line)?;
+    line(out, &json)?;
     out.flush()
 }
 

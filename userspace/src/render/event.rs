@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::lines::harmless;
+use super::{json::line, lines::harmless};
 use crate::model::fleet::{Change, Event, Identity};
 
 /// Marks these entries of the journal, whatever their text (`MESSAGE_ID`).
@@ -26,9 +26,7 @@ struct EventJson<'a> {
 pub fn json(event: &Event, out: &mut dyn Write) -> io::Result<()> {
     let message = sentence(event);
     let object = EventJson { r#type: "verdict_change", schema: 1, message: &message, event };
-    let mut line = serde_json::to_vec(&object)?;
-    line.push(b'\n');
-    out.write_all(&line)?;
+    line(out, &object)?;
     out.flush()
 }
 

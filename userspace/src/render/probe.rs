@@ -8,6 +8,7 @@ use std::{
 use serde::Serialize;
 
 use super::{
+    json::{SplitJson, line},
     lines::{harmless, wrap},
     watch::{
         Look,
@@ -19,7 +20,7 @@ use super::{
 use crate::model::{
     check::{Obstacle, Outlook},
     probe::{Expected, Notifications, ProbeReport, Why},
-    report::{Split, Verdict},
+    report::Verdict,
 };
 
 /// Rises when a key changes its meaning or goes.
@@ -91,18 +92,6 @@ impl From<&Notifications> for NotificationsJson {
     }
 }
 
-#[derive(Serialize)]
-struct SplitJson {
-    zerocopied: u64,
-    copied: u64,
-}
-
-impl From<Split> for SplitJson {
-    fn from(split: Split) -> Self {
-        Self { zerocopied: split.zerocopied, copied: split.copied }
-    }
-}
-
 /// Writes the report as one line of JSON.
 ///
 /// # Errors
@@ -134,9 +123,7 @@ pub fn write_json(report: &ProbeReport, why: &Why, out: &mut dyn Write) -> io::R
         not_watched,
         expected,
     };
-    let mut line = serde_json::to_vec(&json)?;
-    line.push(b'\n');
-    out.write_all(&line)?;
+    line(out, &json)?;
     out.flush()
 }
 
@@ -257,7 +244,10 @@ fn merged(notifications: &Notifications) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::probe::{Endpoint, Merged, Transport};
+    use crate::model::{
+        probe::{Endpoint, Merged, Transport},
+        report::Split,
+    };
 
     fn report(zerocopied: u64, copied: u64, unanswered: u64) -> ProbeReport {
         ProbeReport {

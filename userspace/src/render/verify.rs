@@ -5,13 +5,14 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::{
+    json::SplitJson,
     lines::{Emphasis, emphasize, harmless, wrap},
     taps::json::PlainFormatter,
     watch::text::headline,
     words::time,
 };
 use crate::model::{
-    report::{CauseReport, Report, Split},
+    report::{CauseReport, Report},
     verification::{Proof, Verification},
 };
 
@@ -78,12 +79,6 @@ struct SeenJson<'a> {
 }
 
 #[derive(Serialize)]
-struct SplitJson {
-    zerocopied: u64,
-    copied: u64,
-}
-
-#[derive(Serialize)]
 struct CauseJson<'a> {
     cause: &'static str,
     sends: u64,
@@ -129,12 +124,6 @@ impl<'a> From<&'a Report> for SeenJson<'a> {
             bytes: report.bytes.into(),
             causes: report.causes.iter().filter(|cause| cause.sends > 0).map(CauseJson::from).collect(),
         }
-    }
-}
-
-impl From<Split> for SplitJson {
-    fn from(Split { zerocopied, copied }: Split) -> Self {
-        Self { zerocopied, copied }
     }
 }
 

@@ -9,7 +9,6 @@ use crate::{
 };
 
 /// The monitors that the user named.
-#[derive(Default)]
 pub(super) struct Qemus(Vec<Qemu>);
 
 struct Qemu {

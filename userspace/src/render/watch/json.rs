@@ -8,11 +8,12 @@ use serde::Serialize;
 use crate::{
     model::{
         migration::Migration,
-        report::{Api, CauseReport, Report, Sender, SenderReport, Split, Verdict},
+        report::{Api, CauseReport, Report, Sender, SenderReport, Verdict},
         start::Start,
         tap::JudgedTap,
     },
     render::{
+        json::{SplitJson, line},
         migration,
         taps::json::{CureJson, TapJson},
     },
@@ -107,12 +108,6 @@ struct MigrationJson<'a> {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct SplitJson {
-    zerocopied: u64,
-    copied: u64,
-}
-
-#[derive(Serialize, JsonSchema)]
 struct SenderJson<'a> {
     pid: u32,
     comm: Option<&'a str>,
@@ -173,12 +168,6 @@ struct CommandJson<'a> {
     status: Option<i32>,
 }
 
-fn line(out: &mut dyn Write, object: &impl Serialize) -> io::Result<()> {
-    let mut text = serde_json::to_vec(object)?;
-    text.push(b'\n');
-    out.write_all(&text)
-}
-
 /// The first line.
 pub(super) fn start(out: &mut dyn Write, start: &Start) -> io::Result<()> {
     let attach = start
@@ -217,8 +206,8 @@ pub(super) fn report(out: &mut dyn Write, kind: &'static str, report: &Report) -
             exact: report.exact(),
             lost_events: report.lost_events(),
             losses: report.losses.iter().copied().collect(),
-            sends: split(report.sends),
-            bytes: split(report.bytes),
+            sends: report.sends.into(),
+            bytes: report.bytes.into(),
             copy_seconds: report.copy_time.as_secs_f64(),
             in_flight: report.in_flight,
             born_before: report.born_before,
@@ -265,10 +254,6 @@ fn migrated<'a>(migration: &'a Migration, report: &Report) -> MigrationJson<'a> 
     }
 }
 
-fn split(split: Split) -> SplitJson {
-    SplitJson { zerocopied: split.zerocopied, copied: split.copied }
-}
-
 fn known(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
@@ -286,8 +271,8 @@ fn sender(row: &SenderReport) -> SenderJson<'_> {
         netns: *netns,
         family: *family,
         protocol: row.sender.protocol_name(),
-        sends: split(row.sends),
-        bytes: split(row.bytes),
+        sends: row.sends.into(),
+        bytes: row.bytes.into(),
         copy_seconds: row.copy_time.as_secs_f64(),
         api: match row.sender.api {
             Api::MsgZerocopy => "msg_zerocopy",
