@@ -5,33 +5,33 @@
 )]
 
 use aya_ebpf::{helpers::generated::bpf_ktime_get_ns, macros::map, maps::PerCpuArray};
-use zcdiag_wire::{SenderKey, SiteKey, TallyKey};
+use zcdiag_wire::TallyKey;
 
 use crate::{read::Addr, taps::Device};
 
-/// A copied packet that came in, and was given to a packet socket.
+/// A copied packet that is given to packet sockets.
 pub(crate) struct Tapped {
     /// The packet, or 0.
     pub(crate) skb: Addr,
     /// Hook of the first socket, 0 if it is not known yet.
     pub(crate) first: Addr,
-    /// The device that it came in through.
+    /// The device that it came in or leaves through.
     pub(crate) device: Device,
+    /// Which of both.
+    pub(crate) incoming: bool,
 }
 
-/// `dev_queue_xmit_nit` and `skb_copy_ubufs` run with softirqs off and never call themselves on the same
-/// CPU, so one of each is enough.
+/// `skb_copy_ubufs` runs with softirqs off and never calls itself on the same CPU, so one is enough.
 pub(crate) struct Window {
-    /// uarg of the packet that `dev_queue_xmit_nit` hands to packet sockets, or 0.
-    pub(crate) nit_uarg: Addr,
-    /// Its device.
-    pub(crate) nit_dev: Addr,
     /// uarg of the packet in `skb_copy_ubufs`, or 0.
     pub(crate) copy_uarg: Addr,
     /// That packet.
     pub(crate) copy_skb: Addr,
-    /// Whether its uarg still had the zerocopy bit when the copy began.
+    /// Whether its uarg still had the zerocopy bit when the copy began; before 5.12 only, where that is gone when the
+    /// reference goes.
     pub(crate) copy_first: bool,
+    /// Whether the copy is of a send that is followed, and `charge` is set.
+    pub(crate) copy_charged: bool,
     /// Whether this copy is held back until the packet's next stop.
     pub(crate) copy_held: bool,
     /// When the copy began, in nanoseconds.
@@ -45,8 +45,10 @@ pub(crate) struct Window {
     /// uarg whose reference goes right now, and the packet that held it; before 5.12 only, where the function does
     /// not get the packet.
     pub(crate) released: (Addr, Addr),
-    /// The last packet of which packet sockets were given a copy on the receive path.
+    /// The last packet that was copied for packet sockets.
     pub(crate) tapped: Tapped,
+    /// uarg whose end the entry of the put function has seen, so that its exit need not look again; or 0.
+    pub(crate) put_ended: Addr,
     /// uarg that a kretprobe of the put function shall look at again, or 0.
     pub(crate) put_uarg: Addr,
 }
@@ -69,9 +71,3 @@ pub(crate) fn now() -> u64 {
     // SAFETY: takes no arguments and has no preconditions.
     unsafe { bpf_ktime_get_ns() }
 }
-
-/// Nobody to charge.
-pub(crate) const NOBODY: TallyKey = TallyKey {
-    sender: SenderKey { start_ns: 0, tgid: 0, netns: 0, family: 0, protocol: 0, api: 0 },
-    site: SiteKey { kind: 0, stack: 0, ifindex: 0, netns: 0 },
-};

@@ -89,7 +89,7 @@ fn settle(window: &mut Window, skb: Addr, held: &Held) {
     }
     let Some(record) = uarg::record(uarg) else { return };
     if record.ended == 1 {
-        uarg::finish(uarg, record);
+        uarg::finish(uarg, record, true);
     } else {
         record.ended = 0;
     }

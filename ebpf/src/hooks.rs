@@ -8,7 +8,6 @@ mod hidden;
 mod io_uring;
 mod mirred;
 mod next;
-mod nit;
 mod packet;
 mod put;
 mod sent;

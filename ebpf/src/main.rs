@@ -34,6 +34,7 @@ mod sender;
 mod site;
 mod skb;
 mod sock;
+mod switches;
 mod tally;
 mod taps;
 mod uarg;

@@ -4,7 +4,7 @@
 use aya_ebpf::{
     helpers::{
         bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_task,
-        bpf_get_current_uid_gid,
+        bpf_get_current_uid_gid, generated::bpf_get_current_task_btf,
     },
     macros::map,
     maps::HashMap,
@@ -14,7 +14,8 @@ use zcdiag_wire::{Loss, Rare, RareKind, SenderInfo, SenderKey, SiteKey};
 use crate::{
     facts::offset,
     loss, rare,
-    read::{Addr, value},
+    read::{Addr, Struct, Typed},
+    uarg,
 };
 
 /// `IPPROTO_TCP`
@@ -27,13 +28,13 @@ static SENDERS: HashMap<SenderKey, SenderInfo> = HashMap::with_max_entries(8192,
 
 /// The current task as the sender on socket `sk`, through one of `SendApi`.
 #[inline(always)]
-pub(crate) fn current(tgid: u32, sk: Addr, api: u32) -> SenderKey {
+pub(crate) fn current(tgid: u32, sk: impl Struct, api: u32) -> SenderKey {
     SenderKey {
         start_ns: current_start(),
         tgid,
-        netns: value(value(sk, offset!(sock_net)), offset!(net_inum)),
-        family: value(sk, offset!(sock_family)),
-        protocol: value(sk, offset!(sock_protocol)),
+        netns: sk.follow(offset!(sock_net)).value(offset!(net_inum)),
+        family: sk.value(offset!(sock_family)),
+        protocol: sk.value(offset!(sock_protocol)),
         api,
     }
 }
@@ -65,9 +66,18 @@ pub(crate) fn info() -> SenderInfo {
 /// Start of the current task's process, in nanoseconds since boot.
 #[inline(always)]
 pub(crate) fn current_start() -> u64 {
-    // SAFETY: returns the current task's address, which is only handed to checked reads.
-    let task = unsafe { bpf_get_current_task() };
-    value(value(task, offset!(task_leader)), offset!(task_start))
+    if uarg::is_old() {
+        // SAFETY: returns the current task's address, which is only handed to checked reads.
+        let task: Addr = unsafe { bpf_get_current_task() };
+        return start(task);
+    }
+    // SAFETY: 5.11 and later; returns the current task's address, and the verifier knows its type.
+    start(Typed(unsafe { bpf_get_current_task_btf() }.cast()))
+}
+
+#[inline(always)]
+fn start(task: impl Struct) -> u64 {
+    task.follow(offset!(task_leader)).value(offset!(task_start))
 }
 
 /// Thread group of the current task.

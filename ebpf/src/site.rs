@@ -5,7 +5,11 @@ use aya_ebpf::{
 };
 use zcdiag_wire::{Loss, MORE_STACKS_FROM, Rare, RareKind, STACK_DEPTH, SenderKey, Site, SiteKey, SiteKind};
 
-use crate::{cpu::Window, loss, rare, read::Addr, skb};
+use crate::{
+    loss, rare,
+    read::{Addr, Struct},
+    skb, switches,
+};
 
 #[map]
 static SITES: HashMap<SiteKey, Site> = HashMap::with_max_entries(4096, 0);
@@ -16,6 +20,12 @@ static STACKS: StackTrace<{ MORE_STACKS_FROM as usize }, 0, STACK_DEPTH> = Stack
 /// The kernel keeps one stack a hash value: what meets another one there is kept here, where few are.
 #[btf_map]
 static MORE_STACKS: StackTrace<1024, 0, STACK_DEPTH> = StackTrace::new();
+
+/// Id of the stack, or the word for none.
+#[inline(always)]
+fn stack_or_none(ctx: &impl StackIdContext) -> u32 {
+    if switches::spares_stack() { SiteKey::NOT_WALKED } else { stack(ctx) }
+}
 
 fn stack(ctx: &impl StackIdContext) -> u32 {
     if let Ok(id) = ctx.get_stackid(&STACKS, 0) {
@@ -28,32 +38,36 @@ fn stack(ctx: &impl StackIdContext) -> u32 {
     SiteKey::NO_STACK
 }
 
-/// The place where this CPU copies data of `uarg` right now; `skb` is the packet, 0 if unknown.
+/// The place where this CPU copies data of `skb` right now, a packet at 0 if it is unknown.
 ///
-/// Inside the window of `dev_queue_xmit_nit` for the same uarg the place is known without a look at
-/// the stack, which costs most of what a copy event costs; the stack is then kept once per device.
+/// The clone that `dev_queue_xmit_nit()` makes for packet sockets is marked as such. So that place is known without a
+/// look at the stack, which costs more than all else about a copy; the stack is then kept once per device.
 #[inline(always)]
-pub(crate) fn current(ctx: &impl StackIdContext, window: &Window, uarg: Addr, skb: Addr) -> SiteKey {
-    if window.nit_uarg == uarg {
-        let (ifindex, netns) = skb::dev_id(window.nit_dev);
+pub(crate) fn current(ctx: &impl StackIdContext, skb: impl Struct) -> SiteKey {
+    if skb.addr() != 0 && skb::tapped(skb) {
+        let dev = skb::dev(skb);
+        let (ifindex, netns) = skb::dev_id(dev);
         let key = SiteKey { kind: SiteKind::TAP_TX, stack: 0, ifindex, netns };
         if SITES.get_ptr(&key).is_none() {
-            remember(&key, stack(ctx), window.nit_dev);
+            remember(&key, stack(ctx), dev.addr());
         }
         return key;
     }
     by_stack(ctx, skb)
 }
 
-/// The place of the function that runs right now; `skb` is the packet, 0 if unknown.
+/// The place of the function that runs right now; `skb` is the packet, one at 0 if it is unknown.
 #[inline(always)]
-pub(crate) fn by_stack(ctx: &impl StackIdContext, skb: Addr) -> SiteKey {
-    let stack = stack(ctx);
-    let dev = if skb == 0 { 0 } else { skb::dev(skb) };
-    let (ifindex, netns) = skb::dev_id(dev);
-    let key = SiteKey { kind: SiteKind::STACK, stack, ifindex, netns };
+pub(crate) fn by_stack(ctx: &impl StackIdContext, skb: impl Struct) -> SiteKey {
+    let mut key = SiteKey { kind: SiteKind::STACK, stack: stack_or_none(ctx), ifindex: 0, netns: 0 };
+    let mut dev = 0;
+    if skb.addr() != 0 {
+        let on = skb::dev(skb);
+        (key.ifindex, key.netns) = skb::dev_id(on);
+        dev = on.addr();
+    }
     if SITES.get_ptr(&key).is_none() {
-        remember(&key, stack, dev);
+        remember(&key, key.stack, dev);
     }
     key
 }

@@ -4,25 +4,27 @@ use zcdiag_wire::NAME_LEN;
 
 use crate::{
     facts::offset,
-    read::{Addr, field, value},
+    read::{Addr, Block, Struct},
 };
+
+/// What is read of `skb_shared_info`: up to `destructor_arg`.
+type SharedInfo = Block<48>;
 
 /// `skb_shared_info` of a packet.
 #[inline(always)]
-fn shinfo(skb: Addr) -> Option<Addr> {
-    let head: u64 = field(skb, offset!(skb_head))?;
-    Some(head + u64::from(value::<u32>(skb, offset!(skb_end))))
+fn shinfo(skb: impl Struct) -> Addr {
+    skb.value::<u64>(offset!(skb_head)) + u64::from(skb.value::<u32>(offset!(skb_end)))
 }
 
 /// The uarg of a packet that carries user pages, as `skb_zcopy()` in `include/linux/skbuff.h` finds it.
 #[inline(always)]
-pub(crate) fn uarg(skb: Addr) -> Option<Addr> {
-    let shinfo = shinfo(skb)?;
-    let flags: u8 = field(shinfo, offset!(shinfo_flags))?;
+pub(crate) fn uarg(skb: impl Struct) -> Option<Addr> {
+    let shinfo = SharedInfo::read(shinfo(skb))?;
+    let flags: u8 = shinfo.value(offset!(shinfo_flags));
     if u32::from(flags) & offset!(shinfo_zerocopy_bit) == 0 {
         return None;
     }
-    field(shinfo, offset!(shinfo_uarg)).filter(|uarg| *uarg != 0)
+    Some(shinfo.value(offset!(shinfo_uarg))).filter(|uarg| *uarg != 0)
 }
 
 /// Whether an address can be that of a packet at all: packets lie in the kernel's half, aligned.
@@ -34,36 +36,48 @@ pub(crate) fn may_be(address: Addr) -> bool {
 /// Whether what may be a packet refers, or has just referred, to a uarg.
 #[inline(always)]
 pub(crate) fn has_had(skb: Addr, uarg: Addr) -> bool {
-    let head: u64 = value(skb, offset!(skb_head));
-    let shinfo = head + u64::from(value::<u32>(skb, offset!(skb_end)));
-    may_be(head) && value::<u64>(shinfo, offset!(shinfo_uarg)) == uarg
+    may_be(skb.value(offset!(skb_head))) && shinfo(skb).value::<u64>(offset!(shinfo_uarg)) == uarg
 }
 
-/// The device a packet is on, or 0.
+/// The device a packet is on, or one at 0.
 #[inline(always)]
-pub(crate) fn dev(skb: Addr) -> Addr {
-    value(skb, offset!(skb_dev))
+pub(crate) fn dev<S: Struct>(skb: S) -> S {
+    skb.follow(offset!(skb_dev))
 }
 
 /// Whether a packet came in through a device: then it is on the receive path, or routed on from there.
 #[inline(always)]
-pub(crate) fn received(skb: Addr) -> bool {
-    value::<u32>(skb, offset!(skb_iif)) != 0
+pub(crate) fn received(skb: impl Struct) -> bool {
+    skb.value::<u32>(offset!(skb_iif)) != 0
 }
 
-/// `PACKET_LOOPBACK` of `linux/if_packet.h`: what `dev_loopback_xmit()` makes of a packet.
+/// `PACKET_OUTGOING` of `linux/if_packet.h`: what `dev_queue_xmit_nit()`, and nothing else on the way of a packet with
+/// user pages, makes of the clone that it hands to packet sockets.
+const OUTGOING: u8 = 4;
+/// `PACKET_LOOPBACK`: what `dev_loopback_xmit()` makes of a packet.
 const LOOPED: u8 = 5;
+
+#[inline(always)]
+fn pkt_type(skb: impl Struct) -> u8 {
+    skb.value::<u8>(offset!(skb_pkt_type)) >> offset!(skb_pkt_type_shift) & 7
+}
+
+/// Whether a packet is the clone that packet sockets are given of one on its way out.
+#[inline(always)]
+pub(crate) fn tapped(skb: impl Struct) -> bool {
+    pkt_type(skb) == OUTGOING
+}
 
 /// Whether a packet to a multicast group was looped back to this machine.
 #[inline(always)]
-pub(crate) fn looped(skb: Addr) -> bool {
-    value::<u8>(skb, offset!(skb_pkt_type)) >> offset!(skb_pkt_type_shift) & 7 == LOOPED
+pub(crate) fn looped(skb: impl Struct) -> bool {
+    pkt_type(skb) == LOOPED
 }
 
 /// Bytes of a packet.
 #[inline(always)]
-pub(crate) fn len(skb: Addr) -> u32 {
-    value(skb, offset!(skb_len))
+pub(crate) fn len(skb: impl Struct) -> u32 {
+    skb.value(offset!(skb_len))
 }
 
 /// `IPPROTO_ESP` and `IPPROTO_AH`
@@ -74,14 +88,14 @@ const MACSEC: u16 = 0x88e5_u16.to_be();
 
 /// Whether a packet of IPv4 or IPv6 holds an IPsec one. In one of macsec, noise stands in the place of the header.
 #[inline(always)]
-pub(crate) fn is_encrypted(skb: Addr) -> bool {
-    if value::<u16>(skb, offset!(skb_protocol)) == MACSEC {
+pub(crate) fn is_encrypted(skb: impl Struct) -> bool {
+    if skb.value::<u16>(offset!(skb_protocol)) == MACSEC {
         return false;
     }
-    let header =
-        value::<u64>(skb, offset!(skb_head)) + u64::from(value::<u16>(skb, offset!(skb_network_header)));
-    let version = value::<u8>(header, 0) >> 4;
-    ENCRYPTED.contains(&value::<u8>(header, if version == 6 { 6 } else { 9 }))
+    let header: Addr =
+        skb.value::<u64>(offset!(skb_head)) + u64::from(skb.value::<u16>(offset!(skb_network_header)));
+    let version = header.value::<u8>(0) >> 4;
+    ENCRYPTED.contains(&header.value::<u8>(if version == 6 { 6 } else { 9 }))
 }
 
 /// `NETIF_F_SG`
@@ -91,30 +105,30 @@ const CHECKSUMS: u64 = 1 << 1 | 1 << 3 | 1 << 4;
 
 /// Whether a device sends what lies in several places, and computes checksums.
 #[inline(always)]
-pub(crate) fn can_gather_and_sum(dev: Addr) -> bool {
-    let features: u64 = value(dev, offset!(dev_features));
+pub(crate) fn can_gather_and_sum(dev: impl Struct) -> bool {
+    let features: u64 = dev.value(offset!(dev_features));
     features & SCATTER_GATHER != 0 && features & CHECKSUMS != 0
 }
 
 /// Bytes that fit into a packet of a device.
 #[inline(always)]
-pub(crate) fn mtu(dev: Addr) -> u32 {
-    value(dev, offset!(dev_mtu))
+pub(crate) fn mtu(dev: impl Struct) -> u32 {
+    dev.value(offset!(dev_mtu))
 }
 
 /// Bytes of a packet outside its linear part: those that a copy has to move.
 #[inline(always)]
-pub(crate) fn data_len(skb: Addr) -> u32 {
-    value(skb, offset!(skb_data_len))
+pub(crate) fn data_len(skb: impl Struct) -> u32 {
+    skb.value(offset!(skb_data_len))
 }
 
 /// Index of a device, and inode number of its network namespace; zeros where there is no device.
 #[inline(always)]
-pub(crate) fn dev_id(dev: Addr) -> (u32, u32) {
-    if dev == 0 {
+pub(crate) fn dev_id(dev: impl Struct) -> (u32, u32) {
+    if dev.addr() == 0 {
         return (0, 0);
     }
-    (value(dev, offset!(dev_ifindex)), value(value(dev, offset!(dev_net)), offset!(net_inum)))
+    (dev.value(offset!(dev_ifindex)), dev.follow(offset!(dev_net)).value(offset!(net_inum)))
 }
 
 /// Name of a device.
@@ -123,5 +137,5 @@ pub(crate) fn dev_name(dev: Addr) -> [u8; NAME_LEN] {
     if dev == 0 {
         return [0; NAME_LEN];
     }
-    value(dev, offset!(dev_name))
+    dev.value(offset!(dev_name))
 }

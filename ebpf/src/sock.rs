@@ -1,57 +1,66 @@
 //! What is read from a socket (`struct sock`).
 
+use zcdiag_wire::MISSING;
+
 use crate::{
     facts::offset,
-    read::{Addr, field, value},
+    read::{Addr, Block, Struct, field},
 };
 
 /// The device of the route that a connected socket has cached, or 0.
 #[inline(always)]
 pub(crate) fn route_dev(sk: Addr) -> Addr {
-    let dst: Addr = value(sk, offset!(sock_dst));
-    if dst == 0 { 0 } else { value(dst, offset!(dst_dev)) }
+    let dst = sk.follow(offset!(sock_dst));
+    if dst == 0 { 0 } else { dst.follow(offset!(dst_dev)) }
 }
 
 /// Whether the cached route of a connected socket leads through an IPsec policy.
 #[inline(always)]
 pub(crate) fn route_encrypts(sk: Addr) -> bool {
-    let dst: Addr = value(sk, offset!(sock_dst));
-    dst != 0 && value::<Addr>(dst, offset!(dst_xfrm)) != 0
+    let dst = sk.follow(offset!(sock_dst));
+    dst != 0 && dst.follow(offset!(dst_xfrm)) != 0
 }
 
-/// Whether a UDP socket is in the middle of a datagram that is not for GSO.
+/// The part of `struct udp_sock` behind its `inet_sock` that is of interest, from `pending` on.
+type UdpPart = Block<32>;
+
+/// Whether a UDP socket is in the middle of a datagram that is not for GSO, and whether it cuts what is sent at once
+/// into datagrams.
 ///
 /// A datagram that one send call makes alone never gets that far: `udp_sendmsg()` sets `pending` only where more
 /// may be appended.
 #[inline(always)]
+pub(crate) fn corked_and_segments(sk: Addr) -> (bool, bool) {
+    let Some(part) = UdpPart::read(sk + u64::from(offset!(udp_pending))) else { return (false, false) };
+    let pending = part.value::<u32>(0) != 0;
+    let gso_size: u16 = part.value(offset!(udp_gso_size).wrapping_sub(offset!(udp_pending)));
+    (pending && sk.value::<u16>(offset!(cork_gso_size)) == 0, gso_size != 0)
+}
+
+/// Whether a UDP socket is in the middle of a datagram that is not for GSO.
+#[inline(always)]
 pub(crate) fn is_corked(sk: Addr) -> bool {
-    value::<u32>(sk, offset!(udp_pending)) != 0 && value::<u16>(sk, offset!(cork_gso_size)) == 0
+    corked_and_segments(sk).0
 }
 
-/// Whether a UDP socket cuts what is sent at once into datagrams.
+/// Whether the application has set `SO_ZEROCOPY`; where this kernel has no such flag, it has.
 #[inline(always)]
-pub(crate) fn segments(sk: Addr) -> bool {
-    value::<u16>(sk, offset!(udp_gso_size)) != 0
-}
-
-/// Whether the application has set `SO_ZEROCOPY`.
-#[inline(always)]
-pub(crate) fn allows_zerocopy(sk: Addr) -> Option<bool> {
-    let flags: u64 = field(sk, offset!(sock_flags))?;
-    Some(flags >> offset!(sock_zerocopy_flag) & 1 != 0)
+pub(crate) fn allows_zerocopy(sk: impl Struct) -> bool {
+    offset!(sock_flags) == MISSING
+        || sk.value::<u64>(offset!(sock_flags)) >> offset!(sock_zerocopy_flag) & 1 != 0
 }
 
 /// Bytes of option memory in use.
 #[inline(always)]
 pub(crate) fn omem(sk: Addr) -> u32 {
-    value(sk, offset!(sock_omem))
+    sk.value(offset!(sock_omem))
 }
 
 /// Messages in the error queue.
 #[inline(always)]
 pub(crate) fn unread(sk: Addr) -> u32 {
     let queue = sk + u64::from(offset!(sock_error_queue));
-    value(queue, offset!(queue_len))
+    queue.value(offset!(queue_len))
 }
 
 /// `SO_EE_ORIGIN_ZEROCOPY` of `linux/errqueue.h`.
@@ -78,14 +87,14 @@ struct ExtendedError {
 /// (`skb_zerocopy_notify_extend()`), and leaves its code as it is.
 #[inline(always)]
 pub(crate) fn tells_wrong(sk: Addr, id: u32, copied: bool) -> bool {
-    if offset!(sock_error_queue) == zcdiag_wire::MISSING {
+    if offset!(sock_error_queue) == MISSING {
         return false;
     }
     let queue = sk + u64::from(offset!(sock_error_queue));
-    let Some(last) = field(queue, offset!(queue_prev)).filter(|last: &Addr| *last != queue && *last != 0)
-    else {
+    let last = queue.follow(offset!(queue_prev));
+    if last == queue || last == 0 {
         return false;
-    };
+    }
     let control = last + u64::from(offset!(skb_cb));
     field(control, offset!(exterr_ee)).is_some_and(|error: ExtendedError| {
         error.origin == ORIGIN_ZEROCOPY

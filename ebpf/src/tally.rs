@@ -14,6 +14,7 @@ static TALLIES: HashMap<TallyKey, Tally> = HashMap::with_max_entries(16384, 0);
 /// What a new entry is; not made on the stack, which is full.
 static NOTHING: Tally = Tally::ZERO;
 
+#[inline(always)]
 pub(crate) fn add_to(field: *mut u64, value: u64) {
     // SAFETY: `field`, by the word of the callers, is a member of a live map value, eight bytes aligned; other CPUs touch it with
     // atomic additions only. The result is not used, so that this is an instruction that 5.10 knows.
@@ -33,10 +34,18 @@ fn entry(key: &TallyKey) -> Option<*mut Tally> {
     tally
 }
 
-/// Counts finished sends.
+/// Counts finished sends, and their notification unless that is counted already: whether it flipped.
 #[inline(always)]
-pub(crate) fn add_sends(key: &TallyKey, zerocopied: bool, sends: u64, bytes: u64) {
+pub(crate) fn add_sends(
+    key: &TallyKey,
+    zerocopied: bool,
+    (sends, bytes): (u64, u64),
+    notification: Option<bool>,
+) {
     let Some(tally) = entry(key) else { return };
+    if let Some(flipped) = notification {
+        count_notification(tally, flipped);
+    }
     // SAFETY: `tally` points to a live map value; only addresses of its members are taken.
     let (sends_field, bytes_field) = unsafe {
         if zerocopied {
@@ -52,11 +61,19 @@ pub(crate) fn add_sends(key: &TallyKey, zerocopied: bool, sends: u64, bytes: u64
 /// Counts a notification; `flipped`: it tells otherwise than the one before.
 #[inline(always)]
 pub(crate) fn add_notification(sender: &SenderKey, flipped: bool) {
-    let Some(tally) = entry(&TallyKey { sender: *sender, site: SiteKey::default() }) else { return };
+    if let Some(tally) = entry(&TallyKey { sender: *sender, site: SiteKey::default() }) {
+        count_notification(tally, flipped);
+    }
+}
+
+#[inline(always)]
+fn count_notification(tally: *mut Tally, flipped: bool) {
     // SAFETY: as in `add_sends`.
     let (notifications, flips) = unsafe { (&raw mut (*tally).notifications, &raw mut (*tally).flips) };
     add_to(notifications, 1);
-    add_to(flips, u64::from(flipped));
+    if flipped {
+        add_to(flips, 1);
+    }
 }
 
 /// Counts sends that were copied although they ended as zero-copy.

@@ -8,7 +8,7 @@ use crate::{
     cpu,
     facts::offset,
     loss, rare,
-    read::{Addr, value},
+    read::{Addr, Struct},
     sender, skb, tally,
 };
 
@@ -21,24 +21,27 @@ pub(crate) type Device = (u32, u32);
 /// Inode of a socket, 0 if it cannot be told.
 #[inline(always)]
 pub(crate) fn inode(socket: Addr) -> u64 {
-    if socket == 0 { 0 } else { value(socket, offset!(socket_inode)) }
+    if socket == 0 { 0 } else { socket.value(offset!(socket_inode)) }
 }
 
 /// The packet socket with the hook `pt` (`struct packet_type`) is given a copied packet of `device`.
 #[inline(always)]
-pub(crate) fn given(pt: Addr, (ifindex, netns): Device, incoming: bool, ring: bool) -> Option<()> {
+pub(crate) fn given(pt: impl Struct, (ifindex, netns): Device, incoming: bool, ring: bool) -> Option<()> {
     if offset!(ptype_sock) == MISSING {
         return None;
     }
-    let inode = inode(value(value(pt, offset!(ptype_sock)), offset!(sock_socket)));
+    let sk: Addr = pt.value(offset!(ptype_sock));
+    let inode = inode(sk.follow(offset!(sock_socket)));
     if inode == 0 {
         return None;
     }
     let key = TapKey { inode, netns, ifindex, incoming: u32::from(incoming), pad: 0 };
-    if TAPS.get_ptr(&key).is_none() {
-        first(&key, pt, ring);
-    }
-    let tally = TAPS.get_ptr_mut(&key)?;
+    let tally = if let Some(tally) = TAPS.get_ptr_mut(&key) {
+        tally
+    } else {
+        first(&key, pt.addr(), ring);
+        TAPS.get_ptr_mut(&key)?
+    };
     // SAFETY: `tally` points to a live map value; the count is added to atomically, and the last of several that
     // write the time is as good as another.
     unsafe {
@@ -51,16 +54,16 @@ pub(crate) fn given(pt: Addr, (ifindex, netns): Device, incoming: bool, ring: bo
 /// A function of its own, for the stack's sake.
 #[inline(never)]
 fn first(key: &TapKey, pt: Addr, ring: bool) {
-    let sock: Addr = value(pt, offset!(ptype_sock));
+    let sock = pt.follow(offset!(ptype_sock));
     let now = cpu::now();
     let tally = TapTally {
         packets: 0,
         first_ns: now,
         last_ns: now,
-        bound: skb::dev_id(value(pt, offset!(ptype_dev))).0,
-        netns: value(value(sock, offset!(sock_net)), offset!(net_inum)),
-        protocol: value(pt, offset!(ptype_type)),
-        socket_type: value(sock, offset!(sock_type)),
+        bound: skb::dev_id(pt.follow(offset!(ptype_dev))).0,
+        netns: sock.follow(offset!(sock_net)).value(offset!(net_inum)),
+        protocol: pt.value(offset!(ptype_type)),
+        socket_type: sock.value(offset!(sock_type)),
         ring: u32::from(ring),
     };
     // Another CPU may be first; then its entry is the one to use.

@@ -17,7 +17,8 @@ use crate::{
 const IP_HEADER: u32 = 20;
 const UDP_HEADER: u32 = 8;
 
-/// Notes that the send call has copied; `skb` is the packet that lets go of `uarg`, 0 if there is none.
+/// Notes that the send call has copied; `skb` is the packet that lets go of `uarg`, 0 if there is none. A function of
+/// its own: rare, and in most programs twice.
 #[inline(never)]
 pub(crate) fn note(record: &mut Uarg, uarg: Addr, skb: Addr) {
     let (kind, dev) = match record.sender.protocol {

@@ -95,7 +95,10 @@ fn run_watch(args: &Args, watch: &WatchArgs) -> Result<u8, Failure> {
         session: SessionOptions {
             btf: watch.btf.clone(),
             probes_only: watch.probes_only,
-            ..SessionOptions::default()
+            own_sends: false,
+            rest_after: Some(watch.rest_after).filter(|after| !after.is_zero()),
+            measure: args.verbose > 0 || watch.budget.is_some(),
+            budget: watch.budget,
         },
     };
     let mut out = io::stdout();

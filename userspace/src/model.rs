@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod comparison;
+pub mod cost;
 pub mod counts;
 pub mod cure;
 pub mod doctor;

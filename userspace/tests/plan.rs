@@ -91,7 +91,7 @@ fn on_a_preemptible_kernel_what_runs_in_the_sending_task_is_probed() {
     assert_eq!(kind("put_kprobe"), Some(Kind::Kprobe));
     assert_eq!(kind("put_fexit"), Some(Kind::Fexit), "the second look may miss");
     assert_eq!(kind("copy_fentry"), Some(Kind::Fentry), "it runs with softirqs off");
-    assert_eq!(kind("nit_fentry"), Some(Kind::Fentry), "it runs with softirqs off");
+    assert_eq!(kind("cow_fentry"), Some(Kind::Fentry), "it runs in a softirq");
 }
 
 #[test]
@@ -167,8 +167,8 @@ fn what_can_be_missed_degrades_and_what_cannot_is_an_error() {
             preemptible: false,
         })
     };
-    let degraded = without("dev_queue_xmit_nit").expect("a plan").degraded;
-    assert!(degraded.len() == 1 && degraded[0].contains("dev_queue_xmit_nit"), "{degraded:?}");
+    let degraded = without("skb_copy_ubufs").expect("a plan").degraded;
+    assert!(degraded.len() == 1 && degraded[0].contains("skb_copy_ubufs"), "{degraded:?}");
     let error = without("msg_zerocopy_realloc").expect_err("no plan without births");
     assert_eq!(error, NoHook { functions: "msg_zerocopy_realloc, sock_zerocopy_realloc".to_owned() });
 }

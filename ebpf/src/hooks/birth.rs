@@ -5,61 +5,78 @@ use aya_ebpf::{
     macros::{fexit, kretprobe},
     programs::{FExitContext, RetProbeContext},
 };
-use zcdiag_wire::{SendApi, Uarg, UargFlags};
+use zcdiag_wire::{SendApi, UargFlags};
 
 use crate::{
     facts,
     log::debug,
     outcome,
-    read::Addr,
+    read::{Addr, Struct, Typed},
     sender::{self, UDP},
-    sock, uarg,
+    sock, switches, uarg,
 };
 
 /// The function also returns a uarg that it has merged one more send into; a new one is known by its
 /// one send and its one reference. The merged ones are counted from the uarg when it ends.
 #[inline(always)]
-fn on_birth(ctx: &impl EbpfContext, new: Addr) -> Option<()> {
-    if new == 0 || uarg::len(new)? != 1 || uarg::refs(new)? != 1 {
+fn on_birth(ctx: &impl EbpfContext, sk: impl Struct, new: Addr) -> Option<()> {
+    let state = uarg::State::read(new)?;
+    if state.len() != 1 || state.refs() != 1 {
         return None;
     }
     let tgid = sender::current_tgid();
     if tgid == facts::own_tgid() {
         return None;
     }
-    let sk = uarg::sock(new)?;
     let sender = sender::current(tgid, sk, SendApi::MSG_ZEROCOPY);
     sender::remember(&sender);
     debug!(ctx, "uarg {} born by process {}", new, tgid);
     let mut flags = 0;
+    let sock = sk.addr();
     if sender.protocol == UDP {
-        if sock::is_corked(sk) {
+        let (corked, segments) = sock::corked_and_segments(sock);
+        if corked {
             flags |= UargFlags::CORKED;
         }
-        if sock::segments(sk) {
+        if segments {
             flags |= UargFlags::SEGMENTED;
         }
     }
-    if uarg::is_first(new) {
-        outcome::forget(&sk);
+    if state.id() == 0 {
+        // Of an address that is a typed pointer the verifier would not let a hash be made.
+        outcome::forget(uarg::sock(new)?);
     }
-    uarg::begin(new, &Uarg { sender, sock: sk, size: uarg::bytelen(new), flags, ..Uarg::default() });
+    let mut record = uarg::blank();
+    record.sender = sender;
+    record.sock = sock;
+    record.size = state.bytes();
+    record.flags = flags;
+    uarg::begin(new, &record);
     Some(())
+}
+
+/// `new` is 0 where there was no memory for it.
+#[inline(always)]
+fn on_exit(ctx: &FExitContext, new: Addr) -> Option<()> {
+    switches::stir();
+    if new == 0 { None } else { on_birth(ctx, Typed(ctx.arg(0)), new) }
 }
 
 // The return value follows the arguments. A variable index would be one program less, but up to 6.12
 // the verifier refuses it.
 #[fexit]
 fn birth_fexit3(ctx: FExitContext) -> Option<()> {
-    on_birth(&ctx, ctx.arg(3))
+    on_exit(&ctx, ctx.arg(3))
 }
 
 #[fexit]
 fn birth_fexit4(ctx: FExitContext) -> Option<()> {
-    on_birth(&ctx, ctx.arg(4))
+    on_exit(&ctx, ctx.arg(4))
 }
 
 #[kretprobe]
 fn birth_kretprobe(ctx: RetProbeContext) -> Option<()> {
-    on_birth(&ctx, ctx.ret())
+    switches::stir();
+    let new: Addr = ctx.ret();
+    if new == 0 { None } else { on_birth(&ctx, uarg::sock(new)?, new) }
 }

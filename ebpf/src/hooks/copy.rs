@@ -6,20 +6,28 @@ use aya_ebpf::{
     programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
 };
 
-use crate::{cpu, held, read::Addr, skb, tally, uarg};
+use zcdiag_wire::SiteKind;
+
+use crate::{
+    cpu, held,
+    read::{Struct, Typed},
+    skb, tally, uarg,
+};
 
 #[inline(always)]
-fn on_entry(skb: Addr) -> Option<()> {
+fn on_entry(skb: impl Struct) -> Option<()> {
     let uarg = skb::uarg(skb)?;
     let window = cpu::window()?;
     window.copy_uarg = uarg;
-    window.copy_first = uarg::zerocopy(uarg)?;
     window.copy_held = false;
-    window.copy_skb = skb;
+    window.copy_charged = false;
+    window.copy_skb = skb.addr();
     window.copy_len = u64::from(skb::data_len(skb));
-    window.charge = cpu::NOBODY;
-    if window.copy_first && uarg::is_old() {
-        uarg::reserve(uarg);
+    if uarg::is_old() {
+        window.copy_first = uarg::State::read(uarg)?.zerocopy();
+        if window.copy_first {
+            uarg::reserve(uarg);
+        }
     }
     window.copy_start = cpu::now();
     Some(())
@@ -33,8 +41,12 @@ fn on_exit(result: i32) -> Option<()> {
         return None;
     }
     window.copy_uarg = 0;
-    if result != 0 || window.charge == cpu::NOBODY {
+    if result != 0 || !window.copy_charged {
         return None;
+    }
+    if window.charge.site.kind == SiteKind::TAP_TX {
+        let device = (window.charge.site.ifindex, window.charge.site.netns);
+        window.tapped = cpu::Tapped { skb: window.copy_skb, first: 0, device, incoming: false };
     }
     let ns = cpu::now() - window.copy_start;
     if window.copy_held {
@@ -47,7 +59,7 @@ fn on_exit(result: i32) -> Option<()> {
 
 #[fentry]
 fn copy_fentry(ctx: FEntryContext) -> Option<()> {
-    on_entry(ctx.arg(0))
+    on_entry(Typed(ctx.arg(0)))
 }
 
 #[fexit]
@@ -57,7 +69,7 @@ fn copy_fexit(ctx: FExitContext) -> Option<()> {
 
 #[kprobe]
 fn copy_kprobe(ctx: ProbeContext) -> Option<()> {
-    on_entry(ctx.arg(0)?)
+    on_entry(ctx.arg::<u64>(0)?)
 }
 
 #[kretprobe]

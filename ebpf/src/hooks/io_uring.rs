@@ -19,14 +19,15 @@ use super::put::{note_copy, on_last};
 use crate::{
     cpu, facts,
     facts::offset,
-    read::{Addr, field, value},
-    sender, uarg,
+    read::{Addr, Struct, Typed, field},
+    sender, switches, uarg,
 };
 
 /// A request may come here several times, until its socket takes the data. A record that has ended is another's,
 /// which was at the same address: where its copied packet went is still to be seen.
 #[inline(always)]
 fn on_send(req: Addr) -> Option<()> {
+    switches::stir();
     let tgid = sender::current_tgid();
     if tgid == facts::own_tgid() {
         return None;
@@ -37,9 +38,12 @@ fn on_send(req: Addr) -> Option<()> {
         return None;
     }
     let socket: Addr = field(field(req, offset!(kiocb_file))?, offset!(file_private))?;
-    let sender = sender::current(tgid, field(socket, offset!(socket_sk))?, SendApi::IO_URING);
+    let sk: Addr = field(socket, offset!(socket_sk))?;
+    let sender = sender::current(tgid, sk, SendApi::IO_URING);
     sender::remember(&sender);
-    uarg::begin(uarg, &Uarg { sender, ..Uarg::default() });
+    let mut record = uarg::blank();
+    record.sender = sender;
+    uarg::begin(uarg, &record);
     Some(())
 }
 
@@ -49,15 +53,15 @@ fn uarg_of(notif: Addr) -> Addr {
 }
 
 #[inline(always)]
-fn on_put(ctx: &impl StackIdContext, skb: Addr, uarg: Addr, success: bool) -> Option<()> {
+fn on_put(ctx: &impl StackIdContext, skb: impl Struct, uarg: Addr, success: bool) -> Option<()> {
     let record = uarg::record(uarg)?;
     if !success {
         let first = record.settled == 0;
         note_copy(ctx, cpu::window()?, (uarg, skb), record, first);
-    } else if skb != 0 {
+    } else if skb.addr() != 0 {
         record.flags |= UargFlags::USED;
     }
-    if uarg::refs(uarg)? == 1 {
+    if uarg::refs(uarg) == 1 {
         on_end(uarg, record);
     }
     Some(())
@@ -66,7 +70,7 @@ fn on_put(ctx: &impl StackIdContext, skb: Addr, uarg: Addr, success: bool) -> Op
 /// The uarg of the request that `uarg` is linked to, which may be its own; near zero before 6.10.
 #[inline(always)]
 fn head(uarg: Addr) -> Addr {
-    let head: Addr = value(uarg - u64::from(offset!(notif_uarg)), offset!(notif_head));
+    let head = (uarg - u64::from(offset!(notif_uarg))).follow(offset!(notif_head));
     head + u64::from(offset!(notif_uarg))
 }
 
@@ -125,7 +129,7 @@ fn on_exit(uarg: Addr) -> Option<()> {
 #[inline(always)]
 fn on_exit_of(uarg: Addr) -> Option<()> {
     let record = uarg::record(uarg)?;
-    if uarg::refs(uarg)? == 0 {
+    if uarg::refs(uarg) == 0 {
         on_end(uarg, record);
     }
     Some(())
@@ -135,7 +139,7 @@ fn on_exit_of(uarg: Addr) -> Option<()> {
 fn on_flush(notif: Addr) -> Option<()> {
     let uarg = uarg_of(notif);
     let record = uarg::record(uarg)?;
-    if uarg::refs(uarg)? == 1 {
+    if uarg::refs(uarg) == 1 {
         on_end(uarg, record);
     }
     Some(())
@@ -158,7 +162,7 @@ fn io_send_kprobe(ctx: ProbeContext) -> Option<()> {
 
 #[fentry]
 fn io_put_fentry(ctx: FEntryContext) -> Option<()> {
-    on_put(&ctx, ctx.arg(0), ctx.arg(1), ctx.arg::<u8>(2) != 0)
+    on_put(&ctx, Typed(ctx.arg(0)), ctx.arg(1), ctx.arg::<u8>(2) != 0)
 }
 
 #[fexit]
@@ -170,7 +174,7 @@ fn io_put_fexit(ctx: FExitContext) -> Option<()> {
 fn io_put_kprobe(ctx: ProbeContext) -> Option<()> {
     let uarg = ctx.arg(1)?;
     cpu::window()?.put_uarg = uarg;
-    on_put(&ctx, ctx.arg(0)?, uarg, ctx.arg::<u8>(2)? != 0)
+    on_put(&ctx, ctx.arg::<Addr>(0)?, uarg, ctx.arg::<u8>(2)? != 0)
 }
 
 #[kretprobe]

@@ -13,15 +13,21 @@ use aya_ebpf::{
 };
 use zcdiag_wire::{Loss, SiteKind, TallyKey, Uarg, UargFlags};
 
-use crate::{cpu, held, log::debug, loss, read::Addr, site, skb, uarg, upfront};
+use crate::{
+    cpu, held,
+    log::debug,
+    loss,
+    read::{Addr, Struct, Typed},
+    site, skb, uarg, upfront,
+};
 
-/// Notes a copy of `uarg`, and charges the copy that this CPU is in the middle of. `first`: the uarg
-/// still had its zerocopy bit before, so this copy is the one that decides.
+/// Notes a copy of the data of `skb`, and charges it if this CPU is in the middle of it. `first`: the uarg still had
+/// its zerocopy bit before, so this copy is the one that decides.
 #[inline(always)]
 pub(super) fn note_copy(
     ctx: &impl StackIdContext,
     window: &mut cpu::Window,
-    (uarg, skb): (Addr, Addr),
+    (uarg, skb): (Addr, impl Struct),
     record: &mut Uarg,
     first: bool,
 ) {
@@ -32,9 +38,8 @@ pub(super) fn note_copy(
     }
     let decides = first && record.settled != 1;
     record.settled = 1;
-    let skb = if copying { window.copy_skb } else { skb };
-    let mut site = site::current(ctx, window, uarg, skb);
-    let received = site.kind == SiteKind::STACK && skb != 0 && skb::received(skb);
+    let mut site = site::current(ctx, skb);
+    let received = site.kind == SiteKind::STACK && skb.addr() != 0 && skb::received(skb);
     if received {
         if skb::looped(skb) {
             site.kind = SiteKind::RX_LOOPED;
@@ -48,9 +53,10 @@ pub(super) fn note_copy(
     }
     if copying {
         window.charge = TallyKey { sender: record.sender, site };
+        window.copy_charged = true;
         if received {
             let charge = window.charge;
-            if held::hold(window, skb, uarg, &charge) && decides && record.ended == 0 {
+            if held::hold(window, skb.addr(), uarg, &charge) && decides && record.ended == 0 {
                 record.ended = 2;
             }
         }
@@ -61,13 +67,13 @@ pub(super) fn note_copy(
 /// CPU that is.
 #[inline(always)]
 pub(super) fn on_last(uarg: Addr, record: &mut Uarg) {
-    if record.ended != 1 {
-        uarg::notify(record);
-    }
-    if record.ended == 0 {
-        uarg::finish(uarg, record);
-    } else {
-        record.ended = 1;
+    match record.ended {
+        0 => uarg::finish(uarg, record, false),
+        1 => {}
+        _ => {
+            uarg::notify(record);
+            record.ended = 1;
+        }
     }
 }
 
@@ -76,61 +82,65 @@ pub(super) fn on_last(uarg: Addr, record: &mut Uarg) {
 const LAST_FEW: u32 = 4;
 
 #[inline(always)]
-fn on_put(ctx: &impl StackIdContext, skb: Addr, uarg: Addr, success: bool) -> Option<()> {
-    let refs = uarg::refs(uarg)?;
+fn on_put<S: Struct>(ctx: &impl StackIdContext, skb: S, uarg: S, success: bool) -> Option<()> {
+    let refs = uarg::refs(uarg);
     if success && refs > LAST_FEW {
         return None;
     }
+    let uarg = uarg.addr();
     let Some(record) = uarg::record(uarg) else {
         if refs == 1 {
             loss::count(Loss::BORN_BEFORE);
         }
         return None;
     };
-    let window = cpu::window()?;
+    let state = uarg::State::read(uarg)?;
+    if record.settled == 0 && !state.zerocopy() {
+        upfront::note(record, uarg, skb.addr());
+    }
     if !success {
-        let first = uarg::zerocopy(uarg)?;
-        if !first && record.settled == 0 {
-            upfront::note(record, uarg, skb);
-        }
-        note_copy(ctx, window, (uarg, skb), record, first);
+        note_copy(ctx, cpu::window()?, (uarg, skb), record, state.zerocopy());
     }
     if refs <= LAST_FEW {
-        record.end = uarg::end_state(uarg, &record.sender, 0);
-        if success && record.settled == 0 && record.end.zerocopy == 0 {
-            upfront::note(record, uarg, skb);
-        }
+        state.keep(record, 0);
     }
     if refs == 1 {
-        uarg::foresee_report(uarg, record);
+        uarg::foresee_report(record, state.id());
         on_last(uarg, record);
+        cpu::window()?.put_ended = uarg;
     }
     Some(())
 }
 
 /// The second look: is the uarg at its end although no entry saw that?
 #[inline(always)]
-fn on_put_exit(uarg: Addr) -> Option<()> {
-    if uarg != 0 && uarg::refs(uarg)? == 0 {
-        let record = uarg::record(uarg)?;
-        on_last(uarg, record);
+fn on_put_exit(uarg: impl Struct) -> Option<()> {
+    if uarg.addr() == 0 || uarg::refs(uarg) != 0 {
+        return None;
     }
+    let window = cpu::window()?;
+    if window.put_ended == uarg.addr() {
+        window.put_ended = 0;
+        return None;
+    }
+    let record = uarg::record(uarg.addr())?;
+    on_last(uarg.addr(), record);
     Some(())
 }
 
 #[fentry]
 fn put_fentry(ctx: FEntryContext) -> Option<()> {
-    on_put(&ctx, ctx.arg(0), ctx.arg(1), ctx.arg::<u8>(2) != 0)
+    on_put(&ctx, Typed(ctx.arg(0)), Typed(ctx.arg(1)), ctx.arg::<u8>(2) != 0)
 }
 
 #[fexit]
 fn put_fexit(ctx: FExitContext) -> Option<()> {
-    on_put_exit(ctx.arg(1))
+    on_put_exit(Typed(ctx.arg(1)))
 }
 
 #[kprobe]
 fn put_kprobe(ctx: ProbeContext) -> Option<()> {
-    let uarg = ctx.arg(1)?;
+    let uarg: Addr = ctx.arg(1)?;
     cpu::window()?.put_uarg = uarg;
     on_put(&ctx, ctx.arg(0)?, uarg, ctx.arg::<u8>(2)? != 0)
 }
@@ -144,9 +154,13 @@ fn put_kretprobe(_ctx: RetProbeContext) -> Option<()> {
 /// uarg and then puts that reference; where that put is a call, it is seen there, else the exit counts.
 #[inline(always)]
 fn on_abort(uarg: Addr, have_uref: bool) -> Option<()> {
-    if have_uref && uarg::refs(uarg)? <= LAST_FEW {
+    if !have_uref {
+        return None;
+    }
+    let state = uarg::State::read(uarg)?;
+    if state.refs() <= LAST_FEW {
         let record = uarg::record(uarg)?;
-        record.end = uarg::end_state(uarg, &record.sender, 1);
+        state.keep(record, 1);
     }
     Some(())
 }
@@ -158,7 +172,7 @@ fn abort_fentry(ctx: FEntryContext) -> Option<()> {
 
 #[fexit]
 fn abort_fexit(ctx: FExitContext) -> Option<()> {
-    on_put_exit(ctx.arg(0))
+    on_put_exit(Typed(ctx.arg(0)))
 }
 
 #[kprobe]
@@ -173,7 +187,7 @@ fn abort_kprobe(ctx: ProbeContext) -> Option<()> {
 #[inline(always)]
 fn on_old_put(ctx: &impl StackIdContext, uarg: Addr) -> Option<()> {
     // Every TCP send call puts its uarg at the end, also one that has none.
-    if uarg == 0 || uarg::zerocopy(uarg)? {
+    if uarg == 0 || uarg::State::read(uarg)?.zerocopy() {
         return None;
     }
     let window = cpu::window()?;
@@ -213,8 +227,9 @@ fn on_old_end(uarg: Addr) -> Option<()> {
         loss::count(Loss::BORN_BEFORE);
         return None;
     };
-    record.end = uarg::end_state(uarg, &record.sender, 0);
-    uarg::foresee_report(uarg, record);
+    let state = uarg::State::read(uarg)?;
+    state.keep(record, 0);
+    uarg::foresee_report(record, state.id());
     on_last(uarg, record);
     Some(())
 }

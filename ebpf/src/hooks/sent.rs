@@ -8,7 +8,7 @@ use crate::{
     facts,
     facts::offset,
     failure,
-    read::{Addr, field},
+    read::{Addr, Struct, Typed},
     sender, sock, uarg, upfront,
 };
 
@@ -18,24 +18,23 @@ const MSG_ZEROCOPY: u32 = 0x400_0000;
 const TRY_AGAIN: [i32; 3] = [-11, -4, -512];
 
 #[inline(always)]
-fn on_return(socket: Addr, msg: Addr, result: i32) -> Option<()> {
-    let flags: u32 = field(msg, offset!(msg_flags))?;
-    if flags & MSG_ZEROCOPY == 0 {
+fn on_return(socket: Typed, msg: Typed, result: i32) -> Option<()> {
+    if msg.value::<u32>(offset!(msg_flags)) & MSG_ZEROCOPY == 0 {
         return None;
     }
     let tgid = sender::current_tgid();
     if tgid == facts::own_tgid() || TRY_AGAIN.contains(&result) {
         return None;
     }
-    let sk: Addr = field(socket, offset!(socket_sk))?;
-    let ubuf = field(msg, offset!(msg_ubuf)).unwrap_or(0);
+    let sk = socket.follow(offset!(socket_sk));
+    let ubuf: Addr = msg.value(offset!(msg_ubuf));
     let api = if ubuf == 0 { SendApi::MSG_ZEROCOPY } else { SendApi::IO_URING };
     if result < 0 {
-        failure::count(&sender::current(tgid, sk, api), result.unsigned_abs(), sk);
+        failure::count(&sender::current(tgid, sk, api), result.unsigned_abs(), sk.addr());
     } else if ubuf != 0 {
-        on_io_uring(ubuf, sk, result.unsigned_abs());
-    } else if sock::allows_zerocopy(sk) == Some(false) {
-        failure::count(&sender::current(tgid, sk, api), failure::NOT_REQUESTED, sk);
+        on_io_uring(ubuf, sk.addr(), result.unsigned_abs());
+    } else if !sock::allows_zerocopy(sk) {
+        failure::count(&sender::current(tgid, sk, api), failure::NOT_REQUESTED, sk.addr());
     }
     Some(())
 }
@@ -45,7 +44,7 @@ fn on_return(socket: Addr, msg: Addr, result: i32) -> Option<()> {
 fn on_io_uring(ubuf: Addr, sk: Addr, bytes: u32) -> Option<()> {
     let record = uarg::record(ubuf)?;
     record.size += bytes;
-    if uarg::refs(ubuf)? == 1 {
+    if uarg::refs(ubuf) == 1 {
         upfront::note_unless_seen(record, sk);
     }
     Some(())
@@ -53,10 +52,10 @@ fn on_io_uring(ubuf: Addr, sk: Addr, bytes: u32) -> Option<()> {
 
 #[fexit]
 fn inet_sendmsg_fexit(ctx: FExitContext) -> Option<()> {
-    on_return(ctx.arg(0), ctx.arg(1), ctx.arg(3))
+    on_return(Typed(ctx.arg(0)), Typed(ctx.arg(1)), ctx.arg(3))
 }
 
 #[fexit]
 fn inet6_sendmsg_fexit(ctx: FExitContext) -> Option<()> {
-    on_return(ctx.arg(0), ctx.arg(1), ctx.arg(3))
+    on_return(Typed(ctx.arg(0)), Typed(ctx.arg(1)), ctx.arg(3))
 }

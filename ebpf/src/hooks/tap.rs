@@ -8,34 +8,38 @@ use aya_ebpf::{
 };
 use zcdiag_wire::{SiteKind, TapEventKind};
 
-use crate::{cpu, held, read::Addr, skb, taps};
+use crate::{
+    cpu, held,
+    read::{Addr, Struct, Typed},
+    skb, taps,
+};
 
 /// The socket with the hook `pt` is given `skb`.
 ///
-/// Whatever `dev_queue_xmit_nit()` hands out of a packet with user pages has been copied for it. On the receive
-/// path the first socket is told by the copy that is held back for the packet; the others are given the same
-/// packet right afterwards, on the same CPU.
+/// On the way out the packet has just been copied for it, on the receive path the first socket is told by the copy
+/// that is held back for the packet. The others are given the same packet right afterwards, on the same CPU.
 #[inline(always)]
-fn on_given(skb: Addr, pt: Addr, ring: bool) -> Option<()> {
+fn on_given<S: Struct>(skb: S, pt: S, ring: bool) -> Option<()> {
     let window = cpu::window()?;
-    if window.nit_uarg != 0 {
-        return taps::given(pt, skb::dev_id(window.nit_dev), false, ring);
-    }
-    if let Some(device) = held::release(window, skb, SiteKind::RX_TAP) {
-        window.tapped = cpu::Tapped { skb, first: 0, device };
-    }
-    if window.tapped.skb != skb {
-        return None;
-    }
-    if window.tapped.first == pt {
-        // The first one again: another packet, which has the place of that one.
+    let address = skb.addr();
+    if window.tapped.skb == address && is_another(&window.tapped, skb, pt) {
         window.tapped.skb = 0;
-        return None;
+    }
+    if window.tapped.skb != address {
+        let device = held::release(window, address, SiteKind::RX_TAP)?;
+        window.tapped = cpu::Tapped { skb: address, first: 0, device, incoming: true };
     }
     if window.tapped.first == 0 {
-        window.tapped.first = pt;
+        window.tapped.first = pt.addr();
     }
-    taps::given(pt, window.tapped.device, true, ring)
+    taps::given(pt, window.tapped.device, window.tapped.incoming, ring)
+}
+
+/// Whether a packet only has the place in memory of the one that was copied: it comes to the first socket again, or
+/// leaves through another device.
+#[inline(always)]
+fn is_another<S: Struct>(tapped: &cpu::Tapped, skb: S, pt: S) -> bool {
+    tapped.first == pt.addr() || !tapped.incoming && skb::dev_id(skb::dev(skb)) != tapped.device
 }
 
 /// A group is given `skb`, and hands it to one of its members, or to none.
@@ -43,33 +47,33 @@ fn on_given(skb: Addr, pt: Addr, ring: bool) -> Option<()> {
 fn on_group(skb: Addr) -> Option<()> {
     let window = cpu::window()?;
     let device = held::release(window, skb, SiteKind::RX_TAP)?;
-    window.tapped = cpu::Tapped { skb, first: 0, device };
+    window.tapped = cpu::Tapped { skb, first: 0, device, incoming: true };
     Some(())
 }
 
 #[fentry]
 fn packet_rcv_fentry(ctx: FEntryContext) -> Option<()> {
-    on_given(ctx.arg(0), ctx.arg(2), false)
+    on_given(Typed(ctx.arg(0)), Typed(ctx.arg(2)), false)
 }
 
 #[fentry]
 fn packet_rcv_spkt_fentry(ctx: FEntryContext) -> Option<()> {
-    on_given(ctx.arg(0), ctx.arg(2), false)
+    on_given(Typed(ctx.arg(0)), Typed(ctx.arg(2)), false)
 }
 
 #[kprobe]
 fn packet_rcv_kprobe(ctx: ProbeContext) -> Option<()> {
-    on_given(ctx.arg(0)?, ctx.arg(2)?, false)
+    on_given::<Addr>(ctx.arg(0)?, ctx.arg(2)?, false)
 }
 
 #[fentry]
 fn tpacket_rcv_fentry(ctx: FEntryContext) -> Option<()> {
-    on_given(ctx.arg(0), ctx.arg(2), true)
+    on_given(Typed(ctx.arg(0)), Typed(ctx.arg(2)), true)
 }
 
 #[kprobe]
 fn tpacket_rcv_kprobe(ctx: ProbeContext) -> Option<()> {
-    on_given(ctx.arg(0)?, ctx.arg(2)?, true)
+    on_given::<Addr>(ctx.arg(0)?, ctx.arg(2)?, true)
 }
 
 #[fentry]

@@ -11,7 +11,7 @@ mod tap;
 pub use offsets::{Config, MISSING, Offsets};
 pub use tally::{
     Failure, FailureKey, Held, Loss, Rare, RareKind, SendApi, SenderInfo, SenderKey, Site, SiteKey, SiteKind,
-    Tally, TallyKey, Uarg, UargEnd, UargFlags,
+    Switch, Tally, TallyKey, Uarg, UargEnd, UargFlags,
 };
 pub use tap::{TapEvent, TapEventKind, TapKey, TapTally};
 
@@ -37,6 +37,8 @@ pub mod maps {
     pub const FAILURES: &str = "FAILURES";
     /// `Loss` as index -> count, per CPU.
     pub const LOSSES: &str = "LOSSES";
+    /// `Switch` as index -> what user space has set.
+    pub const SWITCHES: &str = "SWITCHES";
     /// Ring buffer of `Rare` and `TapEvent`.
     pub const RARE: &str = "RARE";
     /// Global of type `Offsets`.

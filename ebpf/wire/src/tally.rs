@@ -99,8 +99,13 @@ pub struct SiteKey {
 }
 
 impl SiteKey {
+    /// No place.
+    pub const NONE: Self = Self { kind: 0, stack: 0, ifindex: 0, netns: 0 };
+
     /// The stack could not be recorded.
     pub const NO_STACK: u32 = u32::MAX;
+    /// The stack was not walked, to keep to the user's budget.
+    pub const NOT_WALKED: u32 = u32::MAX - 1;
 }
 
 /// What is shown of a site.
@@ -220,6 +225,21 @@ pub struct Uarg {
     pub ended: u32,
 }
 
+impl Uarg {
+    /// Nothing known.
+    pub const BLANK: Self = Self {
+        sender: SenderKey { start_ns: 0, tgid: 0, netns: 0, family: 0, protocol: 0, api: 0 },
+        site: SiteKey::NONE,
+        hidden: SiteKey::NONE,
+        end: UargEnd { len: 0, bytes: 0, zerocopy: 0, known: 0, misreported: 0, linked: 0 },
+        sock: 0,
+        size: 0,
+        flags: 0,
+        settled: 0,
+        ended: 0,
+    };
+}
+
 /// What is known of a send on its way.
 pub struct UargFlags;
 
@@ -298,6 +318,20 @@ impl RareKind {
     pub const SENDER: u32 = 1;
     /// Data was copied at a new place: who taps that device can still be asked now.
     pub const SITE: u32 = 2;
+    /// There is a zerocopy send again, and user space has waited for one.
+    pub const STIRRED: u32 = 3;
+}
+
+/// What user space changes while the programs run, as index into the switches.
+pub struct Switch;
+
+impl Switch {
+    /// 1 while user space waits for the next zerocopy send.
+    pub const WAITING: u32 = 0;
+    /// Of how many stacks one is walked; 0 and 1: each.
+    pub const STACKS: u32 = 1;
+    /// Number of switches.
+    pub const COUNT: u32 = 2;
 }
 
 /// What could not be recorded, as index into the loss counters.

@@ -141,8 +141,8 @@ impl Daemon {
     fn start(config: Config, publish: watch::Sender<Published>) -> Result<Self, Failure> {
         let journal = journal(&config)?;
         let degraded = privileges::missing();
-        let engine = Engine::attach(&config.session())?;
-        privileges::drop_surplus(&engine)?;
+        let mut engine = Engine::attach(&config.session())?;
+        privileges::drop_surplus(&mut engine)?;
         let degraded: Vec<String> =
             engine.session().loaded.degraded.iter().cloned().chain(degraded).collect();
         for sentence in &degraded {
@@ -181,6 +181,10 @@ impl Daemon {
 
     async fn tick(&mut self) -> Result<(), Failure> {
         self.engine.tick().await?;
+        for sentence in self.engine.left_out() {
+            log(&sentence);
+            self.degraded.push(sentence);
+        }
         let interval = self.engine.interval(&Filter::default());
         let now = Clock { uptime: self.started.elapsed(), unix: unix_now() };
         self.ledger.add(&interval, now.uptime);
@@ -234,6 +238,7 @@ impl Daemon {
             exact: losses.is_empty(),
             losses,
             degraded: self.degraded.clone(),
+            resting: self.engine.resting(),
             sends,
             senders,
             causes: self.ledger.causes(),

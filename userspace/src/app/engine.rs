@@ -1,8 +1,10 @@
 //! What every command that watches shares: attached programs, what the kernel side announces, the counts at each
 //! tick, a look at taps, and the reports on that. It shows nothing.
 
+mod budget;
 mod evict;
 mod known;
+mod rest;
 mod sockets;
 
 use std::{
@@ -12,11 +14,13 @@ use std::{
 
 use aya::maps::{MapData, MapError, RingBuf};
 use tokio::io::unix::AsyncFd;
-use zcdiag_wire::{Loss, Tally, TallyKey, Uarg};
+use zcdiag_wire::{Loss, Rare, RareKind, Tally, TallyKey, Uarg};
 
 use self::{
+    budget::{Budget, Level, ONE_STACK_OF},
     evict::{Census, Eviction, Evictor, ROOMS},
     known::Gatherer,
+    rest::{Act, Rest},
 };
 use super::{
     outcome::Failure,
@@ -26,6 +30,7 @@ use crate::{
     attach::load::Announcement,
     diagnose::{self, Culprits, Filter, Known},
     model::{
+        cost::Cost,
         counts::{Counts, minus, plus},
         migration::Migration,
         report::Report,
@@ -44,6 +49,16 @@ pub struct Engine {
     earlier: Moment,
     latest: Moment,
     evictor: Evictor,
+    rest: Rest,
+    budget: Option<Budget>,
+    /// CPU time that it took to get here.
+    attaching: Duration,
+    /// What had been spent at the last tick, and when that was.
+    spent: (Duration, Duration),
+    /// What was left out since the last tick, in sentences.
+    left_out: Vec<String>,
+    /// What everything has cost until it was detached.
+    cost: Option<Cost>,
     /// Counted by [`Engine::evict`], not by the kernel side; part of the next interval.
     taken: Counts,
 }
@@ -79,6 +94,7 @@ impl Engine {
         let rare = rare.ok_or_else(|| Failure::new("the BPF object has no ring buffer", ""))?;
         let rare = awaitable(rare).map_err(|error| Failure::new(error, ""))?;
         let started_ns = clock::monotonic_ns();
+        let rest = Rest::new(options.rest_after.filter(|_| session.loaded.can_rest));
         Ok(Self {
             gatherer: Gatherer::new(&session, started_ns),
             session,
@@ -88,6 +104,12 @@ impl Engine {
             earlier: Moment::default(),
             latest: Moment::default(),
             evictor: Evictor::default(),
+            rest,
+            budget: options.budget.map(Budget::new),
+            attaching: clock::own_cpu(),
+            spent: (Duration::ZERO, Duration::ZERO),
+            left_out: Vec::new(),
+            cost: None,
             taken: Counts::default(),
         })
     }
@@ -106,12 +128,93 @@ impl Engine {
     /// is time to [`look`](Self::look). May be cancelled.
     ///
     /// # Errors
-    /// If the ring buffer cannot be awaited.
+    /// If the ring buffer cannot be awaited, or hooks that have rested cannot be attached again.
     pub async fn announced(&mut self) -> Result<(), Failure> {
         let mut ready = self.rare.readable_mut().await.map_err(|error| Failure::new(error, ""))?;
-        take(ready.get_inner_mut(), &mut self.gatherer);
+        let stirred = take(ready.get_inner_mut(), &mut self.gatherer);
         ready.clear_ready();
+        if stirred { self.stir() } else { Ok(()) }
+    }
+
+    /// Whether hooks rest because nobody sends with zero copy.
+    pub fn resting(&self) -> bool {
+        self.rest.resting()
+    }
+
+    /// Whether hooks that rest can be attached again with the capabilities there are now. Should they not,
+    /// [`resume`](Self::resume) is due once there are more.
+    ///
+    /// # Errors
+    /// If they cannot be detached.
+    pub fn try_rest(&mut self) -> Result<bool, Failure> {
+        let loaded = &mut self.session.loaded;
+        if loaded.can_rest { loaded.try_rest().map_err(|error| Failure::new(error, "")) } else { Ok(true) }
+    }
+
+    /// Attaches the hooks that rest.
+    ///
+    /// # Errors
+    /// If the kernel refuses one.
+    pub fn resume(&mut self) -> Result<(), Failure> {
+        self.session.loaded.resume().map_err(|error| {
+            Failure::new(format!("hooks that have rested cannot be attached again: {error}"), "start it anew")
+        })
+    }
+
+    fn stir(&mut self) -> Result<(), Failure> {
+        let act = self.rest.stirred(self.started.elapsed());
+        act.map_or(Ok(()), |act| self.act(act))
+    }
+
+    /// What zcdiag itself has cost until now, or until it was detached.
+    pub fn cost(&self) -> Cost {
+        self.cost.clone().unwrap_or_else(|| Cost {
+            elapsed: self.started.elapsed(),
+            attaching: self.attaching,
+            own: clock::own_cpu().saturating_sub(self.attaching),
+            programs: self.session.loaded.programs(),
+            measured: self.session.measures(),
+        })
+    }
+
+    /// What has been left out to keep to the budget since this was asked last, in sentences.
+    pub fn left_out(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.left_out)
+    }
+
+    fn keep_to_budget(&mut self) -> Result<(), Failure> {
+        if self.budget.is_none() {
+            return Ok(());
+        }
+        let cost = self.cost();
+        let (spent, at) = std::mem::replace(&mut self.spent, (cost.spent(), cost.elapsed));
+        let judged = self.budget.as_mut().and_then(|budget| {
+            budget.judge(cost.spent().saturating_sub(spent), cost.elapsed.saturating_sub(at))
+        });
+        let Some((level, sentence)) = judged else { return Ok(()) };
+        let loaded = &mut self.session.loaded;
+        match level {
+            Level::Full => {}
+            Level::StacksSampled => {
+                loaded.walk_one_stack_of(ONE_STACK_OF).map_err(|error| Failure::new(error, ""))?;
+            }
+            Level::HooksDetached => {
+                loaded.suspend().map_err(|error| Failure::new(error, ""))?;
+            }
+        }
+        self.left_out.push(sentence);
         Ok(())
+    }
+
+    fn act(&mut self, act: Act) -> Result<(), Failure> {
+        let over_budget = self.budget.as_ref().is_some_and(|budget| budget.level() == Level::HooksDetached);
+        let loaded = &mut self.session.loaded;
+        match act {
+            Act::Resume if over_budget => Ok(()),
+            Act::Resume => self.resume(),
+            Act::Ask => loaded.wait_for_send().map_err(|error| Failure::new(error, "")),
+            Act::Suspend => loaded.suspend().map_err(|error| Failure::new(error, "")),
+        }
     }
 
     /// Takes in what QEMUs say of their migrations.
@@ -131,7 +234,13 @@ impl Engine {
     pub async fn tick(&mut self) -> Result<(), Failure> {
         #[cfg(feature = "kernel-log")]
         self.session.loaded.flush_log();
-        take(self.rare.get_mut(), &mut self.gatherer);
+        if take(self.rare.get_mut(), &mut self.gatherer) {
+            self.stir()?;
+        }
+        if let Some(act) = self.rest.due(self.started.elapsed()) {
+            self.act(act)?;
+        }
+        self.keep_to_budget()?;
         let now = Moment { counts: self.counts()?, at: self.started.elapsed() };
         self.earlier = std::mem::replace(&mut self.latest, now);
         self.gatherer.follow(&self.latest.counts);
@@ -271,6 +380,7 @@ impl Engine {
         take(self.rare.get_mut(), &mut self.gatherer);
         let counts = self.counts()?;
         self.gatherer.name(&mut self.session, &counts);
+        self.cost = Some(self.cost());
         self.session.detach();
         let mut counts = self.counts()?;
         self.gatherer.settle(&self.session, &mut counts);
@@ -292,15 +402,18 @@ impl Engine {
     }
 }
 
-/// Takes in everything that the kernel side has announced until now.
-fn take(rare: &mut RingBuf<MapData>, gatherer: &mut Gatherer) {
+/// Takes in everything that the kernel side has announced until now; whether a send was among it that was waited for.
+fn take(rare: &mut RingBuf<MapData>, gatherer: &mut Gatherer) -> bool {
+    let mut stirred = false;
     while let Some(item) = rare.next() {
         match Announcement::decode(&item) {
+            Some(Announcement::Rare(Rare { kind: RareKind::STIRRED, .. })) => stirred = true,
             Some(Announcement::Rare(rare)) => gatherer.announce(&rare),
             Some(Announcement::Tap(event)) => gatherer.announce_tap(&event),
             None => (),
         }
     }
+    stirred
 }
 
 fn add(tallies: &mut BTreeMap<TallyKey, Tally>, key: TallyKey, more: Tally) {

@@ -3,9 +3,12 @@
 use std::{
     collections::BTreeMap,
     fs,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
+use aya::sys::{Stats, enable_stats};
 use zcdiag_wire::{Offsets, SenderInfo, SenderKey, Site, SiteKey};
 
 use super::outcome::Failure;
@@ -33,8 +36,12 @@ const MODULES: &str = "/proc/modules";
 pub(super) const HIDDEN_SYMBOLS: &str = "the kernel hides its symbols from zcdiag (CAP_SYSLOG, kernel.kptr_restrict): \
                                          causes that a stack tells are unknown";
 
+/// What is lost where the kernel does not measure BPF programs.
+const NOT_MEASURED: &str = "the kernel does not measure BPF programs for zcdiag (CAP_SYS_ADMIN): only its own CPU time \
+                            counts against the budget";
+
 /// What the user may decide about attaching.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SessionOptions {
     /// Type information of the running kernel, where it carries none itself.
     pub btf: Option<PathBuf>,
@@ -42,6 +49,13 @@ pub struct SessionOptions {
     pub probes_only: bool,
     /// Count what this process sends, too.
     pub own_sends: bool,
+    /// Detach what runs for everybody's packets after this time, and once more as much, without a zerocopy send;
+    /// `None`: never.
+    pub rest_after: Option<Duration>,
+    /// Have the kernel measure the programs.
+    pub measure: bool,
+    /// Leave out what makes zcdiag cost more than this percentage of one CPU.
+    pub budget: Option<f64>,
 }
 
 /// Attached programs and the kernel's facts. Dropping it detaches them.
@@ -54,6 +68,8 @@ pub struct Session {
     pub scope: TapListScope,
     symbols: Symbols,
     detached: bool,
+    /// While it is open, the kernel measures all BPF programs.
+    stats: Option<OwnedFd>,
 }
 
 impl Session {
@@ -77,7 +93,12 @@ impl Session {
             loaded.degraded.push(HIDDEN_SYMBOLS.to_owned());
         }
         let scope = scope_of(&btf);
-        Ok(Self { loaded, kernel, scope, symbols: Symbols::default(), detached: false })
+        let measure = options.measure || options.budget.is_some();
+        let stats = if measure { enable_stats(Stats::RunTime).ok() } else { None };
+        if options.budget.is_some() && stats.is_none() {
+            loaded.degraded.push(NOT_MEASURED.to_owned());
+        }
+        Ok(Self { loaded, kernel, scope, symbols: Symbols::default(), detached: false, stats })
     }
 
     /// Reads the kernel's symbols anew: a module may have been loaded since. Only while the programs are
@@ -86,6 +107,11 @@ impl Session {
         if !self.detached {
             self.symbols = Symbols::read(Path::new(KALLSYMS), Path::new(MODULES)).unwrap_or_default();
         }
+    }
+
+    /// Whether the kernel measures the programs because of this session.
+    pub fn measures(&self) -> bool {
+        self.stats.is_some()
     }
 
     /// Detaches everything, so that what is read from now on is of one moment.

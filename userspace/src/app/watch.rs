@@ -99,6 +99,7 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
         argv => Some(Watched::start(argv.to_vec(), face.owns_stdout())?),
     };
 
+    let mut left_out = Vec::new();
     let mut screen = face.live().map(|look| Screen::open(look.color)).transpose()?;
     let mut ticks = tokio::time::interval(options.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -119,7 +120,10 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
                     engine.tick().await?;
                     engine.learn_migrations(qemus.ask().await);
                     let (interval, total) = (engine.interval(&options.filter), engine.total(&options.filter));
-                    let notice = tape.interval(&engine.seen());
+                    let over_budget = engine.left_out();
+                    let notice = tape.interval(&engine.seen()).into_iter().chain(over_budget.iter().cloned());
+                    let notice = notice.reduce(|one, other| format!("{one}; {other}"));
+                    left_out.extend(over_budget);
                     face_open = keep_open(match &mut screen {
                         None => face.interval(&interval, &total, notice.as_deref()),
                         Some(screen) => screen.report(interval, total, notice),
@@ -147,7 +151,11 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
     let mut report = engine.total(&options.filter);
     report.command = outcome;
     let recorded = tape.end(&engine.seen(), report.command.as_ref());
+    let cost = engine.cost();
     drop(engine);
+    if face_open && options.session.measure {
+        face_open = keep_open(face.cost(&cost, &left_out))?;
+    }
     if face_open {
         keep_open(face.summary(&report))?;
     }

@@ -15,8 +15,6 @@ pub enum Role {
     OldEnd,
     /// Data is copied: cost and device.
     Copy,
-    /// A packet goes to packet sockets.
-    Nit,
     /// Where a copied packet goes next on the receive path.
     Next,
     /// A packet socket is given a packet.
@@ -47,6 +45,14 @@ pub enum Need {
     /// A kernel without the function does not do what the hook is for, so nothing is lost; the words say what is
     /// if it cannot be attached.
     WhereThere(&'static str),
+}
+
+impl Role {
+    /// Whether its functions run for packets and sends of everybody, and tell nothing while nobody sends with zero
+    /// copy.
+    pub fn is_for_everybody(self) -> bool {
+        matches!(self, Self::Next | Self::Tap | Self::Hidden | Self::Sent)
+    }
 }
 
 impl Need {
@@ -168,7 +174,6 @@ const HIDDEN: &str = "copies that the kernel does not report";
 /// - `void msg_zerocopy_put_abort(uarg, have_uref)`
 /// - `void sock_zerocopy_put(uarg)`, `void sock_zerocopy_callback(uarg, success)`, before 5.12
 /// - `int skb_copy_ubufs(skb, gfp_mask)`
-/// - `void dev_queue_xmit_nit(skb, dev)`
 /// - `int packet_rcv(skb, dev, pt, orig_dev)`, `tpacket_rcv`, `packet_rcv_spkt`, `packet_rcv_fanout`,
 ///   `int packet_create(net, sock, protocol, kern)`, `int packet_release(sock)` (`net/packet/af_packet.c`)
 /// - `int ip_local_deliver(skb)`, `ip6_input(skb)`, `ip_forward(skb)`, `ip6_forward(skb)`
@@ -229,14 +234,6 @@ pub const HOOKS: &[Hook] = &[
         need: Need::Useful("the cost of copies"),
         ..HOOK
     },
-    Hook {
-        role: Role::Nit,
-        functions: &["dev_queue_xmit_nit"],
-        entry: Some(doors("nit_fentry", "nit_kprobe")),
-        exit: Some(doors("nit_fexit", "nit_kretprobe")),
-        need: Need::Useful("the short way to recognise taps; the stack of each copy is walked instead"),
-        ..HOOK
-    },
     tap(&["packet_rcv"], "packet_rcv_fentry", "packet_rcv_kprobe"),
     tap(&["tpacket_rcv"], "tpacket_rcv_fentry", "tpacket_rcv_kprobe"),
     tap(&["packet_rcv_spkt"], "packet_rcv_spkt_fentry", "packet_rcv_kprobe"),
@@ -265,7 +262,7 @@ pub const HOOKS: &[Hook] = &[
     Hook {
         role: Role::Hidden,
         functions: &["skb_pp_cow_data"],
-        entry: Some(probe_only("cow_kprobe")),
+        entry: Some(doors("cow_fentry", "cow_kprobe")),
         need: Need::WhereThere(HIDDEN),
         ..HOOK
     },

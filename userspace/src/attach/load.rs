@@ -11,13 +11,13 @@ use std::{
 
 use aya::{
     Ebpf, EbpfLoader, GlobalData,
-    maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf, StackTraceMap},
-    programs::{Program, ProgramError},
+    maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf, StackTraceMap},
+    programs::{Program, ProgramError, fentry::FEntryLinkId, fexit::FExitLinkId},
 };
 use bytemuck::pod_read_unaligned;
 use zcdiag_wire::{
     Config, Failure, FailureKey, Held, Loss, MORE_STACKS_FROM, Offsets, Rare, SenderInfo, SenderKey, Site,
-    SiteKey, Tally, TallyKey, TapEvent, TapKey, TapTally, Uarg, maps,
+    SiteKey, Switch, Tally, TallyKey, TapEvent, TapKey, TapTally, Uarg, maps,
 };
 
 use super::plan::{Kind, Plan, Step};
@@ -59,8 +59,12 @@ pub struct Loaded {
     ebpf: Ebpf,
     #[cfg(feature = "kernel-log")]
     log: Option<aya_log::EbpfLogger<&'static dyn log::Log>>,
+    /// Links of the programs that can rest, unless they do, by name of the program.
+    resting_links: Vec<(String, Link)>,
+    /// Whether this kernel attaches a program again that was detached (5.13 and later).
+    pub can_rest: bool,
     /// Misses of programs that are detached.
-    missed: u64,
+    missed: Misses,
     /// What was attached, as carried out.
     pub steps: Vec<Step>,
     /// What is lost, in sentences.
@@ -90,14 +94,34 @@ pub fn load(
         #[cfg(feature = "kernel-log")]
         log: aya_log::EbpfLogger::init(&mut ebpf).ok(),
         ebpf,
-        missed: 0,
+        resting_links: Vec::new(),
+        can_rest: false,
+        missed: Misses::default(),
         steps: Vec::new(),
         degraded: plan.degraded.clone(),
     };
     for step in &plan.steps {
         loaded.attach(step, btf)?;
     }
+    loaded.can_rest = loaded.try_rest()?;
+    if !loaded.can_rest {
+        loaded.reload(btf)?;
+    }
     Ok(loaded)
+}
+
+/// Events that the kernel ran no program for, because that very program was in the middle of another one.
+#[derive(Clone, Copy, Default)]
+struct Misses {
+    events: u64,
+    /// What send calls returned.
+    results: u64,
+}
+
+/// A program that runs at its function.
+enum Link {
+    Fentry(FEntryLinkId),
+    Fexit(FExitLinkId),
 }
 
 impl Loaded {
@@ -133,13 +157,14 @@ impl Loaded {
             reason: format!("the object has no program {}", step.program),
         })?;
         let no_btf = || LoadError::Failed { what: what(), reason: "no BTF for it".to_owned() };
+        let mut link = None;
         let result = match (program, step.kind) {
-            (Program::FEntry(program), Kind::Fentry) => {
-                program.load(step.function, btf.ok_or_else(no_btf)?).and_then(|()| program.attach().map(drop))
-            }
-            (Program::FExit(program), Kind::Fexit) => {
-                program.load(step.function, btf.ok_or_else(no_btf)?).and_then(|()| program.attach().map(drop))
-            }
+            (Program::FEntry(program), Kind::Fentry) => program
+                .load(step.function, btf.ok_or_else(no_btf)?)
+                .and_then(|()| program.attach().map(|id| link = Some(Link::Fentry(id)))),
+            (Program::FExit(program), Kind::Fexit) => program
+                .load(step.function, btf.ok_or_else(no_btf)?)
+                .and_then(|()| program.attach().map(|id| link = Some(Link::Fexit(id)))),
             (Program::KProbe(program), Kind::Kprobe | Kind::Kretprobe) => {
                 // Two functions may share one probe program.
                 let loaded = if program.fd().is_ok() { Ok(()) } else { program.load() };
@@ -147,7 +172,102 @@ impl Loaded {
             }
             _ => Err(ProgramError::UnexpectedProgramType),
         };
-        result.map_err(|error| explain(&what(), &error))
+        result.map_err(|error| explain(&what(), &error))?;
+        if let Some(link) = link.filter(|_| step.can_rest()) {
+            self.resting_links.push((step.program.clone(), link));
+        }
+        Ok(())
+    }
+
+    /// Detaches the programs that [can rest](Step::can_rest); they stay in the kernel.
+    ///
+    /// # Errors
+    /// If one cannot be detached.
+    pub fn suspend(&mut self) -> Result<(), LoadError> {
+        while self.suspend_one()?.is_some() {}
+        Ok(())
+    }
+
+    /// Attaches those that rest again.
+    ///
+    /// # Errors
+    /// If the kernel refuses one.
+    pub fn resume(&mut self) -> Result<(), LoadError> {
+        let attached = |program: &String| self.resting_links.iter().any(|(name, _)| name == program);
+        let steps = self.steps.iter().filter(|step| step.can_rest());
+        let rest: Vec<String> =
+            steps.map(|step| step.program.clone()).filter(|name| !attached(name)).collect();
+        rest.into_iter().try_for_each(|program| self.resume_one(program))
+    }
+
+    /// Whether what was detached can be attached again, tried with one program: before 5.13 it cannot
+    /// (`bpf_tracing_prog_attach()`), and before 5.19 only with CAP_BPF. Should it fail, that program is detached.
+    ///
+    /// # Errors
+    /// If it cannot be detached.
+    pub fn try_rest(&mut self) -> Result<bool, LoadError> {
+        let program = self.suspend_one()?;
+        Ok(program.is_none_or(|program| self.resume_one(program).is_ok()))
+    }
+
+    /// Gives the name of the program that was detached, if there was one.
+    fn suspend_one(&mut self) -> Result<Option<String>, LoadError> {
+        let Some((name, link)) = self.resting_links.pop() else { return Ok(None) };
+        let result = match (self.ebpf.program_mut(&name), link) {
+            (Some(Program::FEntry(program)), Link::Fentry(link)) => program.detach(link),
+            (Some(Program::FExit(program)), Link::Fexit(link)) => program.detach(link),
+            _ => Err(ProgramError::UnexpectedProgramType),
+        };
+        result.map_err(|error| explain(&format!("detaching {name}"), &error))?;
+        Ok(Some(name))
+    }
+
+    fn resume_one(&mut self, name: String) -> Result<(), LoadError> {
+        let link = match self.ebpf.program_mut(&name) {
+            Some(Program::FEntry(program)) => program.attach().map(Link::Fentry),
+            Some(Program::FExit(program)) => program.attach().map(Link::Fexit),
+            _ => Err(ProgramError::UnexpectedProgramType),
+        };
+        let link = link.map_err(|error| explain(&format!("attaching {name} again"), &error))?;
+        self.resting_links.push((name, link));
+        Ok(())
+    }
+
+    /// Loads those anew that should run and do not.
+    fn reload(&mut self, btf: Option<&aya::Btf>) -> Result<(), LoadError> {
+        let attached = |step: &Step| self.resting_links.iter().any(|(name, _)| *name == step.program);
+        let steps = self.steps.iter().filter(|step| step.can_rest() && !attached(step));
+        for step in steps.cloned().collect::<Vec<_>>() {
+            let result = match self.ebpf.program_mut(&step.program) {
+                Some(Program::FEntry(program)) => program.unload(),
+                Some(Program::FExit(program)) => program.unload(),
+                _ => Err(ProgramError::UnexpectedProgramType),
+            };
+            result.map_err(|error| explain(&format!("unloading {}", step.program), &error))?;
+            self.try_attach(&step, btf)?;
+        }
+        Ok(())
+    }
+
+    /// Has the kernel side tell of the next zerocopy send, by a [`Rare`] of its own kind.
+    ///
+    /// # Errors
+    /// If the map cannot be written.
+    pub fn wait_for_send(&mut self) -> Result<(), MapError> {
+        self.switch(Switch::WAITING, 1)
+    }
+
+    /// Has the kernel side walk one stack of so many only.
+    ///
+    /// # Errors
+    /// If the map cannot be written.
+    pub fn walk_one_stack_of(&mut self, many: u32) -> Result<(), MapError> {
+        self.switch(Switch::STACKS, many)
+    }
+
+    fn switch(&mut self, switch: u32, to: u32) -> Result<(), MapError> {
+        let mut map: Array<_, u32> = Array::try_from(self.map_mut(maps::SWITCHES)?)?;
+        map.set(switch, to, 0)
     }
 
     /// Writes the programs' debug messages to the logger.
@@ -173,12 +293,14 @@ impl Loaded {
         for (index, loss) in (0..).zip(losses.iter_mut()) {
             *loss = map.get(&index, 0)?.iter().sum();
         }
+        let misses = self.misses();
         Ok(Counts {
             tallies: self.table(maps::TALLIES)?,
             failures: self.table(maps::FAILURES)?,
             taps: self.table(maps::TAPS)?,
             losses,
-            misses: self.missed + self.misses(),
+            misses: misses.events,
+            missed_results: misses.results,
         })
     }
 
@@ -309,12 +431,19 @@ impl Loaded {
 
     /// Events missed by programs that count. The second look at a function's exit is not among them: what it
     /// misses shows as a send in flight, or as an end seen late.
-    fn misses(&self) -> u64 {
-        let second_look = |name: &str| matches!(name, "put_fexit" | "abort_fexit");
-        let counting = self.ebpf.programs().filter(|(name, _)| !second_look(name));
-        let fds = counting.filter_map(|(_, program)| descriptor(program));
-        let fdinfos = fds.filter_map(|fd| fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok());
-        fdinfos.filter_map(|fdinfo| fdinfo_number(&fdinfo, "recursion_misses")).sum()
+    fn misses(&self) -> Misses {
+        let mut misses = self.missed;
+        for (name, program) in self.ebpf.programs() {
+            let fdinfo =
+                descriptor(program).and_then(|fd| fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok());
+            let missed = fdinfo.and_then(|fdinfo| fdinfo_number(&fdinfo, "recursion_misses")).unwrap_or(0);
+            match name {
+                "put_fexit" | "abort_fexit" => {}
+                "inet_sendmsg_fexit" | "inet6_sendmsg_fexit" => misses.results += missed,
+                _ => misses.events += missed,
+            }
+        }
+        misses
     }
 
     fn map(&self, name: &str) -> Result<&aya::maps::Map, MapError> {

@@ -53,6 +53,12 @@ pub struct Step {
 }
 
 impl Step {
+    /// Whether it can rest while nobody sends with zero copy. What goes through a probe stays: where trampolines are
+    /// not to be had, that is told already.
+    pub fn can_rest(&self) -> bool {
+        self.role.is_for_everybody() && self.kind.is_trampoline()
+    }
+
     /// The same step through a probe.
     pub fn as_probe(&self, because: String) -> Option<Self> {
         let kind = if self.kind == Kind::Fentry { Kind::Kprobe } else { Kind::Kretprobe };

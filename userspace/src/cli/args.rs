@@ -8,7 +8,8 @@ use clap::{ArgAction, ArgGroup, Parser, Subcommand, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(name = "zcdiag", version, max_term_width = 100, arg_required_else_help = true)]
 pub(super) struct Args {
-    /// Say more: the attach plan, kernel stacks
+    /// Say more: the attach plan, kernel stacks, and what a watch itself costs, for which the kernel measures all BPF
+    /// programs meanwhile
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(super) verbose: u8,
 
@@ -208,6 +209,15 @@ pub(super) struct WatchArgs {
     /// Attach through kprobes only, even where trampolines can be had
     #[arg(long)]
     pub(super) probes_only: bool,
+
+    /// Detach what runs for everybody's packets once nobody has sent with zero copy for twice this time; 0s: never
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
+    pub(super) rest_after: Duration,
+
+    /// Percentage of one CPU that zcdiag and its BPF programs may take; above it, stacks are sampled first, and then what
+    /// runs for everybody's packets is detached
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub(super) budget: Option<f64>,
 
     /// Run this command, and stop when it ends
     #[arg(last = true, value_name = "CMD")]
@@ -451,6 +461,15 @@ fn duration(text: &str) -> Result<Duration, String> {
         Ok(duration) if duration > Duration::from_hours(366 * 24) => Err("more than a year".to_owned()),
         Ok(duration) => Ok(duration),
         Err(error) => Err(format!("{error}; give a number with a unit, such as 10s or 500ms")),
+    }
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let percent: f64 = text.trim_end_matches('%').trim_end().parse().map_err(|error| format!("{error}"))?;
+    if percent > 0.0 && percent <= 100.0 {
+        Ok(percent)
+    } else {
+        Err("it may be more than 0, up to 100".to_owned())
     }
 }
 

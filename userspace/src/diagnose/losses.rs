@@ -21,6 +21,10 @@ const NAMES: &[(u32, &str)] = &[
 /// The losses that happened, by name.
 pub(super) fn named(counts: &Counts) -> Vec<(&'static str, u64)> {
     let counted = NAMES.iter().map(|(index, name)| (*name, counts.losses[*index as usize]));
-    let missed = ("events missed while a program ran", counts.misses);
-    counted.chain([missed]).filter(|(_, count)| *count > 0).collect()
+    let missed = [
+        ("events missed while a program ran", counts.misses),
+        // Such a send is counted all the same, unless it has failed; the bytes of io_uring's are not.
+        ("results of send calls missed while the program ran", counts.missed_results),
+    ];
+    counted.chain(missed).filter(|(_, count)| *count > 0).collect()
 }

@@ -114,6 +114,7 @@ pub fn since(earlier: &Counts, later: &Counts) -> Counts {
         failures: failures.collect(),
         losses,
         misses: later.misses.saturating_sub(earlier.misses),
+        missed_results: later.missed_results.saturating_sub(earlier.missed_results),
     }
 }
 

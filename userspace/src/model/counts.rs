@@ -18,6 +18,8 @@ pub struct Counts {
     /// Events that the kernel did not run a program for because it was running already on that CPU
     /// (`recursion_misses`, 5.12 and later).
     pub misses: u64,
+    /// The same for the program that looks at what send calls return.
+    pub missed_results: u64,
 }
 
 impl Counts {

@@ -187,6 +187,8 @@ pub struct Snapshot {
     pub losses: Vec<(String, u64)>,
     /// What is lost because of this kernel or a missing privilege.
     pub degraded: Vec<String>,
+    /// Whether what runs for everybody's packets is detached, because nobody sends with zero copy.
+    pub resting: bool,
     /// Sends of all senders.
     pub sends: Split,
     /// By sender.

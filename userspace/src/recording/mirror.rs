@@ -99,6 +99,8 @@ pub(super) struct Stretch {
     /// In the order of the wire's loss counters; those that this reader does not know are left out.
     pub(super) losses: Vec<u64>,
     pub(super) misses: u64,
+    #[serde(default)]
+    pub(super) missed_results: u64,
 }
 
 /// The counts of one sender at one site.

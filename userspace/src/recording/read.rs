@@ -162,8 +162,8 @@ impl<R: Read> Player<R> {
 
     /// Adds a stretch to the whole.
     fn pass(&mut self, stretch: Stretch) -> Passed {
-        let Stretch { until_ns, tallies, failures, taps, losses, misses } = stretch;
-        let mut counts = Counts { misses, ..Counts::default() };
+        let Stretch { until_ns, tallies, failures, taps, losses, misses, missed_results } = stretch;
+        let mut counts = Counts { misses, missed_results, ..Counts::default() };
         for (loss, recorded) in counts.losses.iter_mut().zip(losses) {
             *loss = recorded;
         }
@@ -190,6 +190,7 @@ impl<R: Read> Player<R> {
             *total = total.saturating_add(loss);
         }
         self.counts.misses = self.counts.misses.saturating_add(misses);
+        self.counts.missed_results = self.counts.missed_results.saturating_add(missed_results);
         let until = Duration::from_nanos(until_ns);
         let length = until.saturating_sub(self.elapsed);
         self.elapsed = until;

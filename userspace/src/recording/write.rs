@@ -146,7 +146,7 @@ impl<W: Write> Recorder<W> {
 
     /// What `counts` has more than the recording.
     fn stretch(&mut self, counts: &Counts, until: Duration) -> Stretch {
-        let Counts { tallies, failures, taps, losses, misses } = since(&self.counts, counts);
+        let Counts { tallies, failures, taps, losses, misses, missed_results } = since(&self.counts, counts);
         self.counts = counts.clone();
         let rows = tallies.into_iter().filter(|(_, tally)| *tally != Tally::default());
         Stretch {
@@ -164,6 +164,7 @@ impl<W: Write> Recorder<W> {
                 .collect(),
             losses: losses.to_vec(),
             misses,
+            missed_results,
         }
     }
 

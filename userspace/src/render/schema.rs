@@ -5,13 +5,17 @@ use serde_json::Value;
 
 use super::{
     taps::json::TapsJson,
-    watch::json::{ReportJson, StartJson},
+    watch::{
+        cost::CostJson,
+        json::{ReportJson, StartJson},
+    },
 };
 
 /// Every schema, with the name of its file.
-pub fn schemas() -> [(&'static str, Value); 3] {
+pub fn schemas() -> [(&'static str, Value); 4] {
     [
         ("watch-start.schema.json", schema::<StartJson<'_>>()),
+        ("watch-cost.schema.json", schema::<CostJson<'_>>()),
         ("watch.schema.json", schema::<ReportJson<'_>>()),
         ("taps.schema.json", schema::<TapsJson<'_>>()),
     ]

@@ -1,12 +1,13 @@
 //! What `zcdiag watch` shows: as text, or as one JSON object a line.
 
+pub(crate) mod cost;
 pub(crate) mod json;
 pub(crate) mod text;
 
 use std::io::{self, Write};
 
 use crate::{
-    model::{report::Report, start::Start},
+    model::{cost::Cost, report::Report, start::Start},
     render::lines::harmless,
 };
 
@@ -83,6 +84,19 @@ impl<'a> Face<'a> {
             Form::Live | Form::SummaryOnly => {}
         }
         self.out.flush()
+    }
+
+    /// What zcdiag itself has cost, and what was left out because of that; to be told before the end. Text is a
+    /// notice.
+    ///
+    /// # Errors
+    /// If the output cannot be written.
+    pub fn cost(&mut self, cost: &Cost, left_out: &[String]) -> io::Result<()> {
+        if self.form == Form::Json {
+            return cost::json(self.out, cost, left_out);
+        }
+        let _ = cost::text(self.notices, cost);
+        Ok(())
     }
 
     /// The end, with what could not be seen as notices.

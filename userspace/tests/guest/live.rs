@@ -73,7 +73,7 @@ impl Drop for Terminal {
 }
 
 /// Runs `test` with a terminal and a tap on `d0`; the terminal must then be as it was.
-fn on_a_terminal(test: impl FnOnce(&Terminal) + Send) {
+fn on_a_terminal(mut test: impl FnMut(&Terminal) + Send) {
     in_world(|| {
         let tap = socket::open(ETH_P_ALL);
         socket::bind(&tap, ETH_P_ALL, ifindex("d0"));

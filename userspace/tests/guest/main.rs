@@ -10,6 +10,7 @@ mod daemon;
 mod daemons;
 mod ends;
 mod gathered;
+mod harmless;
 mod limits;
 mod live;
 mod migration;
@@ -17,6 +18,7 @@ mod paths;
 mod probe;
 mod probing;
 mod replay;
+mod resting;
 mod sightings;
 #[path = "../taps/socket.rs"]
 #[allow(dead_code, reason = "shared with the tests of taps, which use all of it")]

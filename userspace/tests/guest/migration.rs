@@ -102,7 +102,7 @@ fn migrate(tapped: bool) -> Migrated {
                 "causes": report.0["migrations"][0]["causes"],
             }])
         );
-        assert_eq!(report.0["exact"], true, "{:#}", report.0);
+        report.is_exact();
         migrated = Some(Migrated { pid, missed, report });
     });
     migrated.expect("it has migrated")

@@ -34,13 +34,18 @@ pub struct Config {
 }
 
 /// `[attach]`
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Attach {
     /// Type information of the kernel.
     pub btf: Option<PathBuf>,
     /// No trampolines.
     pub probes_only: bool,
+    /// Quiet time before hooks rest; zero: they never do.
+    #[serde(deserialize_with = "time")]
+    pub rest_after: Duration,
+    /// Percentage of one CPU that may be taken; zero: no limit.
+    pub budget: f64,
 }
 
 /// `[limits]`
@@ -144,6 +149,12 @@ impl Default for Config {
     }
 }
 
+impl Default for Attach {
+    fn default() -> Self {
+        Self { btf: None, probes_only: false, rest_after: Duration::from_secs(30), budget: 0.0 }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self { senders: 1000, causes: 2000 }
@@ -235,6 +246,9 @@ impl Config {
                 return Err(format!("{name} is {value}; it may be 1 to 100000"));
             }
         }
+        if !(0.0..=100.0).contains(&config.attach.budget) {
+            return Err(format!("attach.budget is {}; it may be 0 to 100", config.attach.budget));
+        }
         if !(0.0..1.0).contains(&config.events.copied_share) {
             return Err(format!("events.copied_share is {}; it may be 0 to 1", config.events.copied_share));
         }
@@ -251,7 +265,10 @@ impl Config {
         SessionOptions {
             btf: self.attach.btf.clone(),
             probes_only: self.attach.probes_only,
-            ..SessionOptions::default()
+            own_sends: false,
+            rest_after: Some(self.attach.rest_after).filter(|after| !after.is_zero()),
+            measure: false,
+            budget: Some(self.attach.budget).filter(|percent| *percent > 0.0),
         }
     }
 

@@ -31,9 +31,10 @@ pub(super) fn missing() -> Vec<String> {
     missing.map(|(_, name, lost)| format!("{name} is missing: {lost}")).collect()
 }
 
-/// Gives up what was for attaching only, for this thread and those it will start. Before Linux 5.19 the maps cannot
-/// be read without `CAP_BPF`, which then stays.
-pub(super) fn drop_surplus(engine: &Engine) -> Result<(), Failure> {
+/// Gives up what was for attaching only, for this thread and those it will start. Where the maps cannot be read without
+/// `CAP_BPF` (before Linux 5.19), that stays, and `CAP_PERFMON` as well where hooks that have rested cannot be attached
+/// again without both.
+pub(super) fn drop_surplus(engine: &mut Engine) -> Result<(), Failure> {
     let failed = |error| Failure::new(format!("cannot give up capabilities: {error}"), "");
     let now = capabilities(None).map_err(failed)?;
     let wanted = WANTED.iter().fold(CapabilitySet::empty(), |all, (capability, ..)| all | *capability);
@@ -42,8 +43,14 @@ pub(super) fn drop_surplus(engine: &Engine) -> Result<(), Failure> {
     let tried =
         CapabilitySets { effective: keep, permitted: now.permitted, inheritable: CapabilitySet::empty() };
     set_capabilities(None, tried).map_err(failed)?;
-    let bpf = now.permitted & CapabilitySet::BPF;
-    let keep = if engine.can_read() { keep } else { keep | bpf };
+    let attachable = engine.try_rest()?;
+    let needed = match (attachable, engine.can_read()) {
+        (true, true) => CapabilitySet::empty(),
+        (true, false) => CapabilitySet::BPF,
+        (false, _) => CapabilitySet::BPF | CapabilitySet::PERFMON,
+    };
+    let keep = keep | now.permitted & needed;
     let rest = CapabilitySets { effective: keep, permitted: keep, inheritable: CapabilitySet::empty() };
-    set_capabilities(None, rest).map_err(failed)
+    set_capabilities(None, rest).map_err(failed)?;
+    if attachable { Ok(()) } else { engine.resume() }
 }

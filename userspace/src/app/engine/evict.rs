@@ -197,7 +197,11 @@ fn stacks(census: &Census, going: &[SiteKey]) -> Vec<u32> {
     let staying: BTreeSet<u32> = staying.flat_map(of).collect();
     let stacks = census.sites.iter().filter(|(key, _)| going.contains(key)).map(|(_, site)| site.stack);
     let stacks: BTreeSet<u32> = stacks.collect();
-    stacks.difference(&staying).filter(|id| **id != SiteKey::NO_STACK).copied().collect()
+    stacks
+        .difference(&staying)
+        .filter(|id| ![SiteKey::NO_STACK, SiteKey::NOT_WALKED].contains(id))
+        .copied()
+        .collect()
 }
 
 #[cfg(test)]

@@ -41,5 +41,5 @@ fn explain(case: &Case<'_>) -> String {
                 path's MTU, or the route's device lacks an offload."
             .to_owned();
     }
-    "The kernel copied the data, and its stack could not be recorded or named.".to_owned()
+    "The kernel copied the data, and its stack could not be recorded or named, or was left out for the budget.".to_owned()
 }

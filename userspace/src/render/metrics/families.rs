@@ -240,6 +240,12 @@ fn own(snapshot: &Snapshot) -> Vec<Family> {
             "Entries taken out of the BPF maps because nothing will come for them any more.",
             one(number(snapshot.evicted_entries)),
         ),
+        Family {
+            name: "zcdiag_resting",
+            help: "1 while what runs for everybody's packets is detached, because nobody sends with zero copy.",
+            kind: Kind::Gauge,
+            samples: one(flag(snapshot.resting)),
+        },
         counter(
             "zcdiag_bpf_runs",
             "Runs of each BPF program; 0 unless kernel.bpf_stats_enabled is set.",
