@@ -3,7 +3,7 @@
 //! The guest counts time in instructions (`-icount`): a nanosecond of a BPF program's run time is one instruction, and
 //! two runs give the same count. The kernel itself adds up the run time of each program (`kernel.bpf_stats_enabled`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::os::fd::OwnedFd;
@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use aya::programs::loaded_programs;
 use clap::Args;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -33,6 +34,9 @@ pub(crate) struct Options {
     /// Sends of each measurement
     #[arg(long, default_value_t = 200)]
     sends: u64,
+    /// Measure those tools only whose names have this in them
+    #[arg(long, default_value = "")]
+    tool: String,
     /// Measure here, which is in the guest
     #[arg(long, hide = true)]
     inside: bool,
@@ -63,15 +67,25 @@ const TOOLS: &[Tool] = &[
         &["bpftrace", "-e", "kfunc:skb_copy_ubufs { printf(\"%d %s %s\\n\", pid, comm, kstack); }"],
         1,
     ),
-    Tool { name: "zcdiag watch", command: &["zcdiag", "watch", "--json"], links: None },
+    Tool { name: "zcdiag watch", command: &["zcdiag", "watch", "--json", "--rest-after", "5s"], links: None },
 ];
 
-/// Traffic to measure with: its name, the words of the probe for it, and whether there is a tap.
-const TRAFFIC: [(&str, &[&str], bool); 4] = [
-    ("copied send", &[], true),
-    ("zerocopied send", &[], false),
-    ("packet, a tap", &["--copy"], true),
-    ("packet, no tap", &["--copy"], false),
+/// Traffic to measure with.
+struct Traffic {
+    name: &'static str,
+    /// The words of the probe for it.
+    words: &'static [&'static str],
+    tapped: bool,
+    /// Once the tool has seen no zero copy for so long that it detaches what it can.
+    at_rest: bool,
+}
+
+const TRAFFIC: [Traffic; 5] = [
+    Traffic { name: "copied send", words: &[], tapped: true, at_rest: false },
+    Traffic { name: "zerocopied send", words: &[], tapped: false, at_rest: false },
+    Traffic { name: "packet, a tap", words: &["--copy"], tapped: true, at_rest: false },
+    Traffic { name: "packet, no tap", words: &["--copy"], tapped: false, at_rest: false },
+    Traffic { name: "the same at rest", words: &["--copy"], tapped: true, at_rest: true },
 ];
 
 /// How long a tool may take to attach, in the guest's time.
@@ -96,8 +110,19 @@ pub(super) fn command(options: &Options) -> Result<ExitCode> {
     };
     let this = std::env::current_exe().context("find this program")?;
     let (runs, sends) = (options.runs.to_string(), options.sends.to_string());
-    let argv =
-        [text(&this)?, "bench", "cost", "--inside", "--runs", &runs, "--sends", &sends].map(str::to_owned);
+    let argv = [
+        text(&this)?,
+        "bench",
+        "cost",
+        "--inside",
+        "--runs",
+        &runs,
+        "--sends",
+        &sends,
+        "--tool",
+        &options.tool,
+    ]
+    .map(str::to_owned);
     let mut stdout = Vec::new();
     let code = vm::run_with(&project, &vm, &argv, &mut |stream, bytes| {
         match stream {
@@ -109,8 +134,22 @@ pub(super) fn command(options: &Options) -> Result<ExitCode> {
     ensure!(code == 0, "the guest's half failed with exit code {code}");
     let measured: Value = serde_json::from_slice(&stdout).context("read what the guest's half wrote")?;
     show(&measured, options);
+    show_programs(&measured);
     write_json(&project, &format!("cost-{}", options.kernel.key()), &measured)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints what each program of zcdiag has its part in.
+fn show_programs(measured: &Value) {
+    let Some(zcdiag) = measured["tools"].as_array().and_then(|tools| tools.last()) else { return };
+    println!("\nOf {}:", zcdiag["name"].as_str().unwrap_or_default());
+    let heads = TRAFFIC.map(|traffic| traffic.name);
+    let of = |head: &str| zcdiag["programs"][head].as_object().into_iter().flatten();
+    let names: BTreeSet<&String> = heads.iter().flat_map(|head| of(head)).map(|(name, _)| name).collect();
+    for name in names {
+        let cells = heads.map(|head| zcdiag["programs"][head][name].as_u64().unwrap_or(0));
+        println!("{name:<38} {}", row(&cells));
+    }
 }
 
 /// Prints the middle one of each figure's runs, and the spread where there is one.
@@ -121,11 +160,8 @@ fn show(measured: &Value, options: &Options) {
         options.runs,
         options.sends
     );
-    let heads = TRAFFIC.map(|(name, ..)| name);
-    println!(
-        "{:<38} {:>16} {:>16} {:>16} {:>16} {:>9} {:>9}",
-        "", heads[0], heads[1], heads[2], heads[3], "attached", "resident"
-    );
+    let heads = TRAFFIC.map(|traffic| traffic.name);
+    println!("{:<38} {} {:>9} {:>9}", "", row(&heads), "attached", "resident");
     for tool in measured["tools"].as_array().into_iter().flatten() {
         let cells = heads.map(|name| {
             let mut runs: Vec<u64> = tool["instructions"][name]
@@ -142,16 +178,19 @@ fn show(measured: &Value, options: &Options) {
             }
         });
         println!(
-            "{:<38} {:>16} {:>16} {:>16} {:>16} {:>7.2} s {:>6.1} MB",
+            "{:<38} {} {:>7.2} s {:>6.1} MB",
             tool["name"].as_str().unwrap_or_default(),
-            cells[0],
-            cells[1],
-            cells[2],
-            cells[3],
+            row(&cells),
             tool["attached_seconds"].as_f64().unwrap_or_default(),
             tool["resident_kb"].as_f64().unwrap_or_default() / 1e3,
         );
     }
+}
+
+/// Cells of a table, in columns.
+fn row(cells: &[impl std::fmt::Display]) -> String {
+    let cells: Vec<String> = cells.iter().map(|cell| format!("{cell:>16}")).collect();
+    cells.join(" ")
 }
 
 fn measure(options: &Options) -> Result<Vec<Value>> {
@@ -164,29 +203,40 @@ fn measure(options: &Options) -> Result<Vec<Value>> {
         run(Command::new("ip").args(arguments.split(' ')))?;
     }
     fs::write("/proc/sys/kernel/bpf_stats_enabled", "1").context("have the kernel measure BPF programs")?;
-    TOOLS.iter().map(|tool| measure_tool(tool, options)).collect()
+    let asked = TOOLS.iter().filter(|tool| tool.name.contains(&options.tool));
+    asked.map(|tool| measure_tool(tool, options)).collect()
 }
 
 fn measure_tool(tool: &Tool, options: &Options) -> Result<Value> {
     eprintln!("measuring {}", tool.name);
     let (running, attached) = Running::start(tool)?;
     let mut instructions = BTreeMap::new();
-    for (name, words, tapped) in TRAFFIC {
+    let mut programs = BTreeMap::new();
+    let links = running.links()?;
+    for Traffic { name, words, tapped, at_rest } in TRAFFIC {
+        if at_rest && tool.links.is_none() {
+            running.wait("it does not rest", |now| now < links)?;
+            running.wait_until_steady()?;
+        }
         let tap: Option<OwnedFd> = tapped.then(crowd::tap).transpose()?;
         // What is done once for each kind of traffic is not what the next send costs.
         send(options.sends, words)?;
-        let mut runs = Vec::new();
+        let (mut runs, mut of_last) = (Vec::new(), BTreeMap::new());
         for _ in 0..options.runs {
-            let before = running.run_time()?;
+            let before = running.run_times()?;
             send(options.sends, words)?;
-            runs.push((running.run_time()? - before) / options.sends);
+            of_last = since(&before, &running.run_times()?, options.sends)?;
+            runs.push(of_last.values().sum::<u64>());
         }
         drop(tap);
         instructions.insert(name, runs);
+        of_last.retain(|_, count| *count > 0);
+        programs.insert(name, of_last);
     }
     Ok(json!({
         "name": tool.name,
         "instructions": instructions,
+        "programs": programs,
         "attached_seconds": attached.as_secs_f64(),
         "resident_kb": running.resident_kb()?,
     }))
@@ -217,7 +267,8 @@ impl Running {
             None => {
                 stdout.read_line(&mut String::new()).context("wait until it is attached")?;
             }
-            Some(links) => running.wait_for(links, started)?,
+            // Nothing tells when bpftrace has attached its last program.
+            Some(links) => running.wait("it has not attached its programs", |now| now >= links)?,
         }
         let attached = started.elapsed();
         // Read on, or it would be held up.
@@ -225,15 +276,33 @@ impl Running {
         Ok((running, attached))
     }
 
-    /// Nothing tells when bpftrace has attached its last program.
-    fn wait_for(&self, links: usize, since: Instant) -> Result<()> {
-        while self.files()?.iter().filter(|file| file.contains("link_type:")).count() < links {
+    /// Waits until the number of its BPF links is right.
+    fn wait(&self, if_not: &str, right: impl Fn(usize) -> bool) -> Result<()> {
+        let since = Instant::now();
+        while !right(self.links()?) {
             if since.elapsed() > PATIENCE {
-                bail!("it has not attached its programs in {} s", PATIENCE.as_secs());
+                bail!("{if_not} in {} s", PATIENCE.as_secs());
             }
             thread::sleep(Duration::from_millis(5));
         }
         Ok(())
+    }
+
+    /// Waits until no link has come or gone for a second.
+    fn wait_until_steady(&self) -> Result<()> {
+        let (mut links, mut since) = (self.links()?, Instant::now());
+        while since.elapsed() < Duration::from_secs(1) {
+            thread::sleep(Duration::from_millis(50));
+            let now = self.links()?;
+            if now != links {
+                (links, since) = (now, Instant::now());
+            }
+        }
+        Ok(())
+    }
+
+    fn links(&self) -> Result<usize> {
+        Ok(self.files()?.iter().filter(|file| file.contains("link_type:")).count())
     }
 
     /// What the kernel says of each open file.
@@ -244,15 +313,15 @@ impl Running {
         Ok(entries.flatten().filter_map(|entry| fs::read_to_string(entry.path()).ok()).collect())
     }
 
-    /// Nanoseconds that its programs have run.
-    fn run_time(&self) -> Result<u64> {
+    /// Nanoseconds that each of its programs has run, by id.
+    fn run_times(&self) -> Result<BTreeMap<u64, u64>> {
         let programs = self
             .files()?
             .into_iter()
             .filter_map(|file| Some((number(&file, "prog_id:")?, number(&file, "run_time_ns:")?)));
         let programs: BTreeMap<u64, u64> = programs.collect();
         ensure!(!programs.is_empty(), "it has no BPF programs");
-        Ok(programs.values().sum())
+        Ok(programs)
     }
 
     fn resident_kb(&self) -> Result<u64> {
@@ -267,6 +336,20 @@ impl Drop for Running {
         let _ = kill_process(Pid::from_child(&self.0), Signal::INT);
         let _ = self.0.wait();
     }
+}
+
+/// What each program, by its name in the kernel, has run for each send since `before`.
+fn since(before: &BTreeMap<u64, u64>, now: &BTreeMap<u64, u64>, sends: u64) -> Result<BTreeMap<String, u64>> {
+    let mut by_name = BTreeMap::new();
+    for program in loaded_programs() {
+        let program = program.context("list the BPF programs")?;
+        let id = u64::from(program.id());
+        if let Some(time) = now.get(&id) {
+            let name = program.name_as_str().unwrap_or("?").to_owned();
+            *by_name.entry(name).or_insert(0) += time - before.get(&id).copied().unwrap_or(0);
+        }
+    }
+    Ok(by_name.into_iter().map(|(name, time)| (name, time / sends)).collect())
 }
 
 /// The number behind a key at the beginning of a line.
