@@ -5,9 +5,9 @@
 )]
 
 use aya_ebpf::{helpers::generated::bpf_get_prandom_u32, macros::map, maps::Array};
-use zcdiag_wire::{Rare, RareKind, Switch};
+use zcdiag_wire::{Loss, Rare, RareKind, Switch};
 
-use crate::rare;
+use crate::{loss, rare};
 
 #[map]
 static SWITCHES: Array<u32> = Array::with_max_entries(Switch::COUNT, 0);
@@ -23,6 +23,14 @@ pub(crate) fn stir() {
                 tell();
             }
         }
+    }
+}
+
+/// A send call is under way whose result counts: it fails, or is one of io_uring's, whose bytes only the result tells.
+#[inline(always)]
+pub(crate) fn await_result() {
+    if SWITCHES.get(Switch::RESTING).is_some_and(|resting| *resting != 0) {
+        loss::count(Loss::RESULT_UNSEEN);
     }
 }
 

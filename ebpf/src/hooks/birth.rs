@@ -59,7 +59,11 @@ fn on_birth(ctx: &impl EbpfContext, sk: impl Struct, new: Addr) -> Option<()> {
 #[inline(always)]
 fn on_exit(ctx: &FExitContext, new: Addr) -> Option<()> {
     switches::stir();
-    if new == 0 { None } else { on_birth(ctx, Typed(ctx.arg(0)), new) }
+    if new == 0 {
+        switches::await_result();
+        return None;
+    }
+    on_birth(ctx, Typed(ctx.arg(0)), new)
 }
 
 // The return value follows the arguments. A variable index would be one program less, but up to 6.12
@@ -78,5 +82,9 @@ fn birth_fexit4(ctx: FExitContext) -> Option<()> {
 fn birth_kretprobe(ctx: RetProbeContext) -> Option<()> {
     switches::stir();
     let new: Addr = ctx.ret();
-    if new == 0 { None } else { on_birth(&ctx, uarg::sock(new)?, new) }
+    if new == 0 {
+        switches::await_result();
+        return None;
+    }
+    on_birth(&ctx, uarg::sock(new)?, new)
 }

@@ -41,6 +41,7 @@ fn on_send(req: Addr) -> Option<()> {
     let sk: Addr = field(socket, offset!(socket_sk))?;
     let sender = sender::current(tgid, sk, SendApi::IO_URING);
     sender::remember(&sender);
+    switches::await_result();
     let mut record = uarg::blank();
     record.sender = sender;
     uarg::begin(uarg, &record);

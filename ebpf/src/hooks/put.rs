@@ -18,7 +18,7 @@ use crate::{
     log::debug,
     loss,
     read::{Addr, Struct, Typed},
-    site, skb, uarg, upfront,
+    site, skb, switches, uarg, upfront,
 };
 
 /// Notes a copy of the data of `skb`, and charges it if this CPU is in the middle of it. `first`: the uarg still had
@@ -157,6 +157,7 @@ fn on_abort(uarg: Addr, have_uref: bool) -> Option<()> {
     if !have_uref {
         return None;
     }
+    switches::await_result();
     let state = uarg::State::read(uarg)?;
     if state.refs() <= LAST_FEW {
         let record = uarg::record(uarg)?;

@@ -330,8 +330,10 @@ impl Switch {
     pub const WAITING: u32 = 0;
     /// Of how many stacks one is walked; 0 and 1: each.
     pub const STACKS: u32 = 1;
+    /// 1 while the programs are detached that see what send calls return, and others.
+    pub const RESTING: u32 = 2;
     /// Number of switches.
-    pub const COUNT: u32 = 2;
+    pub const COUNT: u32 = 3;
 }
 
 /// What could not be recorded, as index into the loss counters.
@@ -362,6 +364,8 @@ impl Loss {
     pub const FAILURES_FULL: u32 = 10;
     /// No room for another tap: what it was given is not counted.
     pub const TAPS_FULL: u32 = 11;
+    /// A send call whose result counts, and was not seen because the program for that was detached.
+    pub const RESULT_UNSEEN: u32 = 12;
     /// Number of counters.
-    pub const COUNT: u32 = 12;
+    pub const COUNT: u32 = 13;
 }

@@ -184,6 +184,8 @@ impl Loaded {
     /// # Errors
     /// If one cannot be detached.
     pub fn suspend(&mut self) -> Result<(), LoadError> {
+        // First, so that nothing is missed in between without being counted; a map that is there can be written.
+        let _ = self.switch(Switch::RESTING, 1);
         while self.suspend_one()?.is_some() {}
         Ok(())
     }
@@ -197,7 +199,9 @@ impl Loaded {
         let steps = self.steps.iter().filter(|step| step.can_rest());
         let rest: Vec<String> =
             steps.map(|step| step.program.clone()).filter(|name| !attached(name)).collect();
-        rest.into_iter().try_for_each(|program| self.resume_one(program))
+        rest.into_iter().try_for_each(|program| self.resume_one(program))?;
+        let _ = self.switch(Switch::RESTING, 0);
+        Ok(())
     }
 
     /// Whether what was detached can be attached again, tried with one program: before 5.13 it cannot

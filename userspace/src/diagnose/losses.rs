@@ -15,6 +15,7 @@ const NAMES: &[(u32, &str)] = &[
     (Loss::UNREADABLE, "kernel memory not readable"),
     (Loss::FAILURES_FULL, "too many senders of failed sends"),
     (Loss::TAPS_FULL, "too many taps to count what they were given"),
+    (Loss::RESULT_UNSEEN, "results of send calls not seen while hooks rested"),
     (Loss::END_UNKNOWN, "ends of sends not seen"),
 ];
 

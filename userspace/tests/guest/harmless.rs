@@ -8,7 +8,7 @@ use crate::{
     probe::probe,
     socket::{self, ETH_P_ALL},
     watch::{Watch, own_comm},
-    world::{BEHIND_D0, BEHIND_D1, eventually, ifindex, in_world, netns},
+    world::{BEHIND_D0, BEHIND_D1, Kernel, eventually, ifindex, in_world, kernel, netns},
 };
 
 /// Packet sockets of the calling thread's namespace.
@@ -64,5 +64,31 @@ fn over_its_budget_it_leaves_out_what_it_said_and_still_counts_every_send() {
             .sum();
         assert!(runs >= 40, "{cost:#}");
         assert!(cost["own_cpu_seconds"].as_f64() > Some(0.0), "{cost:#}");
+    });
+}
+
+/// Its bytes are told by what the send call returns, and by nothing else.
+#[test]
+fn what_io_uring_sends_over_the_budget_is_told_to_be_seen_in_part() {
+    if kernel() == Kernel::V5_10 {
+        return;
+    }
+    in_world(|| {
+        let watch = Watch::start(&["--budget", "0.001", "--interval", "100ms", "--rest-after", "0s"]);
+        let all = watch.links();
+        eventually("hooks are detached", || watch.links() < all);
+        let sent = probe(&format!("{BEHIND_D0} --udp --io-uring=send")).all_zerocopied(20);
+        let report = watch.stop();
+        assert_eq!(
+            report.0["losses"]["results of send calls not seen while hooks rested"], 20,
+            "{:#}",
+            report.0
+        );
+        assert_eq!(
+            (&report.0["exact"], report.counted(sent.pid).zerocopied),
+            (&false.into(), 20),
+            "{:#}",
+            report.0
+        );
     });
 }
