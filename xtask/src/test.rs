@@ -37,7 +37,7 @@ const TWO_CPUS: [Kernel; 2] = [Kernel::V6_1, Kernel::Newest];
 /// What the names of such tests contain.
 const CPU_TESTS: &str = "cpus";
 /// For all tests of a guest, emulated on a busy machine.
-const TIMEOUT: Duration = Duration::from_mins(40);
+const TIMEOUT: Duration = Duration::from_mins(70);
 /// Kernels on which tests of the service are run when they are asked for, in a guest of their own under a real systemd:
 /// the oldest, on which reading counts takes a capability that is else given up, and the newest.
 const SYSTEMD: [Kernel; 2] = [Kernel::V5_10, Kernel::Newest];

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,6 +35,9 @@ pub(crate) struct Options {
     /// Sends of each measurement
     #[arg(long, default_value_t = 200)]
     sends: u64,
+    /// Keep what is measured as the reference that later runs are compared with
+    #[arg(long)]
+    keep: bool,
     /// Measure those tools only whose names have this in them
     #[arg(long, default_value = "")]
     tool: String,
@@ -45,30 +49,47 @@ pub(crate) struct Options {
 /// A program that looks at copies.
 struct Tool {
     name: &'static str,
-    command: &'static [&'static str],
+    command: Vec<String>,
     /// BPF links that it has when everything is attached; `None`: it says so.
     links: Option<usize>,
 }
 
-const fn bpftrace(name: &'static str, command: &'static [&'static str], links: usize) -> Tool {
-    Tool { name, command, links: Some(links) }
+fn bpftrace(name: &'static str, script: String, links: usize) -> Tool {
+    Tool { name, command: vec!["bpftrace".to_owned(), "-e".to_owned(), script], links: Some(links) }
 }
 
-const TOOLS: &[Tool] = &[
-    bpftrace("bpftrace: nothing at the copy", &["bpftrace", "-e", "kfunc:skb_copy_ubufs { }"], 1),
-    bpftrace("bpftrace: a bare count", &["bpftrace", "-e", "kfunc:skb_copy_ubufs { @ = count(); }"], 1),
-    bpftrace(
-        "bpftrace: count by pid, comm, kstack",
-        &["bpftrace", "-e", "kfunc:skb_copy_ubufs { @[pid, comm, kstack] = count(); }"],
-        1,
-    ),
-    bpftrace(
-        "bpftrace: print pid, comm, kstack",
-        &["bpftrace", "-e", "kfunc:skb_copy_ubufs { printf(\"%d %s %s\\n\", pid, comm, kstack); }"],
-        1,
-    ),
-    Tool { name: "zcdiag watch", command: &["zcdiag", "watch", "--json", "--rest-after", "5s"], links: None },
-];
+/// `has` tells whether the kernel has a function.
+fn tools(has: impl Fn(&str) -> bool) -> Vec<Tool> {
+    let first = |names: &[&'static str]| names.iter().copied().find(|name| has(name)).unwrap_or(names[0]);
+    let birth = first(&["msg_zerocopy_realloc", "sock_zerocopy_realloc"]);
+    let put = first(&["msg_zerocopy_complete", "msg_zerocopy_callback", "sock_zerocopy_put"]);
+    let at_copy = |action: &str| format!("kfunc:skb_copy_ubufs {{ {action} }}");
+    let count = "@copies[pid, comm, kstack] = count();";
+    vec![
+        bpftrace("bpftrace: nothing at the copy", at_copy(""), 1),
+        bpftrace("bpftrace: a bare count", at_copy("@ = count();"), 1),
+        bpftrace("bpftrace: count by pid, comm, kstack", at_copy(count), 1),
+        bpftrace(
+            "bpftrace: print pid, comm, kstack",
+            at_copy("printf(\"%d %s %s\\n\", pid, comm, kstack);"),
+            1,
+        ),
+        bpftrace(
+            "bpftrace: births, ends and taps too",
+            format!(
+                "{} kretfunc:{birth} {{ @births[pid, comm] = count(); }} \
+                 kfunc:{put} {{ @ends[pid] = count(); }} kfunc:dev_queue_xmit_nit {{ @taps = count(); }}",
+                at_copy(count)
+            ),
+            4,
+        ),
+        Tool {
+            name: "zcdiag watch",
+            command: ["zcdiag", "watch", "--json", "--rest-after", "5s"].map(str::to_owned).to_vec(),
+            links: None,
+        },
+    ]
+}
 
 /// Traffic to measure with.
 struct Traffic {
@@ -133,8 +154,13 @@ pub(super) fn command(options: &Options) -> Result<ExitCode> {
     })?;
     ensure!(code == 0, "the guest's half failed with exit code {code}");
     let measured: Value = serde_json::from_slice(&stdout).context("read what the guest's half wrote")?;
-    show(&measured, options);
+    let reference = project.root.join(format!("xtask/reference/cost-{}.json", options.kernel.key()));
+    show(&measured, &read_json(&reference), options);
     show_programs(&measured);
+    if options.keep {
+        fs::write(&reference, format!("{measured:#}\n"))
+            .with_context(|| format!("write {}", reference.display()))?;
+    }
     write_json(&project, &format!("cost-{}", options.kernel.key()), &measured)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -152,8 +178,31 @@ fn show_programs(measured: &Value) {
     }
 }
 
-/// Prints the middle one of each figure's runs, and the spread where there is one.
-fn show(measured: &Value, options: &Options) {
+/// What a file says; nothing, if there is none.
+fn read_json(path: &Path) -> Value {
+    fs::read_to_string(path).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+}
+
+/// The middle one of a figure's runs.
+fn middle(tool: &Value, traffic: &str) -> Option<u64> {
+    let runs = tool["instructions"][traffic].as_array()?;
+    let mut runs: Vec<u64> = runs.iter().filter_map(Value::as_u64).collect();
+    runs.sort_unstable();
+    runs.get(runs.len() / 2).copied()
+}
+
+/// How a figure compares with that of the reference; the same is not told.
+fn ratio(now: Option<u64>, before: Option<u64>) -> String {
+    match (now.and_then(|now| u32::try_from(now).ok()), before.and_then(|before| u32::try_from(before).ok()))
+    {
+        (Some(now), Some(before)) if now == before => "=".to_owned(),
+        (Some(now), Some(before @ 1..)) => format!("x {:.2}", f64::from(now) / f64::from(before)),
+        _ => "-".to_owned(),
+    }
+}
+
+/// Prints the middle one of each figure's runs, the spread where there is one, and how that is to the reference.
+fn show(measured: &Value, reference: &Value, options: &Options) {
     println!(
         "Linux {}, {} runs of {} UDP sends: instructions of all BPF programs together for each\n",
         options.kernel.key(),
@@ -184,6 +233,11 @@ fn show(measured: &Value, options: &Options) {
             tool["attached_seconds"].as_f64().unwrap_or_default(),
             tool["resident_kb"].as_f64().unwrap_or_default() / 1e3,
         );
+        let kept = reference["tools"].as_array().into_iter().flatten();
+        if let Some(kept) = kept.into_iter().find(|kept| kept["name"] == tool["name"]) {
+            let ratios = heads.map(|name| ratio(middle(tool, name), middle(kept, name)));
+            println!("{:<38} {}", "  to the reference", row(&ratios));
+        }
     }
 }
 
@@ -203,7 +257,11 @@ fn measure(options: &Options) -> Result<Vec<Value>> {
         run(Command::new("ip").args(arguments.split(' ')))?;
     }
     fs::write("/proc/sys/kernel/bpf_stats_enabled", "1").context("have the kernel measure BPF programs")?;
-    let asked = TOOLS.iter().filter(|tool| tool.name.contains(&options.tool));
+    let symbols = fs::read_to_string("/proc/kallsyms").context("read the kernel's symbols")?;
+    let functions: BTreeSet<&str> =
+        symbols.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
+    let tools = tools(|function| functions.contains(function));
+    let asked = tools.iter().filter(|tool| tool.name.contains(&options.tool));
     asked.map(|tool| measure_tool(tool, options)).collect()
 }
 
@@ -258,7 +316,7 @@ impl Running {
     /// Starts it; gives also how long it took until everything was attached.
     fn start(tool: &Tool) -> Result<(Self, Duration)> {
         let started = Instant::now();
-        let mut command = Command::new(tool.command[0]);
+        let mut command = Command::new(&tool.command[0]);
         command.args(&tool.command[1..]).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("start {}", tool.command[0]))?;
         let mut stdout = BufReader::new(child.stdout.take().context("its output is piped")?);
@@ -361,6 +419,30 @@ fn number(text: &str, key: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_functions_of_each_kernel_are_traced() {
+        let script = |functions: &[&str]| tools(|name| functions.contains(&name))[4].command[2].clone();
+        let new = script(&["msg_zerocopy_realloc", "msg_zerocopy_complete"]);
+        assert!(
+            new.contains("kretfunc:msg_zerocopy_realloc") && new.contains("kfunc:msg_zerocopy_complete"),
+            "{new}"
+        );
+        let old = script(&["sock_zerocopy_realloc", "sock_zerocopy_put"]);
+        assert!(
+            old.contains("kretfunc:sock_zerocopy_realloc") && old.contains("kfunc:sock_zerocopy_put"),
+            "{old}"
+        );
+    }
+
+    #[test]
+    fn a_figure_is_compared_with_the_reference() {
+        assert_eq!(ratio(Some(150), Some(100)), "x 1.50");
+        assert_eq!(ratio(Some(100), Some(100)), "=");
+        assert_eq!((ratio(Some(1), Some(0)), ratio(None, Some(1))), ("-".to_owned(), "-".to_owned()));
+        let tool = json!({ "instructions": { "packet": [3, 1, 2] } });
+        assert_eq!((middle(&tool, "packet"), middle(&tool, "send")), (Some(2), None));
+    }
 
     #[test]
     fn numbers_of_proc() {
