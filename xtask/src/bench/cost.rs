@@ -183,11 +183,17 @@ fn read_json(path: &Path) -> Value {
     fs::read_to_string(path).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
 }
 
+/// A figure's runs, the lowest first.
+fn runs(tool: &Value, traffic: &str) -> Vec<u64> {
+    let runs = tool["instructions"][traffic].as_array().into_iter().flatten();
+    let mut runs: Vec<u64> = runs.filter_map(Value::as_u64).collect();
+    runs.sort_unstable();
+    runs
+}
+
 /// The middle one of a figure's runs.
 fn middle(tool: &Value, traffic: &str) -> Option<u64> {
-    let runs = tool["instructions"][traffic].as_array()?;
-    let mut runs: Vec<u64> = runs.iter().filter_map(Value::as_u64).collect();
-    runs.sort_unstable();
+    let runs = runs(tool, traffic);
     runs.get(runs.len() / 2).copied()
 }
 
@@ -213,13 +219,7 @@ fn show(measured: &Value, reference: &Value, options: &Options) {
     println!("{:<38} {} {:>9} {:>9}", "", row(&heads), "attached", "resident");
     for tool in measured["tools"].as_array().into_iter().flatten() {
         let cells = heads.map(|name| {
-            let mut runs: Vec<u64> = tool["instructions"][name]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_u64)
-                .collect();
-            runs.sort_unstable();
+            let runs = runs(tool, name);
             match (runs.first(), runs.get(runs.len() / 2), runs.last()) {
                 (Some(min), Some(_), Some(max)) if min == max => min.to_string(),
                 (Some(min), Some(median), Some(max)) => format!("{median} ({min}-{max})"),
