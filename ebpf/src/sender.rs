@@ -24,7 +24,7 @@ pub(crate) const TCP: u16 = 6;
 pub(crate) const UDP: u16 = 17;
 
 #[map]
-static SENDERS: HashMap<SenderKey, SenderInfo> = HashMap::with_max_entries(8192, 0);
+static SENDERS: HashMap<SenderKey, SenderInfo> = HashMap::with_max_entries(16384, 0);
 
 /// The current task as the sender on socket `sk`, through one of `SendApi`.
 #[inline(always)]

@@ -248,7 +248,7 @@ impl Daemon {
             events: self.verdicts.last().to_vec(),
             event_counts: self.verdicts.counts(),
             events_suppressed: self.verdicts.suppressed(),
-            programs: self.engine.session().loaded.programs(),
+            programs: self.engine.cost().programs.clone(),
             evicted_entries: self.evicted,
         }
     }

@@ -51,14 +51,10 @@ pub struct Engine {
     evictor: Evictor,
     rest: Rest,
     budget: Option<Budget>,
-    /// CPU time that it took to get here.
-    attaching: Duration,
-    /// What had been spent at the last tick, and when that was.
-    spent: (Duration, Duration),
+    /// At the last tick, or when everything was detached.
+    cost: Cost,
     /// What was left out since the last tick, in sentences.
     left_out: Vec<String>,
-    /// What everything has cost until it was detached.
-    cost: Option<Cost>,
     /// Counted by [`Engine::evict`], not by the kernel side; part of the next interval.
     taken: Counts,
 }
@@ -94,7 +90,13 @@ impl Engine {
         let rare = rare.ok_or_else(|| Failure::new("the BPF object has no ring buffer", ""))?;
         let rare = awaitable(rare).map_err(|error| Failure::new(error, ""))?;
         let started_ns = clock::monotonic_ns();
-        let rest = Rest::new(options.rest_after.filter(|_| session.loaded.can_rest));
+        let rest = Rest::new(options.rest_after);
+        let cost = Cost {
+            attaching: clock::own_cpu(),
+            start: session.start,
+            measured: session.measures(),
+            ..Cost::default()
+        };
         Ok(Self {
             gatherer: Gatherer::new(&session, started_ns),
             session,
@@ -106,10 +108,8 @@ impl Engine {
             evictor: Evictor::default(),
             rest,
             budget: options.budget.map(Budget::new),
-            attaching: clock::own_cpu(),
-            spent: (Duration::ZERO, Duration::ZERO),
+            cost,
             left_out: Vec::new(),
-            cost: None,
             taken: Counts::default(),
         })
     }
@@ -121,7 +121,7 @@ impl Engine {
 
     /// Whether the counts can be read, with the capabilities there are now.
     pub fn can_read(&self) -> bool {
-        self.session.loaded.counts().is_ok()
+        self.session.loaded.counts(&[]).is_ok()
     }
 
     /// Waits until the kernel side announces something new, and takes it in while it can still be seen; then it
@@ -141,14 +141,28 @@ impl Engine {
         self.rest.resting()
     }
 
+    /// Whether hooks are ever to rest: not if that was not asked for, or the kernel cannot attach them again.
+    ///
+    /// # Errors
+    /// If that cannot be tried.
+    pub fn can_rest(&mut self) -> Result<bool, Failure> {
+        if !self.rest.is_wanted() {
+            return Ok(false);
+        }
+        let can_rest = self.session.loaded.can_rest().map_err(|error| Failure::new(error, ""))?;
+        if !can_rest {
+            self.rest = Rest::new(None);
+        }
+        Ok(can_rest)
+    }
+
     /// Whether hooks that rest can be attached again with the capabilities there are now. Should they not,
     /// [`resume`](Self::resume) is due once there are more.
     ///
     /// # Errors
     /// If they cannot be detached.
     pub fn try_rest(&mut self) -> Result<bool, Failure> {
-        let loaded = &mut self.session.loaded;
-        if loaded.can_rest { loaded.try_rest().map_err(|error| Failure::new(error, "")) } else { Ok(true) }
+        self.session.loaded.try_rest().map_err(|error| Failure::new(error, ""))
     }
 
     /// Attaches the hooks that rest.
@@ -166,15 +180,9 @@ impl Engine {
         act.map_or(Ok(()), |act| self.act(act))
     }
 
-    /// What zcdiag itself has cost until now, or until it was detached.
-    pub fn cost(&self) -> Cost {
-        self.cost.clone().unwrap_or_else(|| Cost {
-            elapsed: self.started.elapsed(),
-            attaching: self.attaching,
-            own: clock::own_cpu().saturating_sub(self.attaching),
-            programs: self.session.loaded.programs(),
-            measured: self.session.measures(),
-        })
+    /// What zcdiag itself has cost until the last tick.
+    pub fn cost(&self) -> &Cost {
+        &self.cost
     }
 
     /// What has been left out to keep to the budget since this was asked last, in sentences.
@@ -182,15 +190,17 @@ impl Engine {
         std::mem::take(&mut self.left_out)
     }
 
-    fn keep_to_budget(&mut self) -> Result<(), Failure> {
-        if self.budget.is_none() {
-            return Ok(());
-        }
-        let cost = self.cost();
-        let (spent, at) = std::mem::replace(&mut self.spent, (cost.spent(), cost.elapsed));
-        let judged = self.budget.as_mut().and_then(|budget| {
-            budget.judge(cost.spent().saturating_sub(spent), cost.elapsed.saturating_sub(at))
-        });
+    /// Takes down what has been spent; gives how much that is since the last time, and how long ago that was.
+    fn measure(&mut self) -> (Duration, Duration) {
+        let (spent, at) = (self.cost.spent(), self.cost.elapsed);
+        self.cost.elapsed = self.started.elapsed();
+        self.cost.own = clock::own_cpu().saturating_sub(self.cost.attaching);
+        self.cost.programs = self.session.loaded.programs();
+        (self.cost.spent().saturating_sub(spent), self.cost.elapsed.saturating_sub(at))
+    }
+
+    fn keep_to_budget(&mut self, spent: Duration, time: Duration) -> Result<(), Failure> {
+        let judged = self.budget.as_mut().and_then(|budget| budget.judge(spent, time));
         let Some((level, sentence)) = judged else { return Ok(()) };
         let loaded = &mut self.session.loaded;
         match level {
@@ -208,12 +218,12 @@ impl Engine {
 
     fn act(&mut self, act: Act) -> Result<(), Failure> {
         let over_budget = self.budget.as_ref().is_some_and(|budget| budget.level() == Level::HooksDetached);
-        let loaded = &mut self.session.loaded;
         match act {
             Act::Resume if over_budget => Ok(()),
             Act::Resume => self.resume(),
-            Act::Ask => loaded.wait_for_send().map_err(|error| Failure::new(error, "")),
-            Act::Suspend => loaded.suspend().map_err(|error| Failure::new(error, "")),
+            Act::Ask => self.session.loaded.wait_for_send().map_err(|error| Failure::new(error, "")),
+            Act::Suspend if over_budget || !self.can_rest()? => Ok(()),
+            Act::Suspend => self.session.loaded.suspend().map_err(|error| Failure::new(error, "")),
         }
     }
 
@@ -240,7 +250,8 @@ impl Engine {
         if let Some(act) = self.rest.due(self.started.elapsed()) {
             self.act(act)?;
         }
-        self.keep_to_budget()?;
+        let (spent, time) = self.measure();
+        self.keep_to_budget(spent, time)?;
         let now = Moment { counts: self.counts()?, at: self.started.elapsed() };
         self.earlier = std::mem::replace(&mut self.latest, now);
         self.gatherer.follow(&self.latest.counts);
@@ -289,7 +300,7 @@ impl Engine {
         let loaded = &self.session.loaded;
         // Sends on their way first: one that ends meanwhile is then seen twice, and never not at all.
         let (uargs, held) = (loaded.uargs()?, loaded.held()?);
-        let counts = loaded.counts()?;
+        let counts = loaded.counts(&self.cost.programs)?;
         Ok(Census {
             tallies: counts.tallies,
             taps: counts.taps,
@@ -380,7 +391,7 @@ impl Engine {
         take(self.rare.get_mut(), &mut self.gatherer);
         let counts = self.counts()?;
         self.gatherer.name(&mut self.session, &counts);
-        self.cost = Some(self.cost());
+        self.measure();
         self.session.detach();
         let mut counts = self.counts()?;
         self.gatherer.settle(&self.session, &mut counts);
@@ -391,7 +402,7 @@ impl Engine {
     }
 
     fn counts(&self) -> Result<Counts, Failure> {
-        let counts = self.session.loaded.counts();
+        let counts = self.session.loaded.counts(&self.cost.programs);
         let mut counts =
             counts.map_err(|error| Failure::new(format!("cannot read the counts: {error}"), ""))?;
         for tally in counts.taps.values_mut() {

@@ -125,7 +125,7 @@ impl Tape {
         face.start(&self.player.start)?;
         let played = self.play(|tape, interval, part| {
             if form == Form::Json && part == Part::Interval {
-                face.interval(interval, &tape.total(), None)?;
+                face.interval(interval, tape.total().duration, None)?;
             }
             Ok(())
         })?;

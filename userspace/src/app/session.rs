@@ -5,7 +5,7 @@ use std::{
     fs,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use aya::sys::{Stats, enable_stats};
@@ -15,7 +15,7 @@ use super::outcome::Failure;
 use crate::{
     attach::{
         hooks,
-        load::{self, LoadError, Loaded},
+        load::{self, LoadError, Loaded, Took},
         plan::{Offer, Plan, plan},
     },
     kernel::{
@@ -25,7 +25,7 @@ use crate::{
         privilege::Privileges,
         symbols::Symbols,
     },
-    model::kernel::TapListScope,
+    model::{cost::StartTimes, kernel::TapListScope},
 };
 
 const SYSTEM_BTF: &str = "/sys/kernel/btf/vmlinux";
@@ -66,6 +66,8 @@ pub struct Session {
     pub kernel: String,
     /// Whom unbound taps harm here.
     pub scope: TapListScope,
+    /// How long it took to attach, and where the time went.
+    pub start: StartTimes,
     symbols: Symbols,
     detached: bool,
     /// While it is open, the kernel measures all BPF programs.
@@ -82,11 +84,14 @@ impl Session {
         if !privileges.may_trace() {
             return Err(no_capabilities());
         }
+        let begun = Instant::now();
         let Prepared { kernel, btf, offsets, plan } = prepare(options)?;
+        let planned = begun.elapsed();
         let loader_btf = match no_trampolines(options) {
-            None => aya::Btf::from_sys_fs().ok(),
+            None => aya::Btf::parse(&btf.functions_only(), aya::Endianness::default()).ok(),
             Some(_) => None,
         };
+        let types = begun.elapsed().saturating_sub(planned);
         let mut loaded = load::load(&plan, &offsets, loader_btf.as_ref(), options.own_sends)
             .map_err(|error| refusal(&error, &privileges))?;
         if Symbols::hidden(Path::new(KALLSYMS)) {
@@ -98,7 +103,9 @@ impl Session {
         if options.budget.is_some() && stats.is_none() {
             loaded.degraded.push(NOT_MEASURED.to_owned());
         }
-        Ok(Self { loaded, kernel, scope, symbols: Symbols::default(), detached: false, stats })
+        let Took { maps, load, attach } = loaded.took;
+        let start = StartTimes { total: begun.elapsed(), plan: planned, types, maps, load, attach };
+        Ok(Self { loaded, kernel, scope, start, symbols: Symbols::default(), detached: false, stats })
     }
 
     /// Reads the kernel's symbols anew: a module may have been loaded since. Only while the programs are

@@ -119,15 +119,18 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
                 _ = ticks.tick() => {
                     engine.tick().await?;
                     engine.learn_migrations(qemus.ask().await);
-                    let (interval, total) = (engine.interval(&options.filter), engine.total(&options.filter));
+                    let interval = engine.interval(&options.filter);
+                    // Nobody else looks at it before the end, and with many senders it takes its time.
+                    let total = screen.is_some().then(|| engine.total(&options.filter));
                     let over_budget = engine.left_out();
                     let notice = tape.interval(&engine.seen()).into_iter().chain(over_budget.iter().cloned());
                     let notice = notice.reduce(|one, other| format!("{one}; {other}"));
                     left_out.extend(over_budget);
-                    face_open = keep_open(match &mut screen {
-                        None => face.interval(&interval, &total, notice.as_deref()),
-                        Some(screen) => screen.report(interval, total, notice),
-                    })?;
+                    let shown = match (&mut screen, total) {
+                        (Some(screen), Some(total)) => screen.report(interval, total, notice),
+                        _ => face.interval(&interval, engine.seen().at, notice.as_deref()),
+                    };
+                    face_open = keep_open(shown)?;
                 }
                 wish = typed(screen.as_mut()) => match wish {
                     Ok(Wish::Stay) => {}
@@ -151,7 +154,7 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
     let mut report = engine.total(&options.filter);
     report.command = outcome;
     let recorded = tape.end(&engine.seen(), report.command.as_ref());
-    let cost = engine.cost();
+    let cost = engine.cost().clone();
     drop(engine);
     if face_open && options.session.measure {
         face_open = keep_open(face.cost(&cost, &left_out))?;

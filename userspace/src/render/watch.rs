@@ -4,7 +4,10 @@ pub(crate) mod cost;
 pub(crate) mod json;
 pub(crate) mod text;
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
 
 use crate::{
     model::{cost::Cost, report::Report, start::Start},
@@ -70,17 +73,17 @@ impl<'a> Face<'a> {
         self.out.flush()
     }
 
-    /// What happened in the last interval, and since the start, and what else is to be said.
+    /// What happened in the last interval, which ended at this time since the start, and what else is to be said.
     ///
     /// # Errors
     /// If the output cannot be written.
-    pub fn interval(&mut self, interval: &Report, total: &Report, notice: Option<&str>) -> io::Result<()> {
+    pub fn interval(&mut self, interval: &Report, at: Duration, notice: Option<&str>) -> io::Result<()> {
         if let Some(notice) = notice {
             let _ = writeln!(self.notices, "zcdiag: {}", harmless(notice));
         }
         match self.form {
             Form::Json => json::report(self.out, "interval", interval)?,
-            Form::Plain => text::interval(self.out, interval, total)?,
+            Form::Plain => text::interval(self.out, interval, at)?,
             Form::Live | Form::SummaryOnly => {}
         }
         self.out.flush()
@@ -144,7 +147,7 @@ mod tests {
         for form in [Form::Plain, Form::Json] {
             let (mut out, mut notices) = (Vec::new(), Vec::new());
             let mut face = Face::new(form, look, &mut out, &mut notices);
-            face.interval(&report, &report, None)
+            face.interval(&report, report.duration, None)
                 .and_then(|()| face.summary(&report))
                 .expect("write to memory");
             assert_eq!(String::from_utf8_lossy(&notices), "could not see a namespace; run it as root\n");

@@ -36,6 +36,7 @@ pub(super) fn missing() -> Vec<String> {
 /// again without both.
 pub(super) fn drop_surplus(engine: &mut Engine) -> Result<(), Failure> {
     let failed = |error| Failure::new(format!("cannot give up capabilities: {error}"), "");
+    let can_rest = engine.can_rest()?;
     let now = capabilities(None).map_err(failed)?;
     let wanted = WANTED.iter().fold(CapabilitySet::empty(), |all, (capability, ..)| all | *capability);
     let keep = now.permitted & wanted;
@@ -43,7 +44,7 @@ pub(super) fn drop_surplus(engine: &mut Engine) -> Result<(), Failure> {
     let tried =
         CapabilitySets { effective: keep, permitted: now.permitted, inheritable: CapabilitySet::empty() };
     set_capabilities(None, tried).map_err(failed)?;
-    let attachable = engine.try_rest()?;
+    let attachable = !can_rest || engine.try_rest()?;
     let needed = match (attachable, engine.can_read()) {
         (true, true) => CapabilitySet::empty(),
         (true, false) => CapabilitySet::BPF,

@@ -69,7 +69,7 @@ pub(super) struct Rooms {
 
 /// Those of the object.
 pub(super) const ROOMS: Rooms =
-    Rooms { tallies: 16384, taps: 4096, senders: 8192, sites: 4096, uargs: 65536 };
+    Rooms { tallies: 16384, taps: 4096, senders: 16384, sites: 4096, uargs: 65536 };
 
 /// Ticks without a change after which an entry may go.
 const IDLE: u32 = 60;

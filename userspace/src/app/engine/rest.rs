@@ -41,6 +41,10 @@ impl Rest {
         Self { after, state: State::Busy, since: Duration::ZERO }
     }
 
+    pub(super) fn is_wanted(&self) -> bool {
+        self.after.is_some()
+    }
+
     pub(super) fn resting(&self) -> bool {
         self.state == State::Resting
     }

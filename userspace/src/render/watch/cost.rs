@@ -9,7 +9,10 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    model::{cost::Cost, fleet::ProgramRow},
+    model::{
+        cost::{Cost, StartTimes},
+        fleet::ProgramRow,
+    },
     render::json::line,
 };
 
@@ -21,7 +24,9 @@ pub(crate) struct CostJson<'a> {
     elapsed_seconds: f64,
     /// CPU time of the process until it was attached.
     attach_cpu_seconds: f64,
-    /// The same since then.
+    /// The same by the clock.
+    start: StartJson,
+    /// CPU time of the process since then.
     own_cpu_seconds: f64,
     /// CPU time of all BPF programs; zero if it is not measured.
     bpf_cpu_seconds: f64,
@@ -30,6 +35,33 @@ pub(crate) struct CostJson<'a> {
     /// What was left out to keep to the budget.
     left_out: &'a [String],
     programs: Vec<ProgramJson<'a>>,
+}
+
+/// How long it took until everything was attached, and where that time went.
+#[derive(Serialize, JsonSchema)]
+struct StartJson {
+    seconds: f64,
+    /// Reading what the kernel offers, and deciding what to attach.
+    plan_seconds: f64,
+    /// Reading the kernel's type information for the loader.
+    types_seconds: f64,
+    maps_seconds: f64,
+    /// Loading programs: the kernel's verifier.
+    load_seconds: f64,
+    attach_seconds: f64,
+}
+
+impl From<StartTimes> for StartJson {
+    fn from(start: StartTimes) -> Self {
+        Self {
+            seconds: start.total.as_secs_f64(),
+            plan_seconds: start.plan.as_secs_f64(),
+            types_seconds: start.types.as_secs_f64(),
+            maps_seconds: start.maps.as_secs_f64(),
+            load_seconds: start.load.as_secs_f64(),
+            attach_seconds: start.attach.as_secs_f64(),
+        }
+    }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -51,6 +83,7 @@ pub(super) fn json(out: &mut dyn Write, cost: &Cost, left_out: &[String]) -> io:
         r#type: "cost",
         elapsed_seconds: cost.elapsed.as_secs_f64(),
         attach_cpu_seconds: cost.attaching.as_secs_f64(),
+        start: cost.start.into(),
         own_cpu_seconds: cost.own.as_secs_f64(),
         bpf_cpu_seconds: cost.programs_time().as_secs_f64(),
         measured: cost.measured,
@@ -62,6 +95,14 @@ pub(super) fn json(out: &mut dyn Write, cost: &Cost, left_out: &[String]) -> io:
 
 /// The programs that ran, those that took the most first.
 pub(super) fn text(out: &mut dyn Write, cost: &Cost) -> io::Result<()> {
+    let StartTimes { total, plan, types, maps, load, attach } = cost.start;
+    let seconds = [total, plan, types, maps, load, attach].map(|time| time.as_secs_f64());
+    let [total, plan, types, maps, load, attach] = seconds;
+    writeln!(
+        out,
+        "attached in {total:.2} s: {plan:.2} s for the plan, {types:.2} s reading types for the loader, {maps:.2} s making \
+         maps, {load:.2} s loading programs, {attach:.2} s attaching them"
+    )?;
     let programs = cost.programs_time();
     let percent = 100.0 * cost.spent().as_secs_f64() / cost.elapsed.as_secs_f64().max(1e-9);
     write!(
@@ -98,6 +139,11 @@ mod tests {
         Cost {
             elapsed: Duration::from_secs(10),
             attaching: Duration::from_millis(300),
+            start: StartTimes {
+                total: Duration::from_millis(900),
+                load: Duration::from_millis(500),
+                ..StartTimes::default()
+            },
             own: Duration::from_millis(50),
             programs: vec![row("idle", 0, 0.0), row("small", 10, 0.01), row("large", 20, 0.04)],
             measured,
@@ -109,6 +155,12 @@ mod tests {
         let mut out = Vec::new();
         text(&mut out, &cost(true)).expect("write to memory");
         let text = String::from_utf8(out).expect("UTF-8");
+        assert!(
+            text.starts_with("attached in 0.90 s: 0.00 s for the plan,")
+                && text.contains(" 0.50 s loading programs"),
+            "{text}"
+        );
+        let (_, text) = text.split_once('\n').expect("a second line");
         assert!(
             text.starts_with("zcdiag itself took 0.30 s of CPU time to attach, and 1.00 % of a CPU in 10.0 s: 0.050 s, and 0.050 s in BPF"),
             "{text}"
@@ -123,6 +175,6 @@ mod tests {
         let mut out = Vec::new();
         text(&mut out, &cost(false)).expect("write to memory");
         let text = String::from_utf8(out).expect("UTF-8");
-        assert!(text.contains("does not measure BPF programs") && text.lines().count() == 1, "{text}");
+        assert!(text.contains("does not measure BPF programs") && text.lines().count() == 2, "{text}");
     }
 }

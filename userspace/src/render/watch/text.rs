@@ -1,6 +1,9 @@
 //! A watch in words.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
 
 use super::Look;
 use crate::{
@@ -44,7 +47,7 @@ pub(crate) fn on_device(cause: &CauseReport) -> String {
 }
 
 /// One line for what happened in an interval; none if nothing did.
-pub(super) fn interval(out: &mut dyn Write, interval: &Report, total: &Report) -> io::Result<()> {
+pub(super) fn interval(out: &mut dyn Write, interval: &Report, at: Duration) -> io::Result<()> {
     for row in &interval.senders {
         let causes: Vec<String> = interval
             .causes
@@ -56,7 +59,7 @@ pub(super) fn interval(out: &mut dyn Write, interval: &Report, total: &Report) -
         writeln!(
             out,
             "{:>8}  {}  {}  zc=y {}  zc=n {}{why}",
-            time(total.duration),
+            time(at),
             who(&row.sender),
             row.sender.protocol_name(),
             row.sends.zerocopied,

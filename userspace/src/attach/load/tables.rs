@@ -1,0 +1,233 @@
+//! The maps of the programs, as tables of what they hold.
+
+use std::{collections::BTreeMap, io};
+
+use aya::maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf, StackTraceMap};
+use bytemuck::pod_read_unaligned;
+use zcdiag_wire::{
+    Failure, FailureKey, Held, Loss, MORE_STACKS_FROM, SenderInfo, SenderKey, Site, SiteKey, Tally, TallyKey,
+    TapKey, TapTally, Uarg, maps,
+};
+
+use super::Loaded;
+use crate::model::{counts::Counts, fleet::ProgramRow};
+
+impl Loaded {
+    /// The ring buffer of [`Rare`] announcements; can be taken once.
+    pub fn take_rare(&mut self) -> Option<RingBuf<MapData>> {
+        self.ebpf.take_map(maps::RARE).and_then(|map| RingBuf::try_from(map).ok())
+    }
+
+    /// Reads the counts; what was missed is in the rows of the [programs](Self::programs).
+    ///
+    /// # Errors
+    /// If a map cannot be read.
+    pub fn counts(&self, programs: &[ProgramRow]) -> Result<Counts, MapError> {
+        let mut losses = [0; Loss::COUNT as usize];
+        let map: PerCpuArray<_, u64> = PerCpuArray::try_from(self.map(maps::LOSSES)?)?;
+        for (index, loss) in (0..).zip(losses.iter_mut()) {
+            *loss = map.get(&index, 0)?.iter().sum();
+        }
+        let [misses, missed_results] = misses(programs);
+        Ok(Counts {
+            tallies: self.table(maps::TALLIES)?,
+            failures: self.table(maps::FAILURES)?,
+            taps: self.table(maps::TAPS)?,
+            losses,
+            misses,
+            missed_results,
+        })
+    }
+
+    /// Every sender seen so far.
+    ///
+    /// # Errors
+    /// If the map cannot be read.
+    pub fn senders(&self) -> Result<BTreeMap<SenderKey, SenderInfo>, MapError> {
+        self.table(maps::SENDERS)
+    }
+
+    /// Every site seen so far.
+    ///
+    /// # Errors
+    /// If the map cannot be read.
+    pub fn sites(&self) -> Result<BTreeMap<SiteKey, Site>, MapError> {
+        self.table(maps::SITES)
+    }
+
+    /// Return addresses of a stack, innermost first; empty if it was not kept.
+    pub fn stack(&self, id: u32) -> Vec<u64> {
+        let (map, id) = stack_place(id);
+        let stack = self.map(map).and_then(StackTraceMap::try_from).and_then(|stacks| stacks.get(&id, 0));
+        stack.map_or_else(|_| Vec::new(), |stack| stack.frames().iter().map(|frame| frame.ip).collect())
+    }
+
+    /// The uargs that still have a record, by address.
+    ///
+    /// # Errors
+    /// If the map cannot be read.
+    pub fn uargs(&self) -> Result<BTreeMap<u64, Uarg>, MapError> {
+        self.table(maps::UARGS)
+    }
+
+    /// The copies that are still held back, by address of the packet.
+    ///
+    /// # Errors
+    /// If the map cannot be read.
+    pub fn held(&self) -> Result<BTreeMap<u64, Held>, MapError> {
+        self.table(maps::HELD)
+    }
+
+    /// Takes a tally out; gives what it had counted, `None` if it was not there.
+    ///
+    /// # Errors
+    /// If the map cannot be written.
+    pub fn take_tally(&mut self, key: &TallyKey) -> Result<Option<Tally>, MapError> {
+        self.take(maps::TALLIES, key)
+    }
+
+    /// Takes the counts of a tap out.
+    ///
+    /// # Errors
+    /// If the map cannot be written.
+    pub fn take_tap(&mut self, key: &TapKey) -> Result<Option<TapTally>, MapError> {
+        self.take(maps::TAPS, key)
+    }
+
+    /// Takes a sender out.
+    ///
+    /// # Errors
+    /// If the map cannot be written.
+    pub fn take_sender(&mut self, key: &SenderKey) -> Result<Option<SenderInfo>, MapError> {
+        self.take(maps::SENDERS, key)
+    }
+
+    /// Takes a site out.
+    ///
+    /// # Errors
+    /// If the map cannot be written.
+    pub fn take_site(&mut self, key: &SiteKey) -> Result<Option<Site>, MapError> {
+        self.take(maps::SITES, key)
+    }
+
+    /// Takes the record of a uarg out: from now on it is for the caller to count.
+    ///
+    /// # Errors
+    /// If the map cannot be written.
+    pub fn take_uarg(&mut self, address: u64) -> Result<Option<Uarg>, MapError> {
+        self.take(maps::UARGS, &address)
+    }
+
+    /// Takes a copy out that is held back: from now on it is for the caller to count.
+    ///
+    /// # Errors
+    /// If the map cannot be written.
+    pub fn take_held(&mut self, skb: u64) -> Result<Option<Held>, MapError> {
+        self.take(maps::HELD, &skb)
+    }
+
+    /// Forgets a stack.
+    ///
+    /// # Errors
+    /// If the map cannot be written.
+    pub fn forget_stack(&mut self, id: u32) -> Result<(), MapError> {
+        let (map, id) = stack_place(id);
+        StackTraceMap::try_from(self.map_mut(map)?)?.remove(&id)
+    }
+
+    fn map(&self, name: &str) -> Result<&aya::maps::Map, MapError> {
+        self.ebpf.map(name).ok_or(MapError::InvalidName { name: name.to_owned() })
+    }
+
+    pub(super) fn map_mut(&mut self, name: &str) -> Result<&mut aya::maps::Map, MapError> {
+        self.ebpf.map_mut(name).ok_or(MapError::InvalidName { name: name.to_owned() })
+    }
+
+    /// Whoever removes an entry has it to himself: the programs count only what they remove themselves.
+    fn take<K, V>(&mut self, name: &str, key: &K) -> Result<Option<V>, MapError>
+    where
+        K: Table,
+        V: Table,
+        K::Bytes: aya::Pod,
+        V::Bytes: aya::Pod,
+    {
+        let mut map: HashMap<_, K::Bytes, V::Bytes> = HashMap::try_from(self.map_mut(name)?)?;
+        let key = key.encode();
+        let taken = map.get(&key, 0).and_then(|value| map.remove(&key).map(|()| V::decode(&value)));
+        match taken {
+            Ok(value) => Ok(Some(value)),
+            Err(MapError::KeyNotFound) => Ok(None),
+            Err(MapError::SyscallError(error)) if error.io_error.kind() == io::ErrorKind::NotFound => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn table<K, V>(&self, name: &str) -> Result<BTreeMap<K, V>, MapError>
+    where
+        K: Table + Ord,
+        V: Table,
+        K::Bytes: aya::Pod,
+        V::Bytes: aya::Pod,
+    {
+        let map: HashMap<_, K::Bytes, V::Bytes> = HashMap::try_from(self.map(name)?)?;
+        // Where entries go while they are read, the walk starts over: the limit keeps it finite.
+        let rows = map.iter().take(MOST_ROWS);
+        rows.map(|row| row.map(|(key, value)| (K::decode(&key), V::decode(&value)))).collect()
+    }
+}
+
+/// Events that the kernel ran no program for, because that very program was in the middle of another one; those of what
+/// send calls return by themselves. The second look at a function's exit is not among them: what it misses shows as a
+/// send in flight, or as an end seen late.
+fn misses(programs: &[ProgramRow]) -> [u64; 2] {
+    let mut misses = [0, 0];
+    for row in programs {
+        match row.program.as_str() {
+            "put_fexit" | "abort_fexit" => {}
+            "inet_sendmsg_fexit" | "inet6_sendmsg_fexit" => misses[1] += row.misses,
+            _ => misses[0] += row.misses,
+        }
+    }
+    misses
+}
+
+/// Twice what the largest map holds.
+const MOST_ROWS: usize = 1 << 17;
+
+/// A wire type as the bytes that the map holds.
+trait Table: Sized {
+    type Bytes;
+    fn decode(bytes: &Self::Bytes) -> Self;
+    fn encode(&self) -> Self::Bytes;
+}
+
+macro_rules! table {
+    ($($type:ty),+) => {
+        $(impl Table for $type {
+            type Bytes = [u8; size_of::<$type>()];
+            fn decode(bytes: &Self::Bytes) -> Self {
+                pod_read_unaligned(bytes)
+            }
+            fn encode(&self) -> Self::Bytes {
+                let mut bytes = [0; size_of::<$type>()];
+                bytes.copy_from_slice(bytemuck::bytes_of(self));
+                bytes
+            }
+        })+
+    };
+}
+
+table!(
+    u64, TapKey, TapTally, TallyKey, Tally, FailureKey, Failure, SenderKey, SenderInfo, SiteKey, Site, Uarg,
+    Held
+);
+
+/// The map that a stack is in, and its id there.
+fn stack_place(id: u32) -> (&'static str, u32) {
+    match id.checked_sub(MORE_STACKS_FROM) {
+        None => (maps::STACKS, id),
+        Some(id) => (maps::MORE_STACKS, id),
+    }
+}
