@@ -2,7 +2,12 @@
 
 mod cost;
 mod crowd;
+mod guest;
+mod load;
+mod scale;
+mod start;
 mod taps;
+mod tools;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -26,6 +31,12 @@ enum What {
     Taps(taps::Options),
     /// What the attached programs cost each send and packet, beside bpftrace's, in a guest
     Cost(cost::Options),
+    /// How much slower saturated senders are with zcdiag attached, and whether all they send is counted, in a guest
+    Load(load::Options),
+    /// What each send costs with ever more senders and taps, in a guest
+    Scale(scale::Options),
+    /// How long zcdiag takes until it is attached, beside bpftrace, in a guest
+    Start(start::Options),
     /// Be a part of the large machine
     #[command(hide = true)]
     Crowd(crowd::Options),
@@ -36,6 +47,9 @@ pub(crate) fn command(options: &Options) -> Result<ExitCode> {
     match &options.what {
         What::Taps(options) => taps::command(options),
         What::Cost(options) => cost::command(options),
+        What::Load(options) => load::command(options),
+        What::Scale(options) => scale::command(options),
+        What::Start(options) => start::command(options),
         What::Crowd(options) => crowd::be(options),
     }
 }
@@ -63,6 +77,14 @@ impl Figure {
         let seconds: Vec<f64> = self.times.iter().map(Duration::as_secs_f64).collect();
         json!({ "name": self.name, "seconds": seconds })
     }
+}
+
+/// The lowest, the middle one and the highest of a list of numbers; nothing but zeros if it is none.
+fn median(list: &Value) -> [f64; 3] {
+    let mut numbers: Vec<f64> = list.as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
+    numbers.sort_by(f64::total_cmp);
+    let at = |index: usize| numbers.get(index).copied().unwrap_or_default();
+    [at(0), at(numbers.len() / 2), at(numbers.len().saturating_sub(1))]
 }
 
 /// Prints the figures, each with its ratio to the first, and writes them to `target/bench/NAME.json`.
@@ -94,6 +116,13 @@ fn write_json(project: &Project, name: &str, measured: &Value) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_spread_of_a_list() {
+        let whole = |list| median(&list).map(|number| format!("{number}"));
+        assert_eq!(whole(json!([3.5, 1, 2])), ["1", "2", "3.5"]);
+        assert_eq!(whole(Value::Null), ["0"; 3]);
+    }
 
     #[test]
     fn the_spread_of_a_figure() {

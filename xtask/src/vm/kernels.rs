@@ -31,6 +31,11 @@ pub(crate) enum Kernel {
 }
 
 impl Kernel {
+    /// Whether it attaches a tracing program again that was detached, as Linux 5.13 and later do.
+    pub(crate) fn attaches_again(self) -> bool {
+        self != Self::V5_10
+    }
+
     /// Its name on the command line and in paths.
     pub(crate) fn key(self) -> &'static str {
         match self {
