@@ -392,6 +392,10 @@ impl Engine {
         let counts = self.counts()?;
         self.gatherer.name(&mut self.session, &counts);
         self.measure();
+        if !counts.tallies.is_empty() {
+            // For a place that is still to come until everything is detached.
+            self.session.refresh_symbols();
+        }
         self.session.detach();
         let mut counts = self.counts()?;
         self.gatherer.settle(&self.session, &mut counts);

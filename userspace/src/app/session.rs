@@ -116,6 +116,13 @@ impl Session {
         }
     }
 
+    /// Gives the memory of the symbols back, until they are read anew. Not once everything is detached, for then they cannot be.
+    pub fn forget_symbols(&mut self) {
+        if !self.detached {
+            self.symbols = Symbols::default();
+        }
+    }
+
     /// Whether the kernel measures the programs because of this session.
     pub fn measures(&self) -> bool {
         self.stats.is_some()

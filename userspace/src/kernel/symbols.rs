@@ -1,17 +1,18 @@
 //! Names of kernel addresses, from `/proc/kallsyms` and `/proc/modules`.
 
 use std::{
-    collections::BTreeMap,
     fs::File,
-    io::{BufRead as _, BufReader},
+    io::{self, BufRead, BufReader},
     ops::Range,
     path::Path,
 };
 
-/// The kernel's symbol table.
+/// The kernel's symbol table: some 100,000 functions, so their names lie in one piece.
 #[derive(Debug, Default)]
 pub struct Symbols {
-    by_address: BTreeMap<u64, Function>,
+    /// By address.
+    functions: Vec<Function>,
+    names: String,
     /// Text of the kernel and of its modules. The table has no sizes, so this tells a function from what lies
     /// behind the last one: programs that BPF has compiled and unloaded again.
     texts: Vec<Range<u64>>,
@@ -19,7 +20,10 @@ pub struct Symbols {
 
 #[derive(Debug)]
 struct Function {
-    name: String,
+    address: u64,
+    /// Where its name begins, and how long that is.
+    name: u32,
+    length: u16,
     /// Written by the kernel itself: BPF programs and trampolines.
     generated: bool,
 }
@@ -30,56 +34,69 @@ impl Symbols {
     ///
     /// # Errors
     /// If the symbols cannot be read.
-    pub fn read(kallsyms: &Path, modules: &Path) -> std::io::Result<Self> {
+    pub fn read(kallsyms: &Path, modules: &Path) -> io::Result<Self> {
         let modules = std::fs::read_to_string(modules).unwrap_or_default();
-        Ok(Self::parse(&std::fs::read_to_string(kallsyms)?, &modules))
+        Self::parse(BufReader::new(File::open(kallsyms)?), &modules)
     }
 
     /// Whether a file in the format of `/proc/kallsyms` shows no function's address, or cannot be read. Stops at the
     /// first that it shows; per-CPU variables before it do lie at zero.
     pub fn hidden(path: &Path) -> bool {
         let lines = File::open(path).into_iter().flat_map(|file| BufReader::new(file).lines());
-        lines.map_while(Result::ok).all(|line| Self::parse(&line, "").is_empty())
+        lines.map_while(Result::ok).all(|line| function(&line).is_none())
     }
 
     /// Keeps the functions; modules' names in brackets are dropped.
-    pub fn parse(kallsyms: &str, modules: &str) -> Self {
-        let mut by_address = BTreeMap::new();
+    fn parse(mut kallsyms: impl BufRead, modules: &str) -> io::Result<Self> {
+        let mut symbols = Self::default();
         let (mut begin, mut end) = (None, None);
-        for line in kallsyms.lines() {
-            let mut parts = line.split_ascii_whitespace();
-            let (Some(address), Some(kind), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
-                continue;
-            };
-            let Ok(address) = u64::from_str_radix(address, 16) else { continue };
-            if address == 0 || !matches!(kind, "t" | "T" | "w" | "W") {
-                continue;
+        let mut line = String::new();
+        while kallsyms.read_line(&mut line)? > 0 {
+            if let Some((address, name, generated)) = function(&line) {
+                match name {
+                    "_stext" => begin = Some(address),
+                    "_etext" => end = Some(address),
+                    _ => (),
+                }
+                symbols.push(address, name, generated);
             }
-            match name {
-                "_stext" => begin = Some(address),
-                "_etext" => end = Some(address),
-                _ => (),
-            }
-            let generated =
-                parts.next().is_some_and(|module| module == "[bpf]" || module.starts_with("[__builtin"));
-            by_address.insert(address, Function { name: name.to_owned(), generated });
+            line.clear();
         }
+        // Stable: of several names for one address the last one counts.
+        symbols.functions.sort_by_key(|function| function.address);
+        symbols.functions.shrink_to_fit();
+        symbols.names.shrink_to_fit();
         // Where modules are not told, nothing can be said of what lies outside of the kernel.
         let kernel = begin.zip(end).map(|(begin, end)| begin..end).filter(|_| !modules.is_empty());
-        let texts = kernel.into_iter().chain(modules.lines().filter_map(text_of_module)).collect();
-        Self { by_address, texts }
+        symbols.texts = kernel.into_iter().chain(modules.lines().filter_map(text_of_module)).collect();
+        Ok(symbols)
+    }
+
+    fn push(&mut self, address: u64, name: &str, generated: bool) {
+        // Neither is ever so long.
+        let (Ok(begin), Ok(length)) = (u32::try_from(self.names.len()), u16::try_from(name.len())) else {
+            return;
+        };
+        self.names.push_str(name);
+        self.functions.push(Function { address, name: begin, length, generated });
+    }
+
+    fn name_of(&self, function: &Function) -> &str {
+        let begin = function.name as usize;
+        &self.names[begin..begin + usize::from(function.length)]
     }
 
     /// Whether the kernel shows no addresses.
     pub fn is_empty(&self) -> bool {
-        self.by_address.is_empty()
+        self.functions.is_empty()
     }
 
     /// The function an address lies in; the bare address where no name is known.
     pub fn name(&self, address: u64) -> String {
-        match self.by_address.range(..=address).next_back() {
-            Some((start, function)) if function.generated || self.same_text(*start, address) => {
-                function.name.clone()
+        let behind = self.functions.partition_point(|function| function.address <= address);
+        match behind.checked_sub(1).map(|last| &self.functions[last]) {
+            Some(function) if function.generated || self.same_text(function.address, address) => {
+                self.name_of(function).to_owned()
             }
             _ => format!("{address:#x}"),
         }
@@ -93,8 +110,17 @@ impl Symbols {
 
     /// Whether there is a function of exactly this name.
     pub fn has(&self, function: &str) -> bool {
-        self.by_address.values().any(|found| found.name == function)
+        self.functions.iter().any(|found| self.name_of(found) == function)
     }
+}
+
+/// A line of `/proc/kallsyms` that is about a function: its address and name, and whether the kernel wrote it itself.
+fn function(line: &str) -> Option<(u64, &str, bool)> {
+    let mut parts = line.split_ascii_whitespace();
+    let (address, kind, name) = (parts.next()?, parts.next()?, parts.next()?);
+    let address = u64::from_str_radix(address, 16).ok().filter(|address| *address != 0)?;
+    let generated = parts.next().is_some_and(|module| module == "[bpf]" || module.starts_with("[__builtin"));
+    matches!(kind, "t" | "T" | "w" | "W").then_some((address, name, generated))
 }
 
 /// A line of `/proc/modules`: name, size, users, who they are, state, address. The size may be that of the data
@@ -124,9 +150,13 @@ ffffffffc0000000 t tun_net_xmit\t[tun]
 ffffffffc0009000 t bpf_prog_6deef7357e7b4530\t[bpf]
 ";
 
+    fn parse(kallsyms: &str, modules: &str) -> Symbols {
+        Symbols::parse(kallsyms.as_bytes(), modules).expect("read from memory")
+    }
+
     #[test]
     fn an_address_within_a_function_has_its_name() {
-        let symbols = Symbols::parse(KALLSYMS, "");
+        let symbols = parse(KALLSYMS, "");
         assert_eq!(symbols.name(0xffff_ffff_8100_0142), "__netif_receive_skb_core.constprop.0");
         assert_eq!(symbols.name(0xffff_ffff_c000_0001), "tun_net_xmit");
         assert_eq!(symbols.name(0x10), "0x10");
@@ -137,7 +167,7 @@ ffffffffc0009000 t bpf_prog_6deef7357e7b4530\t[bpf]
     fn what_lies_behind_a_text_has_no_name() {
         let kallsyms = format!("ffffffff81000000 T _stext\nffffffff81000300 T _etext\n{KALLSYMS}");
         let modules = "tun 8192 0 - Live 0xffffffffc0000000\nhidden 4096 0 - Live 0x0000000000000000 (OE)\n";
-        let symbols = Symbols::parse(&kallsyms, modules);
+        let symbols = parse(&kallsyms, modules);
         for (address, name) in [
             (0xffff_ffff_8100_0142, "__netif_receive_skb_core.constprop.0"),
             (0xffff_ffff_8100_0342, "0xffffffff81000342"),
@@ -150,8 +180,14 @@ ffffffffc0009000 t bpf_prog_6deef7357e7b4530\t[bpf]
     }
 
     #[test]
+    fn of_several_names_for_one_address_the_last_one_counts() {
+        let symbols = parse("ffffffff81000200 T other\nffffffff81000100 t one\nffffffff81000100 T two\n", "");
+        assert_eq!(symbols.name(0xffff_ffff_8100_0110), "two");
+    }
+
+    #[test]
     fn hidden_addresses_leave_the_table_empty() {
-        assert!(Symbols::parse("0000000000000000 T _text\n", "").is_empty());
+        assert!(parse("0000000000000000 T _text\n", "").is_empty());
     }
 
     #[test]

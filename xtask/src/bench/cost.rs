@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -36,6 +36,9 @@ pub(crate) struct Options {
     /// Measure those tools only whose names have this in them
     #[arg(long, default_value = "")]
     tool: String,
+    /// Fail if a figure is more than so many times what it is in the reference, such as 1.1
+    #[arg(long, value_name = "RATIO")]
+    at_most: Option<f64>,
     /// Measure here, which is in the guest
     #[arg(long, hide = true)]
     inside: bool,
@@ -81,14 +84,38 @@ pub(super) fn command(options: &Options) -> Result<ExitCode> {
     let guest = Guest { kernel: options.kernel, cpus: 1, icount: true };
     let measured = guest::measure(&project, &guest, &arguments)?;
     let reference = project.root.join(format!("xtask/reference/cost-{}.json", options.kernel.key()));
-    show(&measured, &read_json(&reference), options);
+    let before = read_json(&reference);
+    show(&measured, &before, options);
     show_programs(&measured);
+    let worse = options.at_most.map_or_else(Vec::new, |bar| worse(&measured, &before, bar));
     if options.keep {
         fs::write(&reference, format!("{measured:#}\n"))
             .with_context(|| format!("write {}", reference.display()))?;
     }
     write_json(&project, &format!("cost-{}", options.kernel.key()), &measured)?;
+    ensure!(worse.is_empty(), "more than in the reference: {}", worse.join(", "));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The figures that are more than `bar` times those of the reference, or cost something where they cost nothing.
+fn worse(measured: &Value, reference: &Value, bar: f64) -> Vec<String> {
+    let mut worse = Vec::new();
+    for tool in measured["tools"].as_array().into_iter().flatten() {
+        let Some(kept) = named(reference, &tool["name"]) else { continue };
+        for Traffic { name, .. } in TRAFFIC {
+            let figure = |tool| middle(tool, name).and_then(|count| u32::try_from(count).ok()).map(f64::from);
+            let (Some(now), Some(before)) = (figure(tool), figure(kept)) else { continue };
+            if now > before * bar {
+                worse.push(format!("{} of {}: {now}, not {before}", name, tool["name"]));
+            }
+        }
+    }
+    worse
+}
+
+/// The tool of a name.
+fn named<'a>(measured: &'a Value, name: &Value) -> Option<&'a Value> {
+    measured["tools"].as_array()?.iter().find(|tool| tool["name"] == *name)
 }
 
 /// Prints what each program of zcdiag has its part in.
@@ -158,8 +185,7 @@ fn show(measured: &Value, reference: &Value, options: &Options) {
             row(&cells),
             tool["resident_kb"].as_f64().unwrap_or_default() / 1e3,
         );
-        let kept = reference["tools"].as_array().into_iter().flatten();
-        if let Some(kept) = kept.into_iter().find(|kept| kept["name"] == tool["name"]) {
+        if let Some(kept) = named(reference, &tool["name"]) {
             let ratios = heads.map(|name| ratio(middle(tool, name), middle(kept, name)));
             println!("{:<38} {}", "  to the reference", row(&ratios));
         }
@@ -225,6 +251,18 @@ fn measure_tool(tool: &Tool, options: &Options) -> Result<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bar_is_on_ratios_and_names_what_is_over_it() {
+        let of = |send: u64, rest: u64| {
+            let instructions = json!({ "copied send": [send], "the same at rest": [rest] });
+            json!({ "tools": [{ "name": "zcdiag watch", "instructions": instructions }] })
+        };
+        assert!(worse(&of(109, 0), &of(100, 0), 1.1).is_empty());
+        assert_eq!(worse(&of(111, 0), &of(100, 0), 1.1).len(), 1);
+        assert!(worse(&of(100, 1), &of(100, 0), 1.1)[0].starts_with("the same at rest of"));
+        assert!(worse(&of(100, 1), &Value::Null, 1.1).is_empty(), "there is nothing to compare with");
+    }
 
     #[test]
     fn a_figure_is_compared_with_the_reference() {

@@ -288,6 +288,7 @@ impl Gatherer {
             let facts = || SiteFacts { device: text(&site.dev_name), stack: session.stack(site.stack) };
             self.known.sites.entry(key).or_insert_with(facts);
         }
+        session.forget_symbols();
     }
 }
 
