@@ -1,6 +1,8 @@
 //! The command line: from words to options, from results to exit codes.
 
 mod args;
+#[cfg(test)]
+mod documented;
 mod manuals;
 
 use std::io::{self, IsTerminal as _, Write};
