@@ -178,10 +178,33 @@ fn a_refused_trampoline_has_a_probe_to_fall_back_on_unless_its_handler_needs_the
     for release in KERNELS {
         let trampolines = plan_for(release, false).steps.into_iter().filter(|step| step.kind.is_trampoline());
         for step in trampolines.filter(|step| step.role != Role::Sent) {
-            let probe = step.as_probe("refused".to_owned()).unwrap_or_else(|| panic!("{step:?}"));
+            let probe = step.otherwise("refused".to_owned()).unwrap_or_else(|| panic!("{step:?}"));
             assert_eq!((probe.function, probe.because.as_str()), (step.function, "refused"));
             assert_eq!(probe.kind == Kind::Kprobe, step.kind == Kind::Fentry, "{step:?}");
         }
+    }
+}
+
+#[test]
+fn where_probes_are_refused_on_a_preemptible_kernel_trampolines_take_their_place() {
+    for release in KERNELS {
+        let usual = plan_for(release, false).steps;
+        let probes = plan_for(release, true).steps.into_iter().filter(|step| !step.kind.is_trampoline());
+        let mut replaced = 0;
+        for step in probes {
+            let Some(same) = usual.iter().find(|other| {
+                other.role == step.role
+                    && other.function == step.function
+                    && other.kind.is_trampoline()
+                    && (other.kind == Kind::Fentry) == (step.kind == Kind::Kprobe)
+            }) else {
+                continue;
+            };
+            let trampoline = step.otherwise("refused".to_owned()).unwrap_or_else(|| panic!("{step:?}"));
+            assert_eq!((trampoline.program, trampoline.kind), (same.program.clone(), same.kind));
+            replaced += 1;
+        }
+        assert!(replaced > 0, "{release}");
     }
 }
 

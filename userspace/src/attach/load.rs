@@ -70,6 +70,11 @@ pub struct Loaded {
     pub took: Took,
 }
 
+/// What is lost where probes are refused to a process without CAP_SYS_ADMIN: by kernels of distributions that know
+/// `kernel.perf_event_paranoid` above 2.
+const TRAMPOLINES_MISS: &str = "trampolines are there instead of probes, and on this preemptible kernel they may miss events \
+                                under load, which are counted; probes need CAP_SYS_ADMIN, or kernel.perf_event_paranoid=2";
+
 /// By the clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Took {
@@ -138,23 +143,29 @@ impl Loaded {
             self.steps.push(step.clone());
             return Ok(());
         };
-        let probe = step.as_probe(format!("{} was refused: {refused}", step.kind.name()));
-        let refused = match probe {
-            Some(probe) if !refused.not_permitted() => match self.try_attach(&probe, None) {
-                Ok(()) => {
-                    self.steps.push(probe);
-                    return Ok(());
-                }
-                Err(_) => refused,
-            },
-            _ => refused,
-        };
+        let other = step.otherwise(format!("{} was refused: {refused}", step.kind.name()));
+        if let Some(other) = other.filter(|_| !refused.not_permitted())
+            && self.try_attach(&other, btf).is_ok()
+        {
+            if other.kind.is_trampoline() {
+                self.told_of_trampolines(&refused);
+            }
+            self.steps.push(other);
+            return Ok(());
+        }
         match step.lost {
             Some(lost) if !refused.not_permitted() => {
                 self.degraded.push(format!("{refused}; lost: {lost}"));
                 Ok(())
             }
             _ => Err(refused),
+        }
+    }
+
+    /// Trampolines have taken the place of probes: says so once.
+    fn told_of_trampolines(&mut self, refused: &LoadError) {
+        if !self.degraded.iter().any(|sentence| sentence.ends_with(TRAMPOLINES_MISS)) {
+            self.degraded.push(format!("{refused}; {TRAMPOLINES_MISS}"));
         }
     }
 

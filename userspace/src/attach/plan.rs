@@ -46,8 +46,8 @@ pub struct Step {
     pub kind: Kind,
     /// Why so.
     pub because: String,
-    /// Probe to use should the trampoline be refused.
-    pub instead: Option<&'static str>,
+    /// Program of the other way to use should this one be refused: a probe for a trampoline, or the other way round.
+    pub instead: Option<String>,
     /// What is lost if neither can be attached; `None`: zcdiag cannot work.
     pub lost: Option<&'static str>,
 }
@@ -59,10 +59,15 @@ impl Step {
         self.role.is_for_everybody() && self.kind.is_trampoline()
     }
 
-    /// The same step through a probe.
-    pub fn as_probe(&self, because: String) -> Option<Self> {
-        let kind = if self.kind == Kind::Fentry { Kind::Kprobe } else { Kind::Kretprobe };
-        let program = self.instead?.to_owned();
+    /// The same step the other way, if there is one.
+    pub fn otherwise(&self, because: String) -> Option<Self> {
+        let kind = match self.kind {
+            Kind::Fentry => Kind::Kprobe,
+            Kind::Fexit => Kind::Kretprobe,
+            Kind::Kprobe => Kind::Fentry,
+            Kind::Kretprobe => Kind::Fexit,
+        };
+        let program = self.instead.clone()?;
         Some(Self { program, kind, because, instead: None, ..self.clone() })
     }
 }
@@ -195,18 +200,21 @@ fn step(offer: &Offer<'_>, hook: &Hook, doors: Doors, target: Target, exit: bool
     };
     // A missed second look at the exit does no harm by itself, a kretprobe would mix up nested calls.
     let may_miss = offer.preemptible && hook.in_task && !(exit && hook.entry.is_some());
-    let probed = |because: &str| Some(step(doors.probe?.to_owned(), probe, because.to_owned(), None));
+    let probed =
+        |because: &str, instead| Some(step(doors.probe?.to_owned(), probe, because.to_owned(), instead));
     match (doors.trampoline, target.parameters, offer.no_trampolines) {
-        (_, _, Some(why)) => probed(why),
-        (None, ..) if hook.module.is_some() => probed("in a module"),
-        (None, ..) => probed("its handler needs more than a trampoline gives"),
-        (Some(_), None, None) => probed("not in the kernel's BTF, but it has a symbol"),
-        (Some(_), Some(_), None) if may_miss && doors.probe.is_some() => {
-            probed("this kernel is preemptible, and a trampoline would miss events")
-        }
+        (_, _, Some(why)) => probed(why, None),
+        (None, ..) if hook.module.is_some() => probed("in a module", None),
+        (None, ..) => probed("its handler needs more than a trampoline gives", None),
+        (Some(_), None, None) => probed("not in the kernel's BTF, but it has a symbol", None),
         (Some(program), Some(count), None) => {
             let program = program.replace("{n}", &count.to_string());
-            Some(step(program, trampoline, "in the kernel's BTF".to_owned(), doors.probe))
+            if may_miss && doors.probe.is_some() {
+                probed("this kernel is preemptible, and a trampoline would miss events", Some(program))
+            } else {
+                let instead = doors.probe.map(str::to_owned);
+                Some(step(program, trampoline, "in the kernel's BTF".to_owned(), instead))
+            }
         }
     }
 }
