@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::guest::{self, Guest, Sender};
+use super::guest::{self, Guest, Protocol, Sender};
 use super::tools::{self, Running, Tool};
 use super::write_json;
 use crate::project::Project;
@@ -221,7 +221,7 @@ fn measure_tool(tool: &Tool, options: &Options) -> Result<Value> {
             running.wait_until_steady()?;
         }
         let taps = guest::taps(usize::from(tapped))?;
-        let sender = Sender { tcp: false, sends: options.sends, words };
+        let sender = Sender { protocol: Protocol::Udp, sends: options.sends, words };
         // What is done once for each kind of traffic is not what the next send costs.
         sender.run()?;
         let (mut runs, mut of_last) = (Vec::new(), BTreeMap::new());

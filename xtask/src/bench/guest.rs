@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use crate::project::{Project, run, text};
+use crate::project::{Project, output, run, text};
 use crate::setup::{self, Purpose};
 use crate::vm::{self, Kernel, Stream, VmOptions};
 
@@ -70,14 +70,68 @@ pub(super) fn measure_programs() -> Result<()> {
 }
 
 /// Where `d0` leads: an address and a port.
-pub(super) const NEIGHBOUR: (&str, u16) = ("10.9.0.2", 9);
+const NEIGHBOUR: (&str, u16) = ("10.9.0.2", 9);
 
 /// Where the sink listens.
-const SINK: &str = "127.0.0.1:9000";
+const SINK: (&str, u16) = ("127.0.0.1", 9000);
+
+/// How something is sent: over UDP to the neighbour, 1000 bytes at a time, over TCP to the sink, 16384.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Udp,
+    Tcp,
+}
+
+impl Protocol {
+    fn destination(self) -> (&'static str, u16) {
+        match self {
+            Self::Udp => NEIGHBOUR,
+            Self::Tcp => SINK,
+        }
+    }
+}
+
+/// Processes one after the other that each send from a socket of its own, and say how long that took: a program that is
+/// started takes the guest a hundred times as long as one that forks, and waits for the host's files meanwhile.
+const SENDERS: &str = r#"
+use Socket;
+use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
+my ($host, $port, $tcp, $zerocopy, $senders, $sends) = @ARGV;
+my ($peer, $data) = (pack_sockaddr_in($port, inet_aton($host)), "x" x ($tcp ? 16384 : 1000));
+my ($so_zerocopy, $flags) = (60, $zerocopy ? 0x4000000 : 0);
+pipe my $read, my $write or die "pipe: $!";
+my $seconds = 0;
+for (1 .. $senders) {
+    my $child = fork // die "fork: $!";
+    if ($child == 0) {
+        socket(my $socket, PF_INET, $tcp ? SOCK_STREAM : SOCK_DGRAM, 0) or die "socket: $!";
+        setsockopt($socket, SOL_SOCKET, $so_zerocopy, 1) or die "SO_ZEROCOPY: $!";
+        connect($socket, $peer) or die "connect: $!";
+        my $begun = clock_gettime(CLOCK_MONOTONIC);
+        for (1 .. $sends) { defined send($socket, $data, $flags) or die "send: $!" }
+        syswrite $write, pack("d", clock_gettime(CLOCK_MONOTONIC) - $begun);
+        exit 0;
+    }
+    waitpid $child, 0;
+    die "a sender failed" if $?;
+    sysread $read, my $packed, 8;
+    $seconds += unpack "d", $packed;
+}
+print $seconds;
+"#;
+
+/// Has so many processes send, one after the other; gives how long they did nothing else.
+pub(super) fn send(protocol: Protocol, zerocopy: bool, senders: u64, sends: u64) -> Result<Duration> {
+    let (host, port) = protocol.destination();
+    let flags = [protocol == Protocol::Tcp, zerocopy].map(u64::from);
+    let numbers = [port.into(), flags[0], flags[1], senders, sends].map(|number| number.to_string());
+    let seconds = output(Command::new("perl").args(["-e", SENDERS, host]).args(numbers))?;
+    seconds.trim().parse().map(Duration::from_secs_f64).context("read what the senders say")
+}
 
 /// A sender of so many sends, as words for `zcdiag probe`.
 pub(super) struct Sender<'a> {
-    pub(super) tcp: bool,
+    pub(super) protocol: Protocol,
     pub(super) sends: u64,
     /// More words.
     pub(super) words: &'a [&'a str],
@@ -86,11 +140,10 @@ pub(super) struct Sender<'a> {
 impl Sender<'_> {
     fn command(&self) -> Command {
         let mut probe = Command::new("zcdiag");
-        let (host, port) = NEIGHBOUR;
-        let destination = if self.tcp { SINK.to_owned() } else { format!("{host}:{port}") };
-        probe.args(["probe", &destination, "--no-watch", "--json"]);
+        let (host, port) = self.protocol.destination();
+        probe.args(["probe", &format!("{host}:{port}"), "--no-watch", "--json"]);
         probe.args(["-n", &self.sends.to_string()]).args(self.words);
-        if !self.tcp {
+        if self.protocol == Protocol::Udp {
             probe.arg("--udp");
         }
         probe.stdin(Stdio::null()).stdout(Stdio::piped());
@@ -124,7 +177,11 @@ pub(super) struct Sink(Child);
 impl Sink {
     pub(super) fn start() -> Result<Self> {
         let mut command = Command::new("zcdiag");
-        command.args(["probe", "--listen", SINK]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let (host, port) = SINK;
+        command
+            .args(["probe", "--listen", &format!("{host}:{port}")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
         let mut sink = Self(command.spawn().context("start zcdiag probe --listen")?);
         let stdout = sink.0.stdout.as_mut().context("its output is piped")?;
         // It says when it listens.

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::guest::{self, Guest, Sender, Sink, reported};
+use super::guest::{self, Guest, Protocol, Sender, Sink, reported};
 use super::tools::{Running, Tool};
 use super::{median, write_json};
 use crate::project::Project;
@@ -43,18 +43,18 @@ const TO_LOOK: Duration = Duration::from_secs(3);
 /// A sender that does nothing else.
 struct Traffic {
     name: &'static str,
-    tcp: bool,
-    words: &'static [&'static str],
+    protocol: Protocol,
+    zerocopy: bool,
     taps: usize,
 }
 
 const TRAFFIC: [Traffic; 6] = [
-    Traffic { name: "UDP, zerocopied", tcp: false, words: &[], taps: 0 },
-    Traffic { name: "UDP, copied for a tap", tcp: false, words: &[], taps: 1 },
-    Traffic { name: "TCP, copied on lo", tcp: true, words: &[], taps: 0 },
-    Traffic { name: "UDP without zero copy", tcp: false, words: &["--copy"], taps: 0 },
-    Traffic { name: "UDP without zero copy, a tap", tcp: false, words: &["--copy"], taps: 1 },
-    Traffic { name: "TCP without zero copy", tcp: true, words: &["--copy"], taps: 0 },
+    Traffic { name: "UDP, zerocopied", protocol: Protocol::Udp, zerocopy: true, taps: 0 },
+    Traffic { name: "UDP, copied for a tap", protocol: Protocol::Udp, zerocopy: true, taps: 1 },
+    Traffic { name: "TCP, copied on lo", protocol: Protocol::Tcp, zerocopy: true, taps: 0 },
+    Traffic { name: "UDP without zero copy", protocol: Protocol::Udp, zerocopy: false, taps: 0 },
+    Traffic { name: "UDP without zero copy, a tap", protocol: Protocol::Udp, zerocopy: false, taps: 1 },
+    Traffic { name: "TCP without zero copy", protocol: Protocol::Tcp, zerocopy: false, taps: 0 },
 ];
 
 /// The command `cargo xtask bench load`.
@@ -133,11 +133,9 @@ fn speeds(options: &Options) -> Result<Value> {
 }
 
 fn speed(traffic: &Traffic, sends: u64) -> Result<f64> {
-    let sends = if traffic.tcp { sends } else { 4 * sends };
+    let sends = if traffic.protocol == Protocol::Tcp { sends } else { 4 * sends };
     let taps = guest::taps(traffic.taps)?;
-    let started = Instant::now();
-    Sender { tcp: traffic.tcp, sends, words: traffic.words }.run()?;
-    let taken = started.elapsed();
+    let taken = guest::send(traffic.protocol, traffic.zerocopy, 1, sends)?;
     drop(taps);
     Ok(per_second(sends, taken))
 }
@@ -176,8 +174,11 @@ fn losses(options: &Options) -> Result<Value> {
     for _ in 0..options.runs {
         let (running, _) = Running::start(&Tool::zcdiag(&[]))?;
         let started = Instant::now();
-        let sender = |tcp| Sender { tcp, sends: options.sends, words: &[] }.start();
-        let senders = [false, true, false, true].map(sender).into_iter().collect::<Result<Vec<Child>>>()?;
+        let sender = |protocol| Sender { protocol, sends: options.sends, words: &[] }.start();
+        let senders = [Protocol::Udp, Protocol::Tcp, Protocol::Udp, Protocol::Tcp]
+            .map(sender)
+            .into_iter()
+            .collect::<Result<Vec<Child>>>()?;
         let mut read = [0, 0];
         for sender in senders {
             let [zerocopied, copied] = reported(sender)?;

@@ -1,16 +1,16 @@
 //! What attached programs cost each send with ever more senders and taps, in instructions of the guest as in `cost`,
 //! and how zcdiag's own memory and CPU time grow with them.
 
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::guest::{self, Guest, NEIGHBOUR};
+use super::guest::{self, Guest, Protocol};
 use super::tools::{self, Running, Tool};
 use super::write_json;
-use crate::project::{Project, run};
+use crate::project::Project;
 use crate::vm::Kernel;
 
 /// What the command line can say.
@@ -32,26 +32,6 @@ pub(crate) struct Options {
     #[arg(long, hide = true)]
     inside: bool,
 }
-
-/// Processes one after the other that each send over UDP with MSG_ZEROCOPY from a socket of its own: a program that is
-/// started takes the guest a hundred times as long as one that forks.
-const SENDERS: &str = r#"
-use Socket;
-my ($host, $port, $senders, $sends) = @ARGV;
-my ($peer, $data) = (pack_sockaddr_in($port, inet_aton($host)), "x" x 1000);
-my ($so_zerocopy, $msg_zerocopy) = (60, 0x4000000);
-for (1 .. $senders) {
-    my $child = fork // die "fork: $!";
-    if ($child == 0) {
-        socket(my $socket, PF_INET, SOCK_DGRAM, 0) or die "socket: $!";
-        setsockopt($socket, SOL_SOCKET, $so_zerocopy, 1) or die "SO_ZEROCOPY: $!";
-        for (1 .. $sends) { defined send($socket, $data, $msg_zerocopy, $peer) or die "send: $!" }
-        exit 0;
-    }
-    waitpid $child, 0;
-    die "a sender failed" if $?;
-}
-"#;
 
 /// The command `cargo xtask bench scale`.
 pub(super) fn command(options: &Options) -> Result<ExitCode> {
@@ -117,9 +97,7 @@ fn measure_row(senders: u64, taps: usize, sends: u64) -> Result<Value> {
     let (running, _) = Running::start(&Tool::zcdiag(&["-v"]))?;
     let open = guest::taps(taps)?;
     let before = running.run_times()?;
-    let (host, port) = NEIGHBOUR;
-    let numbers = [port.into(), senders, sends].map(|number| number.to_string());
-    run(Command::new("perl").args(["-e", SENDERS, host]).args(numbers))?;
+    guest::send(Protocol::Udp, true, senders, sends)?;
     let of_each = tools::since(&before, &running.run_times()?)?;
     let [resident, own] = running.memory_kb()?;
     drop(open);
