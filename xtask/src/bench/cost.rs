@@ -205,12 +205,13 @@ fn measure(options: &Options) -> Result<Vec<Value>> {
     let mut tools = tools::of_others(|function| functions.contains(function));
     tools.push(Tool::zcdiag(&["--rest-after", "5s"]));
     let asked = tools.iter().filter(|tool| tool.name.contains(&options.tool));
-    asked.map(|tool| measure_tool(tool, options)).collect()
+    let measured = asked.map(|tool| tools::if_it_works(tool, measure_tool(tool, options)));
+    measured.filter_map(Result::transpose).collect()
 }
 
 fn measure_tool(tool: &Tool, options: &Options) -> Result<Value> {
     eprintln!("measuring {}", tool.name);
-    let (running, _) = Running::start(tool)?;
+    let (mut running, _) = Running::start(tool)?;
     let mut instructions = BTreeMap::new();
     let mut programs = BTreeMap::new();
     let links = running.links()?;

@@ -2,8 +2,9 @@
 //! guest whose time is the host's.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -80,23 +81,41 @@ fn measure(options: &Options) -> Result<Value> {
     for run in 0..=options.runs {
         for (tool, measured) in tools.iter().zip(&mut measured) {
             eprintln!("starting {}", tool.name);
-            let (running, attached) = Running::start(tool)?;
-            let [resident, own] = running.memory_kb()?;
-            let cost = running.end(&["cost"])?;
-            if run == 0 {
-                continue;
-            }
-            let mut add = |key: &str, value: Value| push(&mut measured[key], value);
-            add("seconds", json!(attached.as_secs_f64()));
-            add("resident_kb", json!(resident));
-            add("own_kb", json!(own));
-            for part in PARTS.iter().filter(|_| tool.is_zcdiag()) {
-                let cost = cost.first().context("zcdiag did not tell what it has cost")?;
-                push(&mut measured["parts"][*part], cost["start"][format!("{part}_seconds")].clone());
+            let Some(begun) = tools::if_it_works(tool, begin(tool))? else { continue };
+            if run > 0 {
+                begun.add_to(measured);
             }
         }
     }
+    measured.retain(|measured| measured["seconds"].is_array());
     Ok(json!({ "tools": measured }))
+}
+
+/// A tool that was attached.
+struct Begun {
+    attached: Duration,
+    memory_kb: [u64; 2],
+    /// Where the time went, if it says so.
+    parts: Value,
+}
+
+fn begin(tool: &Tool) -> Result<Begun> {
+    let (running, attached) = Running::start(tool)?;
+    let memory_kb = running.memory_kb()?;
+    let parts = running.end(&["cost"])?.pop().map_or(Value::Null, |cost| cost["start"].clone());
+    Ok(Begun { attached, memory_kb, parts })
+}
+
+impl Begun {
+    fn add_to(&self, measured: &mut Value) {
+        push(&mut measured["seconds"], json!(self.attached.as_secs_f64()));
+        let [resident, own] = self.memory_kb;
+        push(&mut measured["resident_kb"], json!(resident));
+        push(&mut measured["own_kb"], json!(own));
+        for part in PARTS.iter().filter(|_| self.parts.is_object()) {
+            push(&mut measured["parts"][*part], self.parts[format!("{part}_seconds")].clone());
+        }
+    }
 }
 
 /// Adds to a list, which is begun if need be.

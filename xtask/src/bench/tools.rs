@@ -71,6 +71,17 @@ pub(super) fn of_others(has: impl Fn(&str) -> bool) -> Vec<Tool> {
     ]
 }
 
+/// What was done with a tool; nothing, if it is not ours and does not work with this kernel, which is said.
+pub(super) fn if_it_works<T>(tool: &Tool, done: Result<T>) -> Result<Option<T>> {
+    match done {
+        Err(error) if !tool.is_zcdiag() => {
+            eprintln!("left out: {}: {error:#}", tool.name);
+            Ok(None)
+        }
+        done => done.map(Some),
+    }
+}
+
 /// The functions of the running kernel.
 pub(super) fn functions() -> Result<BTreeSet<String>> {
     let symbols = fs::read_to_string("/proc/kallsyms").context("read the kernel's symbols")?;
@@ -130,9 +141,12 @@ impl Running {
     }
 
     /// Waits until the number of its BPF links is right.
-    pub(super) fn wait(&self, if_not: &str, right: impl Fn(usize) -> bool) -> Result<()> {
+    pub(super) fn wait(&mut self, if_not: &str, right: impl Fn(usize) -> bool) -> Result<()> {
         let since = Instant::now();
         while !right(self.links()?) {
+            if let Some(status) = self.child.try_wait().context("look at it")? {
+                bail!("it ended: {status}");
+            }
             if since.elapsed() > PATIENCE {
                 bail!("{if_not} in {} s", PATIENCE.as_secs());
             }
