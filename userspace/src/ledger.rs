@@ -21,6 +21,8 @@ use crate::model::{
 pub struct Ledger {
     senders: Table<SenderKey, Sent>,
     causes: Table<CauseKey, Copied>,
+    /// Failed sends by errno: there are few of those.
+    failed: BTreeMap<String, u64>,
     losses: BTreeMap<&'static str, u64>,
 }
 
@@ -64,7 +66,12 @@ pub struct Caps {
 impl Ledger {
     /// An empty one.
     pub fn new(caps: Caps) -> Self {
-        Self { senders: Table::new(caps.senders), causes: Table::new(caps.causes), losses: BTreeMap::new() }
+        Self {
+            senders: Table::new(caps.senders),
+            causes: Table::new(caps.causes),
+            failed: BTreeMap::new(),
+            losses: BTreeMap::new(),
+        }
     }
 
     /// Changes the caps; rows beyond them go one by one as others come.
@@ -78,6 +85,9 @@ impl Ledger {
         for row in &interval.senders {
             let key = SenderKey { identity: identity(&row.sender), protocol: row.sender.protocol_name() };
             self.senders.add(key, at, &Sent { sends: row.sends, bytes: row.bytes });
+            for failed in &row.failed {
+                *self.failed.entry(failed.errno.clone()).or_default() += failed.sends;
+            }
         }
         for cause in &interval.causes {
             let key =
@@ -120,6 +130,11 @@ impl Ledger {
             copy_seconds: copied.time.as_secs_f64(),
         };
         self.causes.rows().map(row).collect()
+    }
+
+    /// Failed sends by the name of their errno.
+    pub fn failed(&self) -> BTreeMap<String, u64> {
+        self.failed.clone()
     }
 
     /// What could not be recorded, by name.
@@ -175,7 +190,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::model::{
         process::ProcessIdentity,
-        report::{Api, DeviceId, SenderReport},
+        report::{Api, DeviceId, FailedSends, SenderReport},
     };
 
     /// A sender in a unit of its own name.
@@ -248,6 +263,18 @@ pub(crate) mod tests {
         assert_eq!(sends(&ledger), Split { zerocopied: 10_000, copied: 10_000 });
         assert_eq!(ledger.senders().iter().filter(others).count(), 1);
         assert!(ledger.folded() > 10_000);
+    }
+
+    #[test]
+    fn failed_sends_are_summed_by_errno() {
+        let mut ledger = Ledger::new(Caps { senders: 1, causes: 1 });
+        for (pid, errno, sends) in [(1, "ENOBUFS", 3), (2, "EMSGSIZE", 1), (2, "ENOBUFS", 4)] {
+            let failed = FailedSends { errno: errno.to_owned(), sends, reason: String::new() };
+            let mut interval = interval(pid, "web", 0, 0);
+            interval.senders[0].failed = vec![failed];
+            ledger.add(&interval, Duration::from_secs(1));
+        }
+        assert_eq!(ledger.failed(), BTreeMap::from([("EMSGSIZE".to_owned(), 1), ("ENOBUFS".to_owned(), 7)]));
     }
 
     #[test]

@@ -239,6 +239,8 @@ impl Daemon {
             losses,
             degraded: self.degraded.clone(),
             resting: self.engine.resting(),
+            budget_level: self.engine.budget_level(),
+            failed: self.ledger.failed(),
             sends,
             senders,
             causes: self.ledger.causes(),

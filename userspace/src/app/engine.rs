@@ -185,6 +185,15 @@ impl Engine {
         &self.cost
     }
 
+    /// How much is left out to keep to the budget: 0 nothing, 1 most stacks, 2 also what runs for everybody's packets.
+    pub fn budget_level(&self) -> u8 {
+        self.budget.as_ref().map_or(0, |budget| match budget.level() {
+            Level::Full => 0,
+            Level::StacksSampled => 1,
+            Level::HooksDetached => 2,
+        })
+    }
+
     /// What has been left out to keep to the budget since this was asked last, in sentences.
     pub fn left_out(&mut self) -> Vec<String> {
         std::mem::take(&mut self.left_out)

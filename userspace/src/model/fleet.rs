@@ -1,7 +1,7 @@
 //! What a daemon knows of its machine: sums by who sends, not by process, so that they stay few for as long as it
 //! runs. This is also what it answers over its socket.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -189,10 +189,14 @@ pub struct Snapshot {
     pub degraded: Vec<String>,
     /// Whether what runs for everybody's packets is detached, because nobody sends with zero copy.
     pub resting: bool,
+    /// What is left out to keep to the budget: 0 nothing, 1 most stacks, 2 also what runs for everybody's packets.
+    pub budget_level: u8,
     /// Sends of all senders.
     pub sends: Split,
     /// By sender.
     pub senders: Vec<SenderRow>,
+    /// Failed sends of all senders, by the name of their errno; not among the sends.
+    pub failed: BTreeMap<String, u64>,
     /// By cause.
     pub causes: Vec<CauseRow>,
     /// Rows that were merged into those of [`OTHERS`].

@@ -105,6 +105,10 @@ fn sends(snapshot: &Snapshot) -> Vec<Family> {
             bytes.push(Sample { labels, value: number(size) });
         }
     }
+    let failed = snapshot
+        .failed
+        .iter()
+        .map(|(errno, count)| Sample { labels: vec![("errno", errno.clone())], value: number(*count) });
     vec![
         Family {
             name: "zcdiag_sends",
@@ -117,6 +121,12 @@ fn sends(snapshot: &Snapshot) -> Vec<Family> {
             help: "Bytes of these sends, as the send calls asked for.",
             kind: Kind::Counter,
             samples: bytes,
+        },
+        Family {
+            name: "zcdiag_failed_sends",
+            help: "MSG_ZEROCOPY sends that failed, by errno; they are not among the sends.",
+            kind: Kind::Counter,
+            samples: failed.collect(),
         },
     ]
 }
@@ -246,6 +256,13 @@ fn own(snapshot: &Snapshot) -> Vec<Family> {
             kind: Kind::Gauge,
             samples: one(flag(snapshot.resting)),
         },
+        Family {
+            name: "zcdiag_budget_level",
+            help: "What is left out to keep to the budget: 0 nothing, 1 most stacks, 2 also what runs for everybody's \
+                   packets.",
+            kind: Kind::Gauge,
+            samples: one(f64::from(snapshot.budget_level)),
+        },
         counter(
             "zcdiag_bpf_runs",
             "Runs of each BPF program; 0 unless kernel.bpf_stats_enabled is set.",
@@ -299,6 +316,8 @@ mod tests {
                 copy_seconds: 0.25,
                 ..CauseRow::default()
             }],
+            failed: [("ENOBUFS".to_owned(), 3)].into(),
+            budget_level: 1,
             ..Snapshot::default()
         };
         let text = write(&families(&snapshot, &Health::default()), Format::Prometheus);
@@ -308,6 +327,8 @@ mod tests {
             &format!("zcdiag_sent_bytes_total{{{who},protocol=\"tcp\",result=\"zerocopied\"}} 100"),
             &format!("zcdiag_copied_sends_total{{{who},cause=\"tap_tx\",device=\"eth0\"}} 2"),
             &format!("zcdiag_copy_seconds_total{{{who},cause=\"tap_tx\",device=\"eth0\"}} 0.25"),
+            "zcdiag_failed_sends_total{errno=\"ENOBUFS\"} 3",
+            "zcdiag_budget_level 1",
             "zcdiag_exact 0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in:\n{text}");
