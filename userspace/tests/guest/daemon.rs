@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use crate::{
     ends::{gone, programs},
-    probe::{Sent, probe},
+    probe::{Probe, Sent, probe},
     socket::{self, ETH_P_ALL},
     watch::Watch,
     world::{BEHIND_D0, ZCDIAG, eventually, ifindex, in_guest, in_world},
@@ -179,6 +179,22 @@ fn a_tap_comes_and_goes() {
         assert_eq!(restored["change"], "restored", "{restored:#}");
         eventually("the tap is gone", || fleet.metric("zcdiag_taps", &offending) == 0);
         agrees(&fleet, &all);
+        fleet.stop();
+    });
+}
+
+#[test]
+fn failed_sends_are_told_by_errno() {
+    in_world(|| {
+        let fleet = Fleet::start(9110);
+        // A datagram can be no larger than 64 KiB.
+        let (_, answer) =
+            Probe::start_through(&[], &format!("{BEHIND_D0} --udp --size 70000 -n 5 --keep-going")).answer();
+        assert_eq!(answer["failed"]["EMSGSIZE"], 5, "{answer:#}");
+        let told = ["errno=\"EMSGSIZE\""];
+        eventually("they are counted", || fleet.metric("zcdiag_failed_sends_total", &told) == 5);
+        assert_eq!(fleet.metric("zcdiag_failed_sends_total", &[]), 5, "{}", fleet.metrics());
+        assert_eq!(fleet.metric("zcdiag_sends_total", &[]), 0, "{}", fleet.metrics());
         fleet.stop();
     });
 }
