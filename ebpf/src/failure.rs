@@ -2,12 +2,12 @@
 #![expect(unsafe_code, reason = "a map value is reached through a raw pointer")]
 
 use aya_ebpf::{bindings::BPF_NOEXIST, macros::map, maps::HashMap};
-use zcdiag_wire::{Failure, FailureKey, Loss, SenderKey};
+use zcdiag_wire::{Failure, FailureKey, Loss, SenderKey, rooms};
 
 use crate::{loss, read::Addr, sender, sock, tally};
 
 #[map]
-static FAILURES: HashMap<FailureKey, Failure> = HashMap::with_max_entries(4096, 0);
+static FAILURES: HashMap<FailureKey, Failure> = HashMap::with_max_entries(rooms::FAILURES, 0);
 
 /// Stands for the error number where a send succeeded, but without zero copy.
 pub(crate) const NOT_REQUESTED: u32 = 0;

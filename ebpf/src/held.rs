@@ -5,7 +5,7 @@
 #![expect(unsafe_code, reason = "a map value is reached through a raw pointer")]
 
 use aya_ebpf::{macros::map, maps::HashMap};
-use zcdiag_wire::{Held, SiteKind, TallyKey};
+use zcdiag_wire::{Held, SiteKind, TallyKey, rooms};
 
 use crate::{
     cpu::{self, Window},
@@ -16,7 +16,7 @@ use crate::{
 };
 
 #[map]
-static HELD: HashMap<Addr, Held> = HashMap::with_max_entries(4096, 0);
+static HELD: HashMap<Addr, Held> = HashMap::with_max_entries(rooms::HELD, 0);
 
 /// A packet goes on from the copy within this time, or it was dropped and its memory is used again.
 const AT_ONCE_NS: u64 = 1_000_000_000;

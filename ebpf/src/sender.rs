@@ -9,7 +9,7 @@ use aya_ebpf::{
     macros::map,
     maps::HashMap,
 };
-use zcdiag_wire::{Loss, Rare, RareKind, SenderInfo, SenderKey, SiteKey};
+use zcdiag_wire::{Loss, Rare, RareKind, SenderInfo, SenderKey, SiteKey, rooms};
 
 use crate::{
     facts::offset,
@@ -24,7 +24,7 @@ pub(crate) const TCP: u16 = 6;
 pub(crate) const UDP: u16 = 17;
 
 #[map]
-static SENDERS: HashMap<SenderKey, SenderInfo> = HashMap::with_max_entries(16384, 0);
+static SENDERS: HashMap<SenderKey, SenderInfo> = HashMap::with_max_entries(rooms::SENDERS, 0);
 
 /// The current task as the sender on socket `sk`, through one of `SendApi`.
 #[inline(always)]

@@ -3,7 +3,9 @@
 use aya_ebpf::{
     btf_maps::StackTrace, macros::btf_map, macros::map, maps::HashMap, programs::tracing::StackIdContext,
 };
-use zcdiag_wire::{Loss, MORE_STACKS_FROM, Rare, RareKind, STACK_DEPTH, SenderKey, Site, SiteKey, SiteKind};
+use zcdiag_wire::{
+    Loss, MORE_STACKS_FROM, Rare, RareKind, STACK_DEPTH, SenderKey, Site, SiteKey, SiteKind, rooms,
+};
 
 use crate::{
     loss, rare,
@@ -12,7 +14,7 @@ use crate::{
 };
 
 #[map]
-static SITES: HashMap<SiteKey, Site> = HashMap::with_max_entries(4096, 0);
+static SITES: HashMap<SiteKey, Site> = HashMap::with_max_entries(rooms::SITES, 0);
 
 #[btf_map]
 static STACKS: StackTrace<{ MORE_STACKS_FROM as usize }, 0, STACK_DEPTH> = StackTrace::new();

@@ -4,12 +4,12 @@
 use core::intrinsics::{AtomicOrdering, atomic_xadd};
 
 use aya_ebpf::{bindings::BPF_NOEXIST, macros::map, maps::HashMap};
-use zcdiag_wire::{Loss, SenderKey, SiteKey, Tally, TallyKey};
+use zcdiag_wire::{Loss, SenderKey, SiteKey, Tally, TallyKey, rooms};
 
 use crate::loss;
 
 #[map]
-static TALLIES: HashMap<TallyKey, Tally> = HashMap::with_max_entries(16384, 0);
+static TALLIES: HashMap<TallyKey, Tally> = HashMap::with_max_entries(rooms::TALLIES, 0);
 
 /// What a new entry is; not made on the stack, which is full.
 static NOTHING: Tally = Tally::ZERO;

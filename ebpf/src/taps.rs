@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "a map value is reached through a raw pointer")]
 
 use aya_ebpf::{bindings::BPF_NOEXIST, macros::map, maps::HashMap};
-use zcdiag_wire::{Loss, MISSING, TapEvent, TapEventKind, TapKey, TapTally};
+use zcdiag_wire::{Loss, MISSING, TapEvent, TapEventKind, TapKey, TapTally, rooms};
 
 use crate::{
     cpu,
@@ -13,7 +13,7 @@ use crate::{
 };
 
 #[map]
-static TAPS: HashMap<TapKey, TapTally> = HashMap::with_max_entries(4096, 0);
+static TAPS: HashMap<TapKey, TapTally> = HashMap::with_max_entries(rooms::TAPS, 0);
 
 /// A device, as [`skb::dev_id`] gives it.
 pub(crate) type Device = (u32, u32);

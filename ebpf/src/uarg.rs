@@ -5,7 +5,7 @@
 #![expect(unsafe_code, reason = "a map value is reached through a raw pointer")]
 
 use aya_ebpf::{bindings::BPF_NOEXIST, macros::map, maps::HashMap};
-use zcdiag_wire::{Loss, SiteKind, TallyKey, Uarg, UargEnd, UargFlags};
+use zcdiag_wire::{Loss, SiteKind, TallyKey, Uarg, UargEnd, UargFlags, rooms};
 
 use crate::{
     facts::offset,
@@ -16,7 +16,7 @@ use crate::{
 };
 
 #[map]
-static UARGS: HashMap<Addr, Uarg> = HashMap::with_max_entries(65536, 0);
+static UARGS: HashMap<Addr, Uarg> = HashMap::with_max_entries(rooms::UARGS, 0);
 
 /// What a uarg holds right now.
 pub(crate) struct State(Block<32>);

@@ -47,6 +47,24 @@ pub mod maps {
     pub const CONFIG: &str = "CONFIG";
 }
 
+/// How many entries each map has room for.
+pub mod rooms {
+    /// Of [`SENDERS`](super::maps::SENDERS).
+    pub const SENDERS: u32 = 16384;
+    /// Of [`SITES`](super::maps::SITES).
+    pub const SITES: u32 = 4096;
+    /// Of [`TALLIES`](super::maps::TALLIES).
+    pub const TALLIES: u32 = 16384;
+    /// Of [`UARGS`](super::maps::UARGS).
+    pub const UARGS: u32 = 65536;
+    /// Of [`HELD`](super::maps::HELD).
+    pub const HELD: u32 = 4096;
+    /// Of [`TAPS`](super::maps::TAPS).
+    pub const TAPS: u32 = 4096;
+    /// Of [`FAILURES`](super::maps::FAILURES).
+    pub const FAILURES: u32 = 4096;
+}
+
 /// Frames kept of a kernel stack: enough for every cause, few enough that the interrupted code below
 /// a softirq does not make every stack a new one.
 pub const STACK_DEPTH: usize = 12;

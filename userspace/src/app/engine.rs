@@ -14,7 +14,7 @@ use std::{
 
 use aya::maps::{MapData, MapError, RingBuf};
 use tokio::io::unix::AsyncFd;
-use zcdiag_wire::{Loss, Rare, RareKind, Tally, TallyKey, Uarg};
+use zcdiag_wire::{Failure as FailedSends, Loss, Rare, RareKind, Tally, TallyKey, Uarg};
 
 use self::{
     budget::{Budget, Level, ONE_STACK_OF},
@@ -274,6 +274,10 @@ impl Engine {
         for (key, tally) in &self.taken.tallies {
             add(&mut window.tallies, *key, *tally);
         }
+        for (key, failure) in &self.taken.failures {
+            window.failures.entry(*key).or_insert(FailedSends { sends: 0, ..*failure }).sends +=
+                failure.sends;
+        }
         for (loss, more) in window.losses.iter_mut().zip(self.taken.losses) {
             *loss += more;
         }
@@ -313,6 +317,7 @@ impl Engine {
         Ok(Census {
             tallies: counts.tallies,
             taps: counts.taps,
+            failures: counts.failures,
             senders: loaded.senders()?.into_keys().collect(),
             sites: loaded.sites()?,
             uargs,
@@ -349,6 +354,13 @@ impl Engine {
         for key in &eviction.taps {
             entries += usize::from(loaded.take_tap(key)?.is_some());
             self.latest.counts.taps.remove(key);
+        }
+        for key in &eviction.failures {
+            let Some(failure) = loaded.take_failure(key)? else { continue };
+            entries += 1;
+            let reported = self.latest.counts.failures.remove(key).unwrap_or_default();
+            let sends = failure.sends.saturating_sub(reported.sends);
+            self.taken.failures.insert(*key, FailedSends { sends, ..failure });
         }
         for key in &eviction.senders {
             entries += usize::from(loaded.take_sender(key)?.is_some());

@@ -6,7 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use zcdiag_wire::{Held, SenderKey, Site, SiteKey, Tally, TallyKey, TapKey, TapTally, Uarg};
+use zcdiag_wire::{
+    Failure, FailureKey, Held, SenderKey, Site, SiteKey, Tally, TallyKey, TapKey, TapTally, Uarg, rooms,
+};
 
 use crate::diagnose;
 
@@ -15,6 +17,7 @@ use crate::diagnose;
 pub(super) struct Census {
     pub(super) tallies: BTreeMap<TallyKey, Tally>,
     pub(super) taps: BTreeMap<TapKey, TapTally>,
+    pub(super) failures: BTreeMap<FailureKey, Failure>,
     pub(super) senders: BTreeSet<SenderKey>,
     pub(super) sites: BTreeMap<SiteKey, Site>,
     pub(super) uargs: BTreeMap<u64, Uarg>,
@@ -30,6 +33,9 @@ impl Census {
         for key in &eviction.taps {
             self.taps.remove(key);
         }
+        for key in &eviction.failures {
+            self.failures.remove(key);
+        }
         for key in &eviction.senders {
             self.senders.remove(key);
         }
@@ -37,6 +43,7 @@ impl Census {
             self.sites.remove(key);
         }
         self.senders.extend(self.tallies.keys().map(|key| key.sender));
+        self.senders.extend(self.failures.keys().map(|key| key.sender));
     }
 }
 
@@ -51,25 +58,33 @@ pub(super) struct Eviction {
     pub(super) lost: Vec<u64>,
     pub(super) tallies: Vec<TallyKey>,
     pub(super) taps: Vec<TapKey>,
+    pub(super) failures: Vec<FailureKey>,
     pub(super) senders: Vec<SenderKey>,
     pub(super) sites: Vec<SiteKey>,
     /// Stacks that no site left refers to.
     pub(super) stacks: Vec<u32>,
 }
 
-/// How many entries each map has room for, as `ebpf/src` says.
+/// How many entries each map has room for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rooms {
     pub(super) tallies: usize,
     pub(super) taps: usize,
+    pub(super) failures: usize,
     pub(super) senders: usize,
     pub(super) sites: usize,
     pub(super) uargs: usize,
 }
 
 /// Those of the object.
-pub(super) const ROOMS: Rooms =
-    Rooms { tallies: 16384, taps: 4096, senders: 16384, sites: 4096, uargs: 65536 };
+pub(super) const ROOMS: Rooms = Rooms {
+    tallies: rooms::TALLIES as usize,
+    taps: rooms::TAPS as usize,
+    failures: rooms::FAILURES as usize,
+    senders: rooms::SENDERS as usize,
+    sites: rooms::SITES as usize,
+    uargs: rooms::UARGS as usize,
+};
 
 /// Ticks without a change after which an entry may go.
 const IDLE: u32 = 60;
@@ -88,7 +103,8 @@ const STUCK: u32 = 1000;
 pub(super) struct Evictor {
     tallies: BTreeMap<TallyKey, (Tally, u32)>,
     taps: BTreeMap<TapKey, (TapTally, u32)>,
-    /// Without a tally or a send on its way.
+    failures: BTreeMap<FailureKey, (Failure, u32)>,
+    /// Without a tally, a failure or a send on its way.
     senders: BTreeMap<SenderKey, ((), u32)>,
     /// The same.
     sites: BTreeMap<SiteKey, ((), u32)>,
@@ -102,6 +118,7 @@ impl Evictor {
     pub(super) fn judge(&mut self, census: &Census, rooms: Rooms) -> Eviction {
         let full = census.tallies.len() > rooms.tallies / 4
             || census.taps.len() > rooms.taps / 4
+            || census.failures.len() > rooms.failures / 4
             || census.senders.len() > rooms.senders / 4
             || census.sites.len() > rooms.sites / 4;
         let idle = if full { IDLE_IF_FULL } else { IDLE };
@@ -109,11 +126,14 @@ impl Evictor {
 
         age(&mut self.taps, &census.taps);
         age(&mut self.tallies, &census.tallies);
+        age(&mut self.failures, &census.failures);
+        let failures: BTreeSet<FailureKey> = of_age(&self.failures, idle).collect();
         let tallies: Vec<TallyKey> =
             of_age(&self.tallies, idle).filter(|key| !under_way.tally(key)).collect();
         let gone: BTreeSet<&TallyKey> = tallies.iter().collect();
         let left = || census.tallies.keys().filter(|key| !gone.contains(key));
-        let senders_left: BTreeSet<SenderKey> = left().map(|key| key.sender).collect();
+        let failed = census.failures.keys().filter(|key| !failures.contains(key)).map(|key| key.sender);
+        let senders_left: BTreeSet<SenderKey> = left().map(|key| key.sender).chain(failed).collect();
         let sites_left: BTreeSet<SiteKey> = left().map(|key| diagnose::place(key.site)).collect();
         let unused = census.senders.iter().filter(|key| !senders_left.contains(key));
         let unused = unused.filter(|key| !under_way.senders.contains(key)).map(|key| (*key, ())).collect();
@@ -134,6 +154,7 @@ impl Evictor {
             ended: self.ended.intersection(&before).copied().collect(),
             lost,
             taps: of_age(&self.taps, idle).collect(),
+            failures: failures.into_iter().collect(),
             senders: of_age(&self.senders, UNUSED).collect(),
             stacks: stacks(census, &sites),
             tallies,
@@ -282,6 +303,32 @@ mod tests {
         assert_eq!(after(&mut Evictor::default(), &census, 10 * IDLE), Eviction::default());
         census.uargs.clear();
         assert_eq!(after(&mut Evictor::default(), &census, UNUSED).senders, [sender(1)], "all of it failed");
+    }
+
+    #[test]
+    fn failed_sends_go_when_they_are_idle_and_their_sender_after_them() {
+        let mut census = Census::default();
+        let key = FailureKey { sender: sender(1), errno: 105, pad: 0 };
+        census.failures.insert(key, Failure { sends: 3, ..Failure::default() });
+        census.senders.insert(sender(1));
+        let mut evictor = Evictor::default();
+        assert_eq!(after(&mut evictor, &census, IDLE - 1), Eviction::default());
+        let eviction = evictor.judge(&census, ROOMS);
+        assert_eq!((&eviction.failures[..], &eviction.senders[..]), (&[key][..], &[][..]));
+        census.leave_out(&eviction);
+        assert_eq!(after(&mut evictor, &census, UNUSED).senders, [sender(1)]);
+    }
+
+    #[test]
+    fn many_failed_sends_go_sooner() {
+        let mut census = Census::default();
+        for tgid in 0..=rooms::FAILURES / 4 {
+            let key = FailureKey { sender: sender(tgid), errno: 105, pad: 0 };
+            census.failures.insert(key, Failure::default());
+            census.senders.insert(key.sender);
+        }
+        let eviction = after(&mut Evictor::default(), &census, IDLE_IF_FULL);
+        assert_eq!(eviction.failures.len(), census.failures.len());
     }
 
     #[test]

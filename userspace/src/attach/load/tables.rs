@@ -94,6 +94,14 @@ impl Loaded {
         self.take(maps::TAPS, key)
     }
 
+    /// Takes a count of failed sends out.
+    ///
+    /// # Errors
+    /// If the map cannot be written.
+    pub fn take_failure(&mut self, key: &FailureKey) -> Result<Option<Failure>, MapError> {
+        self.take(maps::FAILURES, key)
+    }
+
     /// Takes a sender out.
     ///
     /// # Errors
