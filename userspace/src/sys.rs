@@ -2,6 +2,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod errqueue;
+pub(crate) mod handed;
 pub(crate) mod netlink;
 pub(crate) mod netns;
 pub(crate) mod pidfd;

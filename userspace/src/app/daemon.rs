@@ -37,6 +37,7 @@ use crate::{
     model::fleet::{Clock, Event, Snapshot, Taps},
     process::ProcRoot,
     render::{event, lines::harmless},
+    sys::handed,
     taps::inventory,
 };
 
@@ -76,7 +77,9 @@ async fn serve(options: &DaemonOptions, config: Config) -> Result<u8, Failure> {
     let mut hangup = listen_for(SignalKind::hangup())?;
     let (publish, published) = watch::channel(nothing_yet(&config));
     // Whatever may be taken or wrong is found before anything is attached.
-    let mut server = Server::start(&config.metrics, published.clone())?;
+    let handed = handed::take()
+        .map_err(|error| Failure::new(format!("cannot take over sockets of systemd: {error}"), ""))?;
+    let mut server = Server::start(&config.metrics, handed, published.clone())?;
     let answers = match &config.status.socket {
         path if path.as_os_str().is_empty() => None,
         path => Some(Answers::start(path, published)?),
@@ -86,6 +89,7 @@ async fn serve(options: &DaemonOptions, config: Config) -> Result<u8, Failure> {
     for url in server.urls() {
         log(&format!("metrics at {url}"));
     }
+    tell_of_overridden(&server, &daemon.config);
     notify(&[NotifyState::Ready, NotifyState::Status(&daemon.status_line())]);
     let mut ticks = every(daemon.config.interval);
     let mut watchdog = sd_notify::watchdog_enabled().map(|limit| every(limit / 3));
@@ -172,6 +176,7 @@ impl Daemon {
         if config.attach != self.config.attach || config.status != self.config.status {
             log("a changed [attach] or [status] needs a restart");
         }
+        tell_of_overridden(server, &config);
         self.journal = journal;
         self.ledger.resize(config.caps());
         self.verdicts.set_rules(config.rules());
@@ -263,6 +268,12 @@ impl Daemon {
             0 => format!("{} sends zerocopied, {} copied", sends.zerocopied, sends.copied),
             copied => format!("sends of {copied} senders are copied; see `zcdiag status`"),
         }
+    }
+}
+
+fn tell_of_overridden(server: &Server, config: &Config) {
+    if server.overrides(&config.metrics) {
+        log("systemd listens for metrics: its zcdiag.socket says where, and metrics.listen is not used");
     }
 }
 

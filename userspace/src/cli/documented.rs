@@ -11,7 +11,7 @@ fn pages() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let book = fs::read_dir(root.join("docs/src")).expect("the book");
     let files = book.map(|entry| entry.expect("a file of the book").path());
-    let files = files.chain([root.join("README.md"), root.join("docs/fleet.md")]);
+    let files = files.chain([root.join("README.md")]);
     let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
     files.map(|path| (path.display().to_string(), fs::read_to_string(&path).expect("read a page"))).collect()
 }

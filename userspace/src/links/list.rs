@@ -44,17 +44,25 @@ const fn header(length: u16, kind: u16) -> u32 {
     u32::from_ne_bytes([length[0], length[1], kind[0], kind[1]])
 }
 
-/// Lists the devices of the calling thread's namespace, which is number `here`.
+/// Lists the devices of the calling thread's namespace, which is number `here`; else as [`list`].
+pub(crate) fn list_here<'a>(
+    here: u32,
+    others: impl Iterator<Item = (u32, BorrowedFd<'a>)>,
+) -> Result<Vec<Device>, SysError> {
+    list(&mut NetlinkSocket::route()?, here, others)
+}
+
+/// Lists the devices of a socket's namespace, which is number `here`.
 ///
 /// Links into another namespace are resolved among `others`: the kernel names that namespace by an id that means
 /// something in this one only (`peernet2id()`), and tells the id of each namespace it is shown.
 pub(crate) fn list<'a>(
+    socket: &mut NetlinkSocket,
     here: u32,
     others: impl Iterator<Item = (u32, BorrowedFd<'a>)>,
 ) -> Result<Vec<Device>, SysError> {
     let mut request = vec![0; MESSAGE];
     request.extend(SKIP_STATS.iter().flat_map(|word| word.to_ne_bytes()));
-    let mut socket = NetlinkSocket::route()?;
     let dump = socket.dump(RTM_GETLINK, &request)?;
     let links = dump.messages.iter().filter(|(kind, _)| *kind == RTM_NEWLINK);
     let mut links: Vec<_> = links.filter_map(|(_, message)| parse(message)).collect();
@@ -64,7 +72,7 @@ pub(crate) fn list<'a>(
         if ids.values().all(Option::is_some) {
             break;
         }
-        if let Some(found) = id_of(&mut socket, handle).and_then(|id| ids.get_mut(&id)) {
+        if let Some(found) = id_of(socket, handle).and_then(|id| ids.get_mut(&id)) {
             *found = Some(inum);
         }
     }
@@ -147,7 +155,7 @@ mod tests {
 
     #[test]
     fn loopback_is_listed() {
-        let devices = list(1, std::iter::empty()).expect("dump the links");
+        let devices = list_here(1, std::iter::empty()).expect("dump the links");
         let lo = devices.iter().find(|device| device.ifindex == 1).expect("every namespace has it");
         assert_eq!((lo.name.as_str(), lo.loopback, &lo.kind, lo.link), ("lo", true, &None, None));
         assert_ne!(lo.mtu, 0);

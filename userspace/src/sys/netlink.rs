@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use rustix::{
-    io::Errno,
+    io::{Errno, ioctl_fionbio},
     net::{
         AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send,
         socket_with,
@@ -65,6 +65,14 @@ impl NetlinkSocket {
     pub(crate) fn route() -> Result<Self, SysError> {
         // NETLINK_ROUTE is 0, the default protocol.
         Self::open(None)
+    }
+
+    /// Takes over a socket that somebody else has opened and maybe used: answers that nobody waits for are thrown away.
+    pub(crate) fn adopt(fd: OwnedFd) -> Result<Self, SysError> {
+        let mut buffer = vec![0; BUFFER];
+        while recv(&fd, &mut buffer[..], RecvFlags::DONTWAIT).is_ok() {}
+        ioctl_fionbio(&fd, false).map_err(|errno| SysError::new("ioctl(FIONBIO)", errno))?;
+        Ok(Self { fd, sequence: 0 })
     }
 
     fn open(protocol: Option<Protocol>) -> Result<Self, SysError> {

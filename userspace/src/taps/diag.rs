@@ -40,15 +40,20 @@ pub(crate) struct Listing {
 }
 
 /// Lists the packet sockets of the calling thread's namespace.
+pub(crate) fn list_here() -> Result<Listing, SysError> {
+    list(&mut NetlinkSocket::sock_diag()?)
+}
+
+/// Lists the packet sockets of a socket's namespace.
 ///
 /// The kernel loads the module `af_packet_diag` for it if it is there, as it does for `ss -0`; `ENOENT` or
 /// `EOPNOTSUPP` if it is not.
-pub(crate) fn list() -> Result<Listing, SysError> {
+pub(crate) fn list(socket: &mut NetlinkSocket) -> Result<Listing, SysError> {
     let mut request = vec![AF_PACKET, 0, 0, 0];
     request.extend(0_u32.to_ne_bytes()); // inode: all
     request.extend(SHOW.to_ne_bytes());
     request.extend([0; 8]); // cookie
-    let dump = NetlinkSocket::sock_diag()?.dump(SOCK_DIAG_BY_FAMILY, &request)?;
+    let dump = socket.dump(SOCK_DIAG_BY_FAMILY, &request)?;
     let sockets: Vec<_> = dump.messages.iter().filter_map(|(_, message)| parse(message)).collect();
     Ok(Listing { whole: !dump.interrupted && sockets.len() == dump.messages.len(), sockets })
 }

@@ -4,7 +4,7 @@ mod auth;
 mod tls;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     convert::Infallible,
     net::SocketAddr,
     sync::{
@@ -67,6 +67,8 @@ impl Published {
 pub(super) struct Server {
     shared: Arc<Shared>,
     listeners: BTreeMap<SocketAddr, JoinHandle<()>>,
+    /// Whether systemd listens (`zcdiag.socket`), so that the configuration does not say where.
+    handed: bool,
 }
 
 struct Shared {
@@ -97,11 +99,15 @@ impl Web {
 }
 
 impl Server {
-    /// Listens as `config` says.
+    /// Listens where systemd does if it `handed` sockets over, else as `config` says.
     ///
     /// # Errors
     /// If an address is in use, or a certificate cannot be read.
-    pub(super) fn start(config: &Metrics, published: watch::Receiver<Published>) -> Result<Self, Failure> {
+    pub(super) fn start(
+        config: &Metrics,
+        handed: Vec<std::net::TcpListener>,
+        published: watch::Receiver<Published>,
+    ) -> Result<Self, Failure> {
         let shared = Shared {
             web: RwLock::new(Arc::new(Web::of(config)?)),
             published,
@@ -109,7 +115,14 @@ impl Server {
             requests: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         };
-        let mut server = Self { shared: Arc::new(shared), listeners: BTreeMap::new() };
+        let mut server =
+            Self { shared: Arc::new(shared), listeners: BTreeMap::new(), handed: !handed.is_empty() };
+        for socket in handed {
+            let listener = adopt(socket).map_err(|error| {
+                Failure::new(format!("cannot listen at a socket of systemd: {error}"), "")
+            })?;
+            server.accept_at(listener);
+        }
         server.listen(config)?;
         Ok(server)
     }
@@ -131,7 +144,15 @@ impl Server {
         self.listeners.keys().map(|address| format!("{scheme}://{address}/metrics")).collect()
     }
 
+    /// Whether what the configuration says of addresses is not done, for systemd listens elsewhere.
+    pub(super) fn overrides(&self, config: &Metrics) -> bool {
+        self.handed && !config.listen.iter().collect::<BTreeSet<_>>().into_iter().eq(self.listeners.keys())
+    }
+
     fn listen(&mut self, config: &Metrics) -> Result<(), Failure> {
+        if self.handed {
+            return Ok(());
+        }
         let mut new = Vec::new();
         for address in config.listen.iter().filter(|address| !self.listeners.contains_key(address)) {
             let listener = bind(*address).map_err(|error| {
@@ -140,8 +161,7 @@ impl Server {
                     "stop what listens there (`ss -ltnp`), or give another address as metrics.listen",
                 )
             })?;
-            // A port of 0 is the kernel's choice.
-            new.push((listener.local_addr().unwrap_or(*address), listener));
+            new.push(listener);
         }
         self.listeners.retain(|address, task| {
             let stays = config.listen.contains(address);
@@ -150,11 +170,18 @@ impl Server {
             }
             stays
         });
-        for (address, listener) in new {
+        for listener in new {
+            self.accept_at(listener);
+        }
+        Ok(())
+    }
+
+    fn accept_at(&mut self, listener: TcpListener) {
+        // Asked of the socket, for a port of 0 is the kernel's choice.
+        if let Ok(address) = listener.local_addr() {
             let task = tokio::spawn(accept(listener, Arc::clone(&self.shared)));
             self.listeners.insert(address, task);
         }
-        Ok(())
     }
 }
 
@@ -169,6 +196,11 @@ fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
+}
+
+fn adopt(socket: std::net::TcpListener) -> std::io::Result<TcpListener> {
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket)
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {

@@ -12,7 +12,7 @@ use crate::{
     links,
     model::netns::Device,
     process::{ProcRoot, link_number},
-    sys::{self, SysError},
+    sys::{self, SysError, handed::Host},
     taps::{
         diag,
         fds::{Descriptors, SocketFd},
@@ -59,7 +59,7 @@ const ROUNDS: usize = 3;
 /// namespaces are listed again, until what remains does not change.
 pub(crate) fn take(proc: &ProcRoot) -> io::Result<Survey> {
     let mut census = Census::take(proc)?;
-    let mut surveyor = Surveyor::new(proc, diag::list);
+    let mut surveyor = Surveyor::new(proc, diag::list_here);
     let here = surveyor.here;
     let mut listings = BTreeMap::new();
     for inum in census.namespaces.keys() {
@@ -137,7 +137,23 @@ impl<'proc> Surveyor<'proc> {
     /// Lists a namespace from inside, or what shows of it from outside; `None` if it is gone or closed.
     fn list(&mut self, inum: u32, census: &Census) -> Option<NamespaceListing> {
         let found = census.namespaces.get(&inum)?;
-        if self.enter(inum, found) { self.list_here(inum, census) } else { self.peek(inum, found) }
+        if self.enter(inum, found) {
+            let devices = links::list::list_here(inum, census.handles());
+            // `/proc/net` would be that of the thread-group leader, who has not moved.
+            return self.gather(inum, "thread-self", (self.packet_diag)(), devices);
+        }
+        if let (Some(host), Some(member)) = (self.host(inum), found.member) {
+            let devices = links::list::list(&mut host.route(), inum, census.handles());
+            return self.gather(inum, &member.to_string(), diag::list(&mut host.sock_diag()), devices);
+        }
+        self.peek(inum, found)
+    }
+
+    /// Sockets to ask about a namespace by, if it is the one that they are of.
+    fn host(&self, inum: u32) -> Option<&'static Host> {
+        let host = Host::get()?;
+        let link = readlinkat(CWD, self.proc.path().join("1/ns/net"), Vec::new()).ok()?;
+        (link_number(link.as_bytes(), "net")? == u64::from(inum)).then_some(host)
     }
 
     fn enter(&mut self, inum: u32, found: &Found) -> bool {
@@ -151,27 +167,32 @@ impl<'proc> Surveyor<'proc> {
         entered
     }
 
-    fn list_here(&mut self, inum: u32, census: &Census) -> Option<NamespaceListing> {
-        let sockets = if let Ok(listing) = (self.packet_diag)() {
+    /// Joins what netlink says of a namespace with what `/proc` shows of it to a process that is in it.
+    fn gather(
+        &mut self,
+        inum: u32,
+        process: &str,
+        packet_diag: Result<diag::Listing, SysError>,
+        devices: Result<Vec<Device>, SysError>,
+    ) -> Option<NamespaceListing> {
+        let sockets = if let Ok(listing) = packet_diag {
             if !listing.whole {
                 self.gaps.shaky_namespaces.insert(inum);
             }
             listing.sockets
         } else {
             self.gaps.no_packet_diag = true;
-            // `/proc/net` would be that of the thread-group leader, who has not moved.
-            let Ok(sockets) = self.read_packet_file(inum, "thread-self") else {
+            let Ok(sockets) = self.read_packet_file(inum, process) else {
                 self.gaps.closed_namespaces.insert(inum);
                 return None;
             };
             sockets
         };
         self.gaps.closed_namespaces.remove(&inum);
-        let devices = links::list::list(inum, census.handles()).ok();
-        if devices.is_none() {
+        if devices.is_err() {
             self.gaps.nameless_namespaces.insert(inum);
         }
-        Some(NamespaceListing { sockets, devices, handlers: self.read_handlers("thread-self") })
+        Some(NamespaceListing { sockets, devices: devices.ok(), handlers: self.read_handlers(process) })
     }
 
     /// `/proc/PID/net` can be read without entering the namespace.
@@ -269,7 +290,7 @@ mod tests {
     #[test]
     fn a_namespace_without_a_way_in_is_a_gap() {
         let proc = ProcRoot::new("/nonexistent");
-        let mut surveyor = Surveyor::new(&proc, crate::taps::diag::list);
+        let mut surveyor = Surveyor::new(&proc, crate::taps::diag::list_here);
         assert!(surveyor.list(7, &census_of(7, None)).is_none());
         assert!(surveyor.gaps.closed_namespaces.contains(&7));
         assert!(surveyor.list(8, &census_of(8, Some(5_000_001))).is_none());

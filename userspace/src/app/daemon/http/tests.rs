@@ -7,13 +7,17 @@ fn config() -> Metrics {
     Metrics { listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))], ..Metrics::default() }
 }
 
-fn server(config: &Metrics) -> (Server, SocketAddr, watch::Sender<Published>) {
-    let (sender, receiver) = watch::channel(Published {
+fn nothing() -> Published {
+    Published {
         snapshot: Arc::new(Snapshot { kernel: "6.1.0".to_owned(), ..Snapshot::default() }),
         at: Instant::now(),
         interval: Duration::from_secs(5),
-    });
-    let server = Server::start(config, receiver).expect("listen");
+    }
+}
+
+fn server(config: &Metrics) -> (Server, SocketAddr, watch::Sender<Published>) {
+    let (sender, receiver) = watch::channel(nothing());
+    let server = Server::start(config, Vec::new(), receiver).expect("listen");
     let address = *server.listeners.keys().next().expect("an address");
     (server, address, sender)
 }
@@ -52,6 +56,19 @@ async fn pages_and_formats() {
     let post =
         ask(address, "POST /metrics HTTP/1.1\r\nHost: z\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
     assert!(post.await.starts_with("HTTP/1.1 405"));
+}
+
+#[tokio::test]
+async fn sockets_of_systemd_are_served_instead_of_addresses() {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("listen");
+    let address = socket.local_addr().expect("an address");
+    let (_sender, receiver) = watch::channel(nothing());
+    let mut server = Server::start(&config(), vec![socket], receiver).expect("take the socket");
+    assert_eq!(server.urls(), [format!("http://{address}/metrics")]);
+    assert!(server.overrides(&config()), "it is not where the configuration says");
+    assert!(!server.overrides(&Metrics { listen: vec![address], ..config() }));
+    server.reload(&config()).expect("reload");
+    assert!(get(address, "/", "").await.starts_with("HTTP/1.1 200"));
 }
 
 #[tokio::test]
@@ -101,7 +118,7 @@ async fn what_is_no_request_gets_no_answer() {
 #[tokio::test]
 async fn what_cannot_be_served_is_told() {
     let (_server, address, sender) = server(&config());
-    let again = Server::start(&Metrics { listen: vec![address], ..config() }, sender.subscribe());
+    let again = Server::start(&Metrics { listen: vec![address], ..config() }, Vec::new(), sender.subscribe());
     let failure = again.err().expect("the address is in use");
     assert!(
         failure.what.contains(&address.to_string()) && failure.cure.contains("metrics.listen"),
@@ -113,7 +130,7 @@ async fn what_cannot_be_served_is_told() {
         client_ca_file: None,
     };
     let encrypted = Metrics { tls_server_config: Some(missing), ..config() };
-    let failure = Server::start(&encrypted, sender.subscribe()).err().expect("no certificate");
+    let failure = Server::start(&encrypted, Vec::new(), sender.subscribe()).err().expect("no certificate");
     assert!(failure.what.contains("/nonexistent/tls.key"), "{failure}");
 }
 
