@@ -5,6 +5,7 @@ mod crowd;
 mod guest;
 mod load;
 mod scale;
+mod soak;
 mod start;
 mod taps;
 mod tools;
@@ -35,6 +36,8 @@ enum What {
     Load(load::Options),
     /// What each send costs with ever more senders and taps, in a guest
     Scale(scale::Options),
+    /// Whether a daemon's memory stays flat under short-lived senders, taps and namespaces, in a guest
+    Soak(soak::Options),
     /// How long zcdiag takes until it is attached, beside bpftrace, in a guest
     Start(start::Options),
     /// Be a part of the large machine
@@ -49,6 +52,7 @@ pub(crate) fn command(options: &Options) -> Result<ExitCode> {
         What::Cost(options) => cost::command(options),
         What::Load(options) => load::command(options),
         What::Scale(options) => scale::command(options),
+        What::Soak(options) => soak::command(options),
         What::Start(options) => start::command(options),
         What::Crowd(options) => crowd::be(options),
     }

@@ -91,8 +91,9 @@ impl Protocol {
     }
 }
 
-/// Processes one after the other that each send from a socket of its own, and say how long that took: a program that is
-/// started takes the guest a hundred times as long as one that forks, and waits for the host's files meanwhile.
+/// Processes one after the other, each with a name and a socket of its own, that say how long their sends took: a
+/// program that is started takes the guest a hundred times as long as one that forks, and waits for the host's files
+/// meanwhile.
 const SENDERS: &str = r#"
 use Socket;
 use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
@@ -106,6 +107,7 @@ for (1 .. $senders) {
     if ($child == 0) {
         socket(my $socket, PF_INET, $tcp ? SOCK_STREAM : SOCK_DGRAM, 0) or die "socket: $!";
         setsockopt($socket, SOL_SOCKET, $so_zerocopy, 1) or die "SO_ZEROCOPY: $!";
+        $0 = "sender$$";
         connect($socket, $peer) or die "connect: $!";
         my $begun = clock_gettime(CLOCK_MONOTONIC);
         for (1 .. $sends) { defined send($socket, $data, $flags) or die "send: $!" }

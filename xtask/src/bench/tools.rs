@@ -193,10 +193,7 @@ impl Running {
 
     /// Its memory in kB: all that is resident, and what of that is its own and not pages of files.
     pub(super) fn memory_kb(&self) -> Result<[u64; 2]> {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
-        let kb = |key| number(&status, key).with_context(|| format!("{path} has no {key}"));
-        Ok([kb("VmRSS:")?, kb("RssAnon:")?])
+        memory_kb(self.child.id())
     }
 }
 
@@ -204,6 +201,14 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.interrupt();
     }
+}
+
+/// A process's memory in kB: all that is resident, and what of that is its own and not pages of files.
+pub(super) fn memory_kb(pid: u32) -> Result<[u64; 2]> {
+    let path = format!("/proc/{pid}/status");
+    let status = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+    let kb = |key| number(&status, key).with_context(|| format!("{path} has no {key}"));
+    Ok([kb("VmRSS:")?, kb("RssAnon:")?])
 }
 
 /// What each program, by its name in the kernel, has run since `before`.
