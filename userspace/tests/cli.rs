@@ -28,6 +28,22 @@ fn fails(arguments: &str, code: i32, parts: &[&str]) {
     assert!(output.stdout.is_empty(), "{arguments}: {}", String::from_utf8_lossy(&output.stdout));
 }
 
+#[test]
+fn a_daemon_does_not_begin_with_a_configuration_that_it_cannot_read() {
+    let directory = env!("CARGO_MANIFEST_DIR");
+    for check in ["", " --check-config"] {
+        fails(
+            &format!("daemon --config {directory}{check}"),
+            1,
+            &["cannot read the configuration", directory, "cure:"],
+        );
+        fails(&format!("daemon --config /nonexistent.toml{check}"), 1, &["/nonexistent.toml", "cure:"]);
+        fails(&format!("daemon --config {directory}/Cargo.toml{check}"), 1, &["is wrong", "line", "cure:"]);
+    }
+    let right = zcdiag(&format!("daemon --check-config --config {directory}/../packaging/zcdiag.toml"));
+    assert_eq!(right.status.code(), Some(0), "{}", String::from_utf8_lossy(&right.stderr));
+}
+
 /// `zcdiag probe --listen` on a free port of the loopback address.
 struct Sink {
     child: Child,

@@ -297,6 +297,18 @@ fn refused(configuration: &str) -> String {
 }
 
 #[test]
+fn a_second_daemon_does_not_take_the_socket_of_the_first() {
+    in_world(|| {
+        let fleet = Fleet::start(9111);
+        let socket = fleet.dir.path().join("status.sock");
+        let said = refused(&format!("[metrics]\nlisten = []\n[status]\nsocket = \"{}\"\n", socket.display()));
+        assert!(said.contains(&socket.display().to_string()), "{said}");
+        assert_eq!(fleet.status()["exact"], true, "the first one answers as before");
+        fleet.stop();
+    });
+}
+
+#[test]
 fn what_stands_in_the_way_of_a_daemon_is_told() {
     in_guest(|| {
         let before = programs();

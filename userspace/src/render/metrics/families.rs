@@ -283,12 +283,12 @@ fn own(snapshot: &Snapshot) -> Vec<Family> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::{collections::BTreeSet, fmt::Write as _, fs};
 
     use super::*;
     use crate::{
         model::{
-            fleet::{CauseRow, SenderRow},
+            fleet::{CauseRow, Change, ProgramRow, SenderRow, TapRow},
             report::Split,
         },
         render::metrics::{Format, write},
@@ -334,6 +334,49 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line} in:\n{text}");
         }
         assert!(!text.contains("pid"), "{text}");
+    }
+
+    /// Something of everything, so that all labels show.
+    fn everything() -> Snapshot {
+        let all = || Some("x".to_owned());
+        let identity = Identity { unit: all(), container: all(), pod: all(), comm: all() };
+        let mut snapshot = Snapshot {
+            senders: vec![SenderRow { identity: identity.clone(), ..SenderRow::default() }],
+            causes: vec![CauseRow { identity, device: all(), ..CauseRow::default() }],
+            failed: [("ENOBUFS".to_owned(), 3)].into(),
+            losses: vec![("senders_full".to_owned(), 1)],
+            programs: vec![ProgramRow::default()],
+            event_counts: [(Change::Lost, 0), (Change::Restored, 0), (Change::Culprit, 0)],
+            ..Snapshot::default()
+        };
+        snapshot.taps.rows = vec![TapRow { verdict: String::new(), comm: all(), device: all(), count: 1 }];
+        snapshot
+    }
+
+    #[test]
+    fn every_metric_stands_in_the_book() {
+        let mut table = "| metric | kind | labels | what it says |\n|---|---|---|---|\n".to_owned();
+        for family in families(&everything(), &Health::default()) {
+            let (kind, suffix) = match family.kind {
+                Kind::Counter => ("counter", "_total"),
+                Kind::Gauge => ("gauge", ""),
+                Kind::Info => ("info", "_info"),
+            };
+            let labels = family.samples.first().map_or(&[][..], |sample| &sample.labels);
+            let labels: Vec<String> = labels.iter().map(|(name, _)| format!("`{name}`")).collect();
+            let (name, labels, help) = (family.name, labels.join(", "), family.help);
+            writeln!(table, "| `{name}{suffix}` | {kind} | {labels} | {help} |").expect("a string takes all");
+        }
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/src/metrics.md");
+        let page = fs::read_to_string(path).expect("the page of the book");
+        let (before, rest) = page.split_once("<!-- table -->\n").expect("where the table begins");
+        let (_, after) = rest.split_once("<!-- end of table -->\n").expect("where it ends");
+        let right = format!("{before}<!-- table -->\n{table}<!-- end of table -->\n{after}");
+        if std::env::var_os("ZCDIAG_BLESS").is_some() {
+            fs::write(path, &right).expect("write the page");
+        } else {
+            assert!(page == right, "{path}: run with ZCDIAG_BLESS=1");
+        }
     }
 
     #[test]
