@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod dist;
 mod manuals;
 mod project;
 mod setup;
@@ -24,6 +25,8 @@ enum Command {
     Demo(demo::Options),
     /// Write manual pages and completions to target/manuals
     Manuals,
+    /// Build packages into target/packages: deb, rpm, and static archives for x86_64 and aarch64
+    Dist(dist::Options),
     /// Check and test everything, on the host and on every guest kernel.
     Test(test::Options),
 }
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => (bench::command(&options), 1),
         Command::Demo(options) => (demo::command(&options), 1),
         Command::Manuals => (manuals::command(), 1),
+        Command::Dist(options) => (dist::command(&options), 1),
         Command::Test(options) => (test::command(&options), 1),
     };
     result.unwrap_or_else(|error| {
