@@ -23,6 +23,8 @@ pub(crate) enum Purpose {
     Bench,
     /// Building packages.
     Dist,
+    /// Running an arm64 guest.
+    Arm64,
 }
 
 struct Tool {
@@ -67,6 +69,7 @@ const TOOLS: &[Tool] = &[
     Tool { name: "/usr/aarch64-linux-gnu/include/stdint.h", why: "builds the C code of libraries", source: Source::Package("libc6-dev-arm64-cross"), purpose: Purpose::Dist },
     Tool { name: "cargo-deb", why: "makes the deb", source: Source::Crate("3.8"), purpose: Purpose::Dist },
     Tool { name: "cargo-generate-rpm", why: "makes the rpm", source: Source::Crate("0.21"), purpose: Purpose::Dist },
+    Tool { name: "qemu-system-aarch64", why: "runs arm64 guests", source: Source::Package("qemu-system-arm"), purpose: Purpose::Arm64 },
     Tool { name: "rpm", why: "looks into the rpm", source: Source::Package("rpm"), purpose: Purpose::Dist },
     Tool { name: "bpftrace", why: "is what people use without zcdiag", source: Source::Package("bpftrace"), purpose: Purpose::Bench },
 ];

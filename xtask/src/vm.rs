@@ -5,6 +5,7 @@
 
 mod accel;
 mod apt;
+pub(crate) mod arm64;
 mod initramfs;
 pub(crate) mod kernels;
 pub(crate) mod mirror;

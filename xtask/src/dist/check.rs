@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use serde_json::Value;
+
 use super::{PLATFORMS, built};
 use crate::project::{Project, output, text};
 use crate::setup::{self, Purpose};
@@ -56,6 +58,13 @@ grep -q 'zc=y 50, zc=n 0' /run/said
 chroot /run/empty /zcdiag taps --all
 "#;
 
+/// The program of the other architecture: TCP over lo, which a receiver on the same machine has copied.
+const ARM64: &str = r"
+zcdiag probe --listen 127.0.0.1:9000 > /dev/null &
+until netstat -ltn | grep -q 9000; do sleep 1; done
+zcdiag watch --json -- zcdiag probe --no-watch --json 127.0.0.1:9000 -n 30
+";
+
 /// Files that every package must have.
 const FILES: &[&str] = &[
     "/usr/bin/zcdiag",
@@ -68,7 +77,7 @@ const FILES: &[&str] = &[
 ];
 
 /// Checks all that is in `dir`; ends with how many were right.
-pub(super) fn all(project: &Project, dir: &Path) -> Result<ExitCode> {
+pub(super) fn all(project: &Project, dir: &Path, native: bool) -> Result<ExitCode> {
     setup::ensure(project, Purpose::Guest)?;
     setup::ensure(project, Purpose::Fetch)?;
     let systemd = Some("/lib/systemd/systemd".to_owned());
@@ -77,6 +86,10 @@ pub(super) fn all(project: &Project, dir: &Path) -> Result<ExitCode> {
     let deb = one(dir, "_amd64.deb")?;
     results.push(("the deb under systemd", in_guest(project, systemd, DEB, &deb)));
     results.push(("the static program alone", in_guest(project, None, STATIC, &program)));
+    let arm64 = PLATFORMS.iter().find(|platform| platform.target.starts_with("aarch64"));
+    if let Some(program) = arm64.map(|arm64| built(project, *arm64).join("zcdiag")).filter(|_| !native) {
+        results.push(("the aarch64 program in an arm64 guest", in_arm64_guest(project, &program)));
+    }
     for rpm in files(dir, ".rpm")? {
         results.push(("an rpm", inspect_rpm(&rpm)));
     }
@@ -115,6 +128,23 @@ fn in_guest(project: &Project, init: Option<String>, script: &str, file: &Path) 
     let argv = ["/bin/sh", "-c", script, "sh", text(file)?].map(str::to_owned);
     let code = vm::run_with(project, &vm, &argv, &mut |_, bytes| std::io::stderr().write_all(bytes))?;
     ensure!(code == 0, "exit code {code}");
+    Ok(())
+}
+
+/// What zcdiag counts there must be what the sender reads from its error queue, for the right cause.
+fn in_arm64_guest(project: &Project, program: &Path) -> Result<()> {
+    let console = vm::arm64::run(project, program, ARM64)?;
+    let objects: Vec<Value> =
+        console.lines().filter_map(|line| serde_json::from_str(line.trim()).ok()).collect();
+    let summary = objects.iter().find(|object| object["type"] == "summary");
+    let probe = objects.iter().find(|object| object["type"].is_null() && object["sends"].is_object());
+    let (Some(summary), Some(probe)) = (summary, probe) else { bail!("no verdict in:\n{console}") };
+    let copied = &probe["sends"]["copied"];
+    ensure!(*copied == 30 && summary["sends"]["copied"] == *copied, "counts differ: {summary} and {probe}");
+    ensure!(summary["exact"] == true, "something was lost: {summary}");
+    let causes = summary["causes"].as_array().into_iter().flatten();
+    let causes: Vec<&Value> = causes.map(|cause| &cause["cause"]).collect();
+    ensure!(causes == ["local_delivery"], "the causes are {causes:?}: {summary}");
     Ok(())
 }
 

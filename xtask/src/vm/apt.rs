@@ -13,16 +13,19 @@ use crate::project::{output, run, text};
 /// The directories that are links into `/usr` on a current distribution.
 pub(crate) const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
 
+/// The architecture of most guests.
+pub(super) const AMD64: &str = "amd64";
+
 /// An apt that keeps everything under one directory.
 pub(crate) struct Apt {
     dir: PathBuf,
 }
 
 impl Apt {
-    /// For packages of `sources` (lines of a `sources.list`), none of which counts as installed.
-    pub(crate) fn with_sources(dir: &Path, sources: &str) -> Result<Self> {
+    /// For packages of `sources` (lines of a `sources.list`) for one architecture, none of which counts as installed.
+    pub(crate) fn with_sources(dir: &Path, sources: &str, architecture: &str) -> Result<Self> {
         let (etc, status) = (dir.join("etc"), dir.join("status"));
-        let apt = Self::create(dir, &format!("Dir::Etc \"{}\";\n", text(&etc)?), &status)?;
+        let apt = Self::create(dir, &format!("Dir::Etc \"{}\";\n", text(&etc)?), &status, architecture)?;
         for dir in ["preferences.d", "sources.list.d"] {
             fs::create_dir_all(etc.join(dir)).with_context(|| format!("create {}", etc.display()))?;
         }
@@ -33,15 +36,15 @@ impl Apt {
 
     /// For packages of the host's own distribution, knowing what is installed on it.
     pub(crate) fn of_host(dir: &Path) -> Result<Self> {
-        Self::create(dir, "", Path::new("/var/lib/dpkg/status"))
+        Self::create(dir, "", Path::new("/var/lib/dpkg/status"), AMD64)
     }
 
-    fn create(dir: &Path, etc: &str, status: &Path) -> Result<Self> {
+    fn create(dir: &Path, etc: &str, status: &Path, architecture: &str) -> Result<Self> {
         for sub in ["state/lists/partial", "cache/archives/partial"] {
             let sub = dir.join(sub);
             fs::create_dir_all(&sub).with_context(|| format!("create {}", sub.display()))?;
         }
-        write(&dir.join("apt.conf"), &configuration(text(dir)?, etc, text(status)?))?;
+        write(&dir.join("apt.conf"), &configuration(text(dir)?, etc, text(status)?, architecture))?;
         Ok(Self { dir: dir.to_owned() })
     }
 
@@ -109,13 +112,13 @@ fn extract(archive: &Path, root: &Path) -> Result<()> {
 }
 
 /// Read after the host's own configuration, so that its proxies and credentials stay in force.
-fn configuration(dir: &str, etc: &str, status: &str) -> String {
+fn configuration(dir: &str, etc: &str, status: &str, architecture: &str) -> String {
     format!(
         "{etc}Dir::Etc::netrcparts \"/etc/apt/auth.conf.d\";\n\
          Dir::State \"{dir}/state\";\n\
          Dir::State::status \"{status}\";\n\
          Dir::Cache \"{dir}/cache\";\n\
-         APT::Architecture \"amd64\";\n\
+         APT::Architecture \"{architecture}\";\n\
          #clear APT::Architectures;\n\
          // Hooks of the host would clean or index the host's own files.\n\
          #clear APT::Update::Pre-Invoke;\n\

@@ -37,21 +37,21 @@ pub(super) fn build(init: &Path, modules: &[(String, Vec<u8>)], job: &Job) -> Re
 
 /// A cpio archive in the "newc" format, the one the kernel reads.
 #[derive(Default)]
-struct Archive {
+pub(super) struct Archive {
     bytes: Vec<u8>,
     entries: usize,
 }
 
 impl Archive {
-    fn dir(&mut self, path: &str) {
+    pub(super) fn dir(&mut self, path: &str) {
         self.entry(path, 0o040_755, &[]);
     }
 
-    fn file(&mut self, path: &str, mode: u32, content: &[u8]) {
+    pub(super) fn file(&mut self, path: &str, mode: u32, content: &[u8]) {
         self.entry(path, 0o100_000 | mode, content);
     }
 
-    fn finish(mut self) -> Vec<u8> {
+    pub(super) fn finish(mut self) -> Vec<u8> {
         self.entry("TRAILER!!!", 0, &[]);
         self.bytes
     }

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::ValueEnum;
 
-use super::apt::Apt;
+use super::apt::{AMD64, Apt};
 use super::mirror::Mirror;
 use super::modules;
 use crate::project::{Project, run};
@@ -101,7 +101,7 @@ fn dir(project: &Project, kernel: Kernel) -> PathBuf {
 const PARTS: [&str; 3] = ["linux-binary-", "linux-modules-", "linux-base-"];
 
 fn fetch_into(project: &Project, kernel: Kernel) -> Result<Fetched> {
-    let apt = updated_apt(project, kernel)?;
+    let apt = updated_apt(project, kernel, AMD64)?;
     let image = packages(&apt.depends("linux-image-amd64")?, &["linux-image-"])
         .pop()
         .context("linux-image-amd64 depends on no kernel")?;
@@ -124,17 +124,35 @@ fn fetch_into(project: &Project, kernel: Kernel) -> Result<Fetched> {
     Fetched::open(&dir)
 }
 
+/// The arm64 kernel of Debian 13 and busybox, into `dir`.
+pub(super) fn fetch_arm64(project: &Project, dir: &Path) -> Result<()> {
+    setup::ensure(project, Purpose::Fetch)?;
+    let apt = updated_apt(project, Kernel::V6_12, "arm64")?;
+    let mut parts = packages(&apt.depends("linux-image-arm64")?, &["linux-image-"]);
+    ensure!(!parts.is_empty(), "linux-image-arm64 depends on no kernel");
+    parts.push("busybox-static".to_owned());
+    eprintln!("fetching {}", parts.join(", "));
+    let new = dir.with_extension("new");
+    let _ = fs::remove_dir_all(&new);
+    let root = new.join("root");
+    apt.unpack(&parts, &root)?;
+    fs::rename(find_image(&root)?, new.join("vmlinuz")).context("move the kernel image")?;
+    fs::rename(&new, dir).with_context(|| format!("put {} in place", dir.display()))
+}
+
 /// With the security archive where there is one and it still has the suite.
-fn updated_apt(project: &Project, kernel: Kernel) -> Result<Apt> {
+fn updated_apt(project: &Project, kernel: Kernel, architecture: &str) -> Result<Apt> {
     let mirror = Mirror::find(project)?;
-    let dir = project.vm().join("apt").join(kernel.suite());
+    let suite = kernel.suite();
+    let own = if architecture == AMD64 { suite.to_owned() } else { format!("{suite}-{architecture}") };
+    let dir = project.vm().join("apt").join(own);
     if mirror.has_security() && kernel != Kernel::Newest {
-        let apt = Apt::with_sources(&dir, &mirror.sources(kernel.suite(), true))?;
+        let apt = Apt::with_sources(&dir, &mirror.sources(suite, true), architecture)?;
         if apt.update().is_ok() {
             return Ok(apt);
         }
     }
-    let apt = Apt::with_sources(&dir, &mirror.sources(kernel.suite(), false))?;
+    let apt = Apt::with_sources(&dir, &mirror.sources(suite, false), architecture)?;
     apt.update()?;
     Ok(apt)
 }
