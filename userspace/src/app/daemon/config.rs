@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path, path::PathBuf, time::Duration};
 
+use hyper::Uri;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{
@@ -121,6 +122,20 @@ pub struct Metrics {
     pub tls_server_config: Option<Tls>,
     /// Names with bcrypt hashes; empty: anybody may ask.
     pub basic_auth_users: BTreeMap<String, String>,
+    /// Whom to send them to.
+    pub otlp: Option<Otlp>,
+}
+
+/// `[metrics.otlp]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Otlp {
+    /// Of the collector.
+    #[serde(deserialize_with = "endpoint")]
+    pub endpoint: Uri,
+    /// Between two messages.
+    #[serde(deserialize_with = "time", default = "a_minute")]
+    pub interval: Duration,
 }
 
 /// `[metrics.tls_server_config]`
@@ -190,6 +205,7 @@ impl Default for Metrics {
             timeout: Duration::from_secs(30),
             tls_server_config: None,
             basic_auth_users: BTreeMap::new(),
+            otlp: None,
         }
     }
 }
@@ -236,6 +252,9 @@ impl Config {
         within("taps.interval", config.taps.interval, 5 * second, hour)?;
         within("events.hold", config.events.hold, second, 24 * hour)?;
         within("metrics.timeout", config.metrics.timeout, second, 10 * minute)?;
+        if let Some(otlp) = &config.metrics.otlp {
+            within("metrics.otlp.interval", otlp.interval, second, hour)?;
+        }
         for (name, value) in [
             ("limits.senders", config.limits.senders),
             ("limits.causes", config.limits.causes),
@@ -294,6 +313,22 @@ fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error
     humantime::parse_duration(&text).map_err(wrong)
 }
 
+const fn a_minute() -> Duration {
+    Duration::from_mins(1)
+}
+
+fn endpoint<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Uri, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let uri: Uri = text.parse().map_err(D::Error::custom)?;
+    if uri.scheme_str() == Some("http") && uri.host().is_some() {
+        Ok(uri)
+    } else {
+        Err(D::Error::custom(
+            "give a URL such as \"http://127.0.0.1:4318/v1/metrics\", of a collector on this host; it may go on encrypted",
+        ))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -322,6 +357,8 @@ mod tests {
         let tls = config.metrics.tls_server_config.expect("encryption");
         assert!(tls.client_ca_file.is_some() && config.attach.btf.is_some());
         assert!(config.metrics.basic_auth_users.contains_key("prometheus"));
+        let otlp = config.metrics.otlp.expect("a collector");
+        assert_eq!((otlp.endpoint.port_u16(), otlp.interval), (Some(4318), Duration::from_mins(1)));
     }
 
     #[test]
@@ -337,6 +374,11 @@ mod tests {
             ("[metrics]\nconnections = 0\n", "metrics.connections is 0"),
             ("[metrics.basic_auth_users]\nme = \"secret\"\n", "basic_auth_users.me is no bcrypt hash"),
             ("[metrics.tls_server_config]\ncert_file = \"a\"\n", "key_file"),
+            ("[metrics.otlp]\nendpoint = \"https://c/v1/metrics\"\n", "line 2"),
+            (
+                "[metrics.otlp]\nendpoint = \"http://c/v1/metrics\"\ninterval = \"0s\"\n",
+                "metrics.otlp.interval is 0s",
+            ),
             ("[events]\ncopied_share = 2.0\n", "events.copied_share is 2"),
         ] {
             let error = Config::parse(text).expect_err(text);

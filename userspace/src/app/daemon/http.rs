@@ -1,6 +1,7 @@
 //! The metrics over HTTP or HTTPS, for clients of any intent: few connections, each of bounded time and size.
 
 mod auth;
+mod push;
 mod tls;
 
 use std::{
@@ -69,6 +70,8 @@ pub(super) struct Server {
     listeners: BTreeMap<SocketAddr, JoinHandle<()>>,
     /// Whether systemd listens (`zcdiag.socket`), so that the configuration does not say where.
     handed: bool,
+    /// Sends metrics to a collector.
+    pushing: Option<JoinHandle<()>>,
 }
 
 struct Shared {
@@ -115,8 +118,12 @@ impl Server {
             requests: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         };
-        let mut server =
-            Self { shared: Arc::new(shared), listeners: BTreeMap::new(), handed: !handed.is_empty() };
+        let mut server = Self {
+            shared: Arc::new(shared),
+            listeners: BTreeMap::new(),
+            handed: !handed.is_empty(),
+            pushing: None,
+        };
         for socket in handed {
             let listener = adopt(socket).map_err(|error| {
                 Failure::new(format!("cannot listen at a socket of systemd: {error}"), "")
@@ -124,6 +131,7 @@ impl Server {
             server.accept_at(listener);
         }
         server.listen(config)?;
+        server.push(config);
         Ok(server)
     }
 
@@ -134,6 +142,7 @@ impl Server {
     pub(super) fn reload(&mut self, config: &Metrics) -> Result<(), Failure> {
         let web = Web::of(config)?;
         self.listen(config)?;
+        self.push(config);
         *self.shared.web.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(web);
         Ok(())
     }
@@ -147,6 +156,14 @@ impl Server {
     /// Whether what the configuration says of addresses is not done, for systemd listens elsewhere.
     pub(super) fn overrides(&self, config: &Metrics) -> bool {
         self.handed && !config.listen.iter().collect::<BTreeSet<_>>().into_iter().eq(self.listeners.keys())
+    }
+
+    fn push(&mut self, config: &Metrics) {
+        if let Some(task) = self.pushing.take() {
+            task.abort();
+        }
+        self.pushing =
+            config.otlp.clone().map(|otlp| tokio::spawn(push::run(otlp, Arc::clone(&self.shared))));
     }
 
     fn listen(&mut self, config: &Metrics) -> Result<(), Failure> {
@@ -187,7 +204,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.listeners.values().for_each(JoinHandle::abort);
+        self.listeners.values().chain(&self.pushing).for_each(JoinHandle::abort);
     }
 }
 

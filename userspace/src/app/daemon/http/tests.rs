@@ -1,7 +1,7 @@
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
-use crate::app::daemon::config::Tls;
+use crate::app::daemon::config::{Otlp, Tls};
 
 fn config() -> Metrics {
     Metrics { listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))], ..Metrics::default() }
@@ -69,6 +69,46 @@ async fn sockets_of_systemd_are_served_instead_of_addresses() {
     assert!(!server.overrides(&Metrics { listen: vec![address], ..config() }));
     server.reload(&config()).expect("reload");
     assert!(get(address, "/", "").await.starts_with("HTTP/1.1 200"));
+}
+
+/// Takes one message of a daemon that pushes; gives its head and its body.
+async fn take(collector: &TcpListener, answer: &str) -> (String, serde_json::Value) {
+    let (mut stream, _) = collector.accept().await.expect("the daemon connects");
+    let mut message = String::new();
+    let (head, body) = loop {
+        let mut bytes = [0; 4096];
+        let length = stream.read(&mut bytes).await.expect("read");
+        message += std::str::from_utf8(&bytes[..length]).expect("UTF-8");
+        if let Some((head, body)) = message.split_once("\r\n\r\n")
+            && let Ok(body) = serde_json::from_str(body)
+        {
+            break (head.to_owned(), body);
+        }
+    };
+    stream.write_all(answer.as_bytes()).await.expect("answer");
+    (head, body)
+}
+
+#[tokio::test]
+async fn metrics_are_sent_to_a_collector_until_that_is_taken_back() {
+    let collector = TcpListener::bind("127.0.0.1:0").await.expect("listen");
+    let address = collector.local_addr().expect("an address");
+    let endpoint = format!("http://{address}/v1/metrics").parse().expect("a URI");
+    let otlp = Some(Otlp { endpoint, interval: Duration::from_millis(20) });
+    let (mut server, _, sender) = server(&Metrics { otlp, ..config() });
+    sender.send_modify(|published| {
+        published.snapshot =
+            Arc::new(Snapshot { version: "0.1".to_owned(), started: 1.0, ..Snapshot::default() });
+    });
+    for answer in ["HTTP/1.1 503 Busy\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"] {
+        let (head, body) = take(&collector, answer).await;
+        assert!(head.starts_with("POST /v1/metrics HTTP/1.1"), "{head}");
+        assert!(head.contains("content-type: application/json"), "{head}");
+        let metrics = body["resourceMetrics"][0]["scopeMetrics"][0]["metrics"].as_array().expect("metrics");
+        assert!(metrics.iter().any(|metric| metric["name"] == "zcdiag_exact"), "{body:#}");
+    }
+    server.reload(&config()).expect("reload");
+    assert!(server.pushing.is_none());
 }
 
 #[tokio::test]
