@@ -3,6 +3,8 @@
 mod bench;
 mod demo;
 mod dist;
+#[cfg(test)]
+mod documented;
 mod manuals;
 mod project;
 mod setup;
