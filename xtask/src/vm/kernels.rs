@@ -109,14 +109,9 @@ fn fetch_into(project: &Project, kernel: Kernel) -> Result<Fetched> {
     if parts.is_empty() {
         parts.push(image);
     }
-    eprintln!("fetching {}", parts.join(", "));
-
     let dir = dir(project, kernel);
-    let new = dir.with_extension("new");
-    let _ = fs::remove_dir_all(&new);
+    let new = unpack(&apt, &parts, &dir)?;
     let root = new.join("root");
-    apt.unpack(&parts, &root)?;
-    fs::rename(find_image(&root)?, new.join("vmlinuz")).context("move the kernel image")?;
     let fetched = Fetched::open(&new)?;
     run(Command::new("depmod").arg("-b").arg(&root).arg(&fetched.version))?;
     let _ = fs::remove_dir_all(&dir);
@@ -131,13 +126,18 @@ pub(super) fn fetch_arm64(project: &Project, dir: &Path) -> Result<()> {
     let mut parts = packages(&apt.depends("linux-image-arm64")?, &["linux-image-"]);
     ensure!(!parts.is_empty(), "linux-image-arm64 depends on no kernel");
     parts.push("busybox-static".to_owned());
+    fs::rename(unpack(&apt, &parts, dir)?, dir).with_context(|| format!("put {} in place", dir.display()))
+}
+
+/// A kernel's packages below `root` of a directory beside `dir`, which is to become `dir`, with the image at its top.
+fn unpack(apt: &Apt, parts: &[String], dir: &Path) -> Result<PathBuf> {
     eprintln!("fetching {}", parts.join(", "));
     let new = dir.with_extension("new");
     let _ = fs::remove_dir_all(&new);
     let root = new.join("root");
-    apt.unpack(&parts, &root)?;
+    apt.unpack(parts, &root)?;
     fs::rename(find_image(&root)?, new.join("vmlinuz")).context("move the kernel image")?;
-    fs::rename(&new, dir).with_context(|| format!("put {} in place", dir.display()))
+    Ok(new)
 }
 
 /// With the security archive where there is one and it still has the suite.

@@ -357,11 +357,12 @@ mod tests {
     fn every_metric_stands_in_the_book() {
         let mut table = "| metric | kind | labels | what it says |\n|---|---|---|---|\n".to_owned();
         for family in families(&everything(), &Health::default()) {
-            let (kind, suffix) = match family.kind {
-                Kind::Counter => ("counter", "_total"),
-                Kind::Gauge => ("gauge", ""),
-                Kind::Info => ("info", "_info"),
+            let kind = match family.kind {
+                Kind::Counter => "counter",
+                Kind::Gauge => "gauge",
+                Kind::Info => "info",
             };
+            let suffix = family.kind.suffix();
             let labels = family.samples.first().map_or(&[][..], |sample| &sample.labels);
             let labels: Vec<String> = labels.iter().map(|(name, _)| format!("`{name}`")).collect();
             let (name, labels, help) = (family.name, labels.join(", "), family.help);

@@ -34,8 +34,7 @@ pub fn otlp(families: &[Family], origin: Origin<'_>) -> Value {
 
 fn metric(family: &Family, origin: Origin<'_>) -> Value {
     let point = |sample: &Sample| {
-        let labels = sample.labels.iter().filter(|(_, value)| !value.is_empty());
-        let labels: Vec<Value> = labels.map(|(key, value)| attribute(key, value)).collect();
+        let labels: Vec<Value> = sample.told().map(|(key, value)| attribute(key, value)).collect();
         json!({
             "attributes": labels,
             "startTimeUnixNano": nanoseconds(origin.started),
@@ -55,7 +54,7 @@ fn metric(family: &Family, origin: Origin<'_>) -> Value {
     json!({
         "name": format!("{}{suffix}", family.name),
         "description": family.help,
-        "unit": unit(family.name),
+        "unit": unit(family),
         kind: data,
     })
 }
@@ -65,8 +64,8 @@ fn attribute(key: &str, value: &str) -> Value {
 }
 
 /// In the Unified Code for Units of Measure.
-fn unit(name: &str) -> &'static str {
-    match name.rsplit('_').next() {
+fn unit(family: &Family) -> &'static str {
+    match family.unit() {
         Some("bytes") => "By",
         Some("seconds") => "s",
         _ => "1",

@@ -52,6 +52,17 @@ pub(super) enum Kind {
     Info,
 }
 
+impl Kind {
+    /// What the names of its samples end in.
+    pub(super) fn suffix(self) -> &'static str {
+        match self {
+            Self::Counter => "_total",
+            Self::Gauge => "",
+            Self::Info => "_info",
+        }
+    }
+}
+
 /// A metric with all its samples.
 #[derive(Clone, Debug)]
 pub struct Family {
@@ -62,12 +73,29 @@ pub struct Family {
     pub(super) samples: Vec<Sample>,
 }
 
+impl Family {
+    /// What it is counted in, as its name says; `None` for plain numbers.
+    pub(super) fn unit(&self) -> Option<&'static str> {
+        ["bytes", "seconds"].into_iter().find(|unit| self.name.ends_with(&format!("_{unit}")))
+    }
+}
+
 /// One number.
 #[derive(Clone, Debug)]
 pub(super) struct Sample {
     /// Those with an empty value are left out.
     pub(super) labels: Vec<(&'static str, String)>,
     pub(super) value: f64,
+}
+
+impl Sample {
+    /// The labels that say something.
+    pub(super) fn told(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.labels
+            .iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(label, value)| (*label, value.as_str()))
+    }
 }
 
 /// Writes metrics.
@@ -83,26 +111,24 @@ pub fn write(families: &[Family], format: Format) -> String {
 }
 
 fn write_family(out: &mut String, family: &Family, format: Format) {
-    let (suffix, kind) = match (family.kind, format) {
-        (Kind::Counter, _) => ("_total", "counter"),
-        (Kind::Gauge, _) => ("", "gauge"),
-        (Kind::Info, Format::OpenMetrics) => ("_info", "info"),
-        (Kind::Info, Format::Prometheus) => ("_info", "gauge"),
+    let kind = match (family.kind, format) {
+        (Kind::Counter, _) => "counter",
+        (Kind::Info, Format::OpenMetrics) => "info",
+        (Kind::Gauge, _) | (Kind::Info, Format::Prometheus) => "gauge",
     };
-    let name = family.name;
+    let (name, suffix) = (family.name, family.kind.suffix());
     // OpenMetrics names the family, the older format the sample.
     let headline = if format == Format::OpenMetrics { "" } else { suffix };
     // Writing to a string cannot fail.
     let _ = writeln!(out, "# HELP {name}{headline} {}", family.help);
     let _ = writeln!(out, "# TYPE {name}{headline} {kind}");
-    let unit = ["bytes", "seconds"].into_iter().find(|unit| name.ends_with(&format!("_{unit}")));
-    if let (Some(unit), Format::OpenMetrics) = (unit, format) {
+    if let (Some(unit), Format::OpenMetrics) = (family.unit(), format) {
         let _ = writeln!(out, "# UNIT {name} {unit}");
     }
     for sample in &family.samples {
         let _ = write!(out, "{name}{suffix}");
         let mut before = '{';
-        for (label, value) in sample.labels.iter().filter(|(_, value)| !value.is_empty()) {
+        for (label, value) in sample.told() {
             let _ = write!(out, "{before}{label}=\"{}\"", escaped(value));
             before = ',';
         }

@@ -124,14 +124,19 @@ struct Surveyor<'proc> {
     packet_diag: fn() -> Result<diag::Listing, SysError>,
     /// The namespace the thread is in, if procfs shows it.
     here: Option<u32>,
+    /// The host's namespace, and sockets to ask about it by, if systemd has handed some over.
+    host: Option<(u32, &'static Host)>,
     gaps: Gaps,
 }
 
 impl<'proc> Surveyor<'proc> {
     fn new(proc: &'proc ProcRoot, packet_diag: fn() -> Result<diag::Listing, SysError>) -> Self {
-        let link = readlinkat(CWD, proc.path().join("thread-self/ns/net"), Vec::new()).ok();
-        let here = link.and_then(|link| link_number(link.as_bytes(), "net")?.try_into().ok());
-        Self { proc, packet_diag, here, gaps: Gaps::default() }
+        let namespace_of = |process: &str| {
+            let link = readlinkat(CWD, proc.path().join(process).join("ns/net"), Vec::new()).ok()?;
+            link_number(link.as_bytes(), "net")?.try_into().ok()
+        };
+        let host = Host::get().and_then(|host| Some((namespace_of("1")?, host)));
+        Self { proc, packet_diag, here: namespace_of("thread-self"), host, gaps: Gaps::default() }
     }
 
     /// Lists a namespace from inside, or what shows of it from outside; `None` if it is gone or closed.
@@ -142,18 +147,12 @@ impl<'proc> Surveyor<'proc> {
             // `/proc/net` would be that of the thread-group leader, who has not moved.
             return self.gather(inum, "thread-self", (self.packet_diag)(), devices);
         }
-        if let (Some(host), Some(member)) = (self.host(inum), found.member) {
+        let host = self.host.filter(|(namespace, _)| *namespace == inum);
+        if let (Some((_, host)), Some(member)) = (host, found.member) {
             let devices = links::list::list(&mut host.route(), inum, census.handles());
             return self.gather(inum, &member.to_string(), diag::list(&mut host.sock_diag()), devices);
         }
         self.peek(inum, found)
-    }
-
-    /// Sockets to ask about a namespace by, if it is the one that they are of.
-    fn host(&self, inum: u32) -> Option<&'static Host> {
-        let host = Host::get()?;
-        let link = readlinkat(CWD, self.proc.path().join("1/ns/net"), Vec::new()).ok()?;
-        (link_number(link.as_bytes(), "net")? == u64::from(inum)).then_some(host)
     }
 
     fn enter(&mut self, inum: u32, found: &Found) -> bool {
