@@ -43,7 +43,7 @@ impl Symbols {
     /// first that it shows; per-CPU variables before it do lie at zero.
     pub fn hidden(path: &Path) -> bool {
         let lines = File::open(path).into_iter().flat_map(|file| BufReader::new(file).lines());
-        lines.map_while(Result::ok).all(|line| function(&line).is_none())
+        lines.map_while(Result::ok).all(|line| !Symbol::parse(&line).is_some_and(|symbol| symbol.function))
     }
 
     /// Keeps the functions; modules' names in brackets are dropped.
@@ -52,13 +52,16 @@ impl Symbols {
         let (mut begin, mut end) = (None, None);
         let mut line = String::new();
         while kallsyms.read_line(&mut line)? > 0 {
-            if let Some((address, name, generated)) = function(&line) {
-                match name {
-                    "_stext" => begin = Some(address),
-                    "_etext" => end = Some(address),
+            if let Some(symbol) = Symbol::parse(&line) {
+                // On arm64 the end counts as data.
+                match symbol.name {
+                    "_stext" => begin = Some(symbol.address),
+                    "_etext" => end = Some(symbol.address),
                     _ => (),
                 }
-                symbols.push(address, name, generated);
+                if symbol.function {
+                    symbols.push(&symbol);
+                }
             }
             line.clear();
         }
@@ -66,13 +69,15 @@ impl Symbols {
         symbols.functions.sort_by_key(|function| function.address);
         symbols.functions.shrink_to_fit();
         symbols.names.shrink_to_fit();
-        // Where modules are not told, nothing can be said of what lies outside of the kernel.
-        let kernel = begin.zip(end).map(|(begin, end)| begin..end).filter(|_| !modules.is_empty());
-        symbols.texts = kernel.into_iter().chain(modules.lines().filter_map(text_of_module)).collect();
+        // Unless all texts are told, nothing can be said of what lies outside of some.
+        if let Some((begin, end)) = begin.zip(end).filter(|_| !modules.is_empty()) {
+            symbols.texts =
+                modules.lines().filter_map(text_of_module).chain(std::iter::once(begin..end)).collect();
+        }
         Ok(symbols)
     }
 
-    fn push(&mut self, address: u64, name: &str, generated: bool) {
+    fn push(&mut self, &Symbol { address, name, generated, .. }: &Symbol<'_>) {
         // Neither is ever so long.
         let (Ok(begin), Ok(length)) = (u32::try_from(self.names.len()), u16::try_from(name.len())) else {
             return;
@@ -114,13 +119,26 @@ impl Symbols {
     }
 }
 
-/// A line of `/proc/kallsyms` that is about a function: its address and name, and whether the kernel wrote it itself.
-fn function(line: &str) -> Option<(u64, &str, bool)> {
-    let mut parts = line.split_ascii_whitespace();
-    let (address, kind, name) = (parts.next()?, parts.next()?, parts.next()?);
-    let address = u64::from_str_radix(address, 16).ok().filter(|address| *address != 0)?;
-    let generated = parts.next().is_some_and(|module| module == "[bpf]" || module.starts_with("[__builtin"));
-    matches!(kind, "t" | "T" | "w" | "W").then_some((address, name, generated))
+/// A line of `/proc/kallsyms`.
+struct Symbol<'a> {
+    address: u64,
+    name: &'a str,
+    function: bool,
+    /// As [`Function::generated`].
+    generated: bool,
+}
+
+impl<'a> Symbol<'a> {
+    /// Reads a line; none whose address is hidden, or zero as that of per-CPU variables is.
+    fn parse(line: &'a str) -> Option<Self> {
+        let mut parts = line.split_ascii_whitespace();
+        let (address, kind, name) = (parts.next()?, parts.next()?, parts.next()?);
+        let address = u64::from_str_radix(address, 16).ok().filter(|address| *address != 0)?;
+        let function = matches!(kind, "t" | "T" | "w" | "W");
+        let generated =
+            parts.next().is_some_and(|module| module == "[bpf]" || module.starts_with("[__builtin"));
+        Some(Self { address, name, function, generated })
+    }
 }
 
 /// A line of `/proc/modules`: name, size, users, who they are, state, address. The size may be that of the data
@@ -176,6 +194,16 @@ ffffffffc0009000 t bpf_prog_6deef7357e7b4530\t[bpf]
             (0xffff_ffff_c000_9042, "bpf_prog_6deef7357e7b4530"),
         ] {
             assert_eq!(symbols.name(address), name);
+        }
+    }
+
+    #[test]
+    fn functions_of_the_kernel_have_names_wherever_its_end_is_told() {
+        let modules = "tun 8192 0 - Live 0xffffffffc0000000\n";
+        for end in ["ffffffff81000300 D _etext\n", ""] {
+            let symbols = parse(&format!("ffffffff81000000 T _stext\n{end}{KALLSYMS}"), modules);
+            let name = symbols.name(0xffff_ffff_8100_0142);
+            assert_eq!(name, "__netif_receive_skb_core.constprop.0", "{end:?}");
         }
     }
 
