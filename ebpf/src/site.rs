@@ -1,7 +1,11 @@
 //! Where a copy was made.
 
 use aya_ebpf::{
-    btf_maps::StackTrace, macros::btf_map, macros::map, maps::HashMap, programs::tracing::StackIdContext,
+    btf_maps::StackTrace,
+    macros::btf_map,
+    macros::map,
+    maps::HashMap,
+    programs::{FEntryContext, ProbeContext, tracing::StackIdContext},
 };
 use zcdiag_wire::{
     Loss, MORE_STACKS_FROM, Rare, RareKind, STACK_DEPTH, SenderKey, Site, SiteKey, SiteKind, rooms,
@@ -23,13 +27,38 @@ static STACKS: StackTrace<{ MORE_STACKS_FROM as usize }, 0, STACK_DEPTH> = Stack
 #[btf_map]
 static MORE_STACKS: StackTrace<1024, 0, STACK_DEPTH> = StackTrace::new();
 
+/// The context of a program at the entry of a function.
+pub(crate) trait Place: StackIdContext {
+    /// Where the function returns to if the stack does not say so, else 0.
+    #[inline(always)]
+    fn caller(&self) -> u64 {
+        0
+    }
+}
+
+impl Place for FEntryContext {}
+
+impl Place for ProbeContext {
+    /// On arm64 a function's caller is in a register until the function has made its frame, which is after the probe.
+    #[cfg(bpf_target_arch = "aarch64")]
+    #[inline(always)]
+    fn caller(&self) -> u64 {
+        const LINK: usize = 30;
+        // SAFETY: the context of a probe is the registers, for as long as its program runs.
+        #[expect(unsafe_code, reason = "no other way to a register that is no argument")]
+        unsafe {
+            (*self.regs).regs[LINK]
+        }
+    }
+}
+
 /// Id of the stack, or the word for none.
 #[inline(always)]
-fn stack_or_none(ctx: &impl StackIdContext) -> u32 {
+fn stack_or_none(ctx: &impl Place) -> u32 {
     if switches::spares_stack() { SiteKey::NOT_WALKED } else { stack(ctx) }
 }
 
-fn stack(ctx: &impl StackIdContext) -> u32 {
+fn stack(ctx: &impl Place) -> u32 {
     if let Ok(id) = ctx.get_stackid(&STACKS, 0) {
         return id as u32;
     }
@@ -45,13 +74,13 @@ fn stack(ctx: &impl StackIdContext) -> u32 {
 /// The clone that `dev_queue_xmit_nit()` makes for packet sockets is marked as such. So that place is known without a
 /// look at the stack, which costs more than all else about a copy; the stack is then kept once per device.
 #[inline(always)]
-pub(crate) fn current(ctx: &impl StackIdContext, skb: impl Struct) -> SiteKey {
+pub(crate) fn current(ctx: &impl Place, skb: impl Struct) -> SiteKey {
     if skb.addr() != 0 && skb::tapped(skb) {
         let dev = skb::dev(skb);
         let (ifindex, netns) = skb::dev_id(dev);
         let key = SiteKey { kind: SiteKind::TAP_TX, stack: 0, ifindex, netns };
         if SITES.get_ptr(&key).is_none() {
-            remember(&key, stack(ctx), dev.addr());
+            remember(&key, (stack(ctx), ctx.caller()), dev.addr());
         }
         return key;
     }
@@ -60,7 +89,7 @@ pub(crate) fn current(ctx: &impl StackIdContext, skb: impl Struct) -> SiteKey {
 
 /// The place of the function that runs right now; `skb` is the packet, one at 0 if it is unknown.
 #[inline(always)]
-pub(crate) fn by_stack(ctx: &impl StackIdContext, skb: impl Struct) -> SiteKey {
+pub(crate) fn by_stack(ctx: &impl Place, skb: impl Struct) -> SiteKey {
     let mut key = SiteKey { kind: SiteKind::STACK, stack: stack_or_none(ctx), ifindex: 0, netns: 0 };
     let mut dev = 0;
     if skb.addr() != 0 {
@@ -69,7 +98,7 @@ pub(crate) fn by_stack(ctx: &impl StackIdContext, skb: impl Struct) -> SiteKey {
         dev = on.addr();
     }
     if SITES.get_ptr(&key).is_none() {
-        remember(&key, key.stack, dev);
+        remember(&key, (key.stack, ctx.caller()), dev);
     }
     key
 }
@@ -80,13 +109,13 @@ pub(crate) fn without_stack(kind: u32, dev: Addr) -> SiteKey {
     let (ifindex, netns) = skb::dev_id(dev);
     let key = SiteKey { kind, stack: 0, ifindex, netns };
     if SITES.get_ptr(&key).is_none() {
-        remember(&key, SiteKey::NO_STACK, dev);
+        remember(&key, (SiteKey::NO_STACK, 0), dev);
     }
     key
 }
 
-fn remember(key: &SiteKey, stack: u32, dev: Addr) {
-    let site = Site { stack, pad: 0, dev_name: skb::dev_name(dev) };
+fn remember(key: &SiteKey, (stack, caller): (u32, u64), dev: Addr) {
+    let site = Site { stack, pad: 0, caller, dev_name: skb::dev_name(dev) };
     if SITES.insert(key, &site, 0).is_err() {
         loss::count(Loss::SITES_FULL);
     }

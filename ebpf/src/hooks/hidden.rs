@@ -9,17 +9,18 @@ use aya_ebpf::{
     EbpfContext as _,
     helpers::generated::bpf_get_func_arg,
     macros::{fentry, kprobe},
-    programs::{FEntryContext, ProbeContext, tracing::StackIdContext},
+    programs::{FEntryContext, ProbeContext},
 };
 use zcdiag_wire::SiteKind;
 
 use crate::{
     read::{Addr, Struct, Typed},
-    site, skb, uarg,
+    site::{self, Place},
+    skb, uarg,
 };
 
 #[inline(always)]
-fn on_copy(ctx: &impl StackIdContext, skb: impl Struct) -> Option<()> {
+fn on_copy(ctx: &impl Place, skb: impl Struct) -> Option<()> {
     let record = uarg::record(skb::uarg(skb)?)?;
     if record.hidden.kind == SiteKind::NONE {
         record.hidden = site::by_stack(ctx, skb);
@@ -28,7 +29,7 @@ fn on_copy(ctx: &impl StackIdContext, skb: impl Struct) -> Option<()> {
 }
 
 #[inline(always)]
-fn on_segment(ctx: &impl StackIdContext, skb: impl Struct, features: u64) -> Option<()> {
+fn on_segment(ctx: &impl Place, skb: impl Struct, features: u64) -> Option<()> {
     if features & skb::SCATTER_GATHER != 0 {
         return None;
     }
@@ -37,7 +38,7 @@ fn on_segment(ctx: &impl StackIdContext, skb: impl Struct, features: u64) -> Opt
 
 /// `skb` is the address of the packet's address.
 #[inline(always)]
-fn on_cow(ctx: &impl StackIdContext, skb: Addr) -> Option<()> {
+fn on_cow(ctx: &impl Place, skb: Addr) -> Option<()> {
     on_copy(ctx, skb.follow(0))
 }
 

@@ -11,7 +11,7 @@
 
 use aya_ebpf::{
     macros::{fentry, fexit, kprobe, kretprobe},
-    programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext, tracing::StackIdContext},
+    programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
 };
 use zcdiag_wire::{SendApi, Uarg, UargFlags};
 
@@ -20,7 +20,9 @@ use crate::{
     cpu, facts,
     facts::offset,
     read::{Addr, Struct, Typed, field},
-    sender, switches, uarg,
+    sender,
+    site::Place,
+    switches, uarg,
 };
 
 /// A request may come here several times, until its socket takes the data. A record that has ended is another's,
@@ -54,7 +56,7 @@ fn uarg_of(notif: Addr) -> Addr {
 }
 
 #[inline(always)]
-fn on_put(ctx: &impl StackIdContext, skb: impl Struct, uarg: Addr, success: bool) -> Option<()> {
+fn on_put(ctx: &impl Place, skb: impl Struct, uarg: Addr, success: bool) -> Option<()> {
     let record = uarg::record(uarg)?;
     if !success {
         let first = record.settled == 0;

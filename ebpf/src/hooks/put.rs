@@ -9,7 +9,7 @@
 
 use aya_ebpf::{
     macros::{fentry, fexit, kprobe, kretprobe},
-    programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext, tracing::StackIdContext},
+    programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
 };
 use zcdiag_wire::{Loss, SiteKind, TallyKey, Uarg, UargFlags};
 
@@ -18,14 +18,15 @@ use crate::{
     log::debug,
     loss,
     read::{Addr, Struct, Typed},
-    site, skb, switches, uarg, upfront,
+    site::{self, Place},
+    skb, switches, uarg, upfront,
 };
 
 /// Notes a copy of the data of `skb`, and charges it if this CPU is in the middle of it. `first`: the uarg still had
 /// its zerocopy bit before, so this copy is the one that decides.
 #[inline(always)]
 pub(super) fn note_copy(
-    ctx: &impl StackIdContext,
+    ctx: &impl Place,
     window: &mut cpu::Window,
     (uarg, skb): (Addr, impl Struct),
     record: &mut Uarg,
@@ -82,7 +83,7 @@ pub(super) fn on_last(uarg: Addr, record: &mut Uarg) {
 const LAST_FEW: u32 = 4;
 
 #[inline(always)]
-fn on_put<S: Struct>(ctx: &impl StackIdContext, skb: S, uarg: S, success: bool) -> Option<()> {
+fn on_put<S: Struct>(ctx: &impl Place, skb: S, uarg: S, success: bool) -> Option<()> {
     let refs = uarg::refs(uarg);
     if success && refs > LAST_FEW {
         return None;
@@ -186,7 +187,7 @@ fn abort_kprobe(ctx: ProbeContext) -> Option<()> {
 /// Before 5.12 the caller has already cleared the zerocopy bit, and so has a send that was copied in
 /// the send call: within `skb_copy_ubufs` its entry has seen the bit before, elsewhere the stack tells.
 #[inline(always)]
-fn on_old_put(ctx: &impl StackIdContext, uarg: Addr) -> Option<()> {
+fn on_old_put(ctx: &impl Place, uarg: Addr) -> Option<()> {
     // Every TCP send call puts its uarg at the end, also one that has none.
     if uarg == 0 || uarg::State::read(uarg)?.zerocopy() {
         return None;

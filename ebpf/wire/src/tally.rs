@@ -116,6 +116,8 @@ pub struct Site {
     pub stack: u32,
     /// Explicit padding, zero.
     pub pad: u32,
+    /// Who called the function that the stack begins with, if the stack leaves that out; else 0.
+    pub caller: u64,
     /// Name of the device.
     pub dev_name: [u8; NAME_LEN],
 }

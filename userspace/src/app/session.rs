@@ -135,11 +135,15 @@ impl Session {
     }
 
     /// Names of the functions on a stack, innermost first; none if the kernel hides them.
-    pub fn stack(&self, id: u32) -> Vec<String> {
+    pub fn stack(&self, site: &Site) -> Vec<String> {
         if self.symbols.is_empty() {
             return Vec::new();
         }
-        self.loaded.stack(id).into_iter().map(|address| self.symbols.name(address)).collect()
+        let mut stack = self.loaded.stack(site.stack);
+        if !stack.is_empty() && site.caller != 0 {
+            stack.insert(1, site.caller);
+        }
+        stack.into_iter().map(|address| self.symbols.name(address)).collect()
     }
 
     /// Senders known to the kernel side; empty if the map cannot be read.

@@ -193,7 +193,14 @@ pub const HOOKS: &[Hook] = &[
         in_task: true,
         ..HOOK
     },
-    // Before the one that uses what it finds: a probe runs first.
+    Hook {
+        role: Role::OldPut,
+        functions: &["sock_zerocopy_put"],
+        entry: Some(doors("old_put_fentry", "old_put_kprobe")),
+        in_task: true,
+        ..HOOK
+    },
+    // It runs before the one that uses what it finds: a probe before a trampoline, and the last of probes first.
     Hook {
         role: Role::OldPacket,
         functions: &["sock_zerocopy_put"],
@@ -201,13 +208,6 @@ pub const HOOKS: &[Hook] = &[
         need: Need::Useful(
             "the device of packets that were gathered, and why send calls copied by themselves",
         ),
-        ..HOOK
-    },
-    Hook {
-        role: Role::OldPut,
-        functions: &["sock_zerocopy_put"],
-        entry: Some(doors("old_put_fentry", "old_put_kprobe")),
-        in_task: true,
         ..HOOK
     },
     Hook {

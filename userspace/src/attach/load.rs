@@ -14,13 +14,13 @@ use std::{
 
 use aya::{
     Ebpf, EbpfLoader, GlobalData,
-    programs::{Program, ProgramError, fentry::FEntryLinkId, fexit::FExitLinkId},
+    programs::{Program, ProgramError, fentry::FEntryLinkId, fexit::FExitLinkId, kprobe::KProbeLinkId},
 };
 use zcdiag_wire::{Config, Offsets, maps};
 
 pub use self::announcement::Announcement;
 use super::plan::{Kind, Plan, Step};
-use crate::model::fleet::ProgramRow;
+use crate::{model::fleet::ProgramRow, sys::errqueue::ENOTSUPP};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/zcdiag-ebpf"));
 
@@ -58,8 +58,10 @@ pub struct Loaded {
     ebpf: Ebpf,
     #[cfg(feature = "kernel-log")]
     log: Option<aya_log::EbpfLogger<&'static dyn log::Log>>,
-    /// Links of the programs that can rest, unless they do, by name of the program.
-    resting_links: Vec<(String, Link)>,
+    /// Links of the programs that can rest, unless they do.
+    resting_links: Vec<(Step, Link)>,
+    /// Whether probes rest: where there are trampolines, only those do.
+    probes_rest: bool,
     /// Whether this kernel attaches a program again that was detached, once that was tried.
     can_rest: Option<bool>,
     /// What was attached, as carried out.
@@ -120,6 +122,7 @@ pub fn load(
         log: aya_log::EbpfLogger::init(&mut ebpf).ok(),
         ebpf,
         resting_links: Vec::new(),
+        probes_rest: false,
         can_rest: None,
         steps: Vec::new(),
         degraded: plan.degraded.clone(),
@@ -128,6 +131,7 @@ pub fn load(
     for step in &plan.steps {
         loaded.attach(step, btf)?;
     }
+    loaded.choose_what_rests();
     Ok(loaded)
 }
 
@@ -135,6 +139,7 @@ pub fn load(
 enum Link {
     Fentry(FEntryLinkId),
     Fexit(FExitLinkId),
+    Probe(KProbeLinkId),
 }
 
 impl Loaded {
@@ -182,24 +187,24 @@ impl Loaded {
                 let btf = btf.ok_or_else(no_btf)?;
                 timed(load, || program.load(step.function, btf))
                     .and_then(|()| timed(attach, || program.attach()))
-                    .map(|id| Some(Link::Fentry(id)))
+                    .map(Link::Fentry)
             }
             (Program::FExit(program), Kind::Fexit) => {
                 let btf = btf.ok_or_else(no_btf)?;
                 timed(load, || program.load(step.function, btf))
                     .and_then(|()| timed(attach, || program.attach()))
-                    .map(|id| Some(Link::Fexit(id)))
+                    .map(Link::Fexit)
             }
             (Program::KProbe(program), Kind::Kprobe | Kind::Kretprobe) => {
                 // Two functions may share one probe program.
                 let loaded = if program.fd().is_ok() { Ok(()) } else { timed(load, || program.load()) };
-                loaded.and_then(|()| timed(attach, || program.attach(step.function, 0))).map(|_| None)
+                loaded.and_then(|()| timed(attach, || program.attach(step.function, 0))).map(Link::Probe)
             }
             _ => Err(ProgramError::UnexpectedProgramType),
         };
         let link = link.map_err(|error| explain(&what(), &error))?;
-        if let Some(link) = link.filter(|_| step.can_rest()) {
-            self.resting_links.push((step.program.clone(), link));
+        if step.role.is_for_everybody() {
+            self.resting_links.push((step.clone(), link));
         }
         Ok(())
     }
@@ -272,7 +277,13 @@ fn explain(what: &str, error: &(dyn std::error::Error + 'static)) -> LoadError {
                 source: io::Error::from_raw_os_error(libc::EPERM),
             };
         }
-        let _ = write!(text, "{}{error}", if text.is_empty() { "" } else { ": " });
+        let os_error = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+        let words = match os_error {
+            // As where a processor has no trampolines yet: arm64 before 6.4.
+            Some(ENOTSUPP) => "this kernel does not support it here (ENOTSUPP)".to_owned(),
+            _ => error.to_string(),
+        };
+        let _ = write!(text, "{}{words}", if text.is_empty() { "" } else { ": " });
         source = error.source();
     }
     // What the verifier counts comes after what it found.
@@ -290,6 +301,15 @@ fn explain(what: &str, error: &(dyn std::error::Error + 'static)) -> LoadError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_that_only_the_kernel_knows_has_a_name() {
+        let error = explain("fentry on f", &io::Error::from_raw_os_error(ENOTSUPP));
+        assert_eq!(
+            error.to_string(),
+            "loading fentry on f failed: this kernel does not support it here (ENOTSUPP)"
+        );
+    }
 
     #[test]
     fn misses_are_read_from_the_program_s_fdinfo() {

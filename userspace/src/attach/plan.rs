@@ -53,12 +53,6 @@ pub struct Step {
 }
 
 impl Step {
-    /// Whether it can rest while nobody sends with zero copy. What goes through a probe stays: where trampolines are
-    /// not to be had, that is told already.
-    pub fn can_rest(&self) -> bool {
-        self.role.is_for_everybody() && self.kind.is_trampoline()
-    }
-
     /// The same step the other way, if there is one.
     pub fn otherwise(&self, because: String) -> Option<Self> {
         let kind = match self.kind {
@@ -143,7 +137,9 @@ pub fn plan(offer: &Offer<'_>) -> Result<Plan, NoHook> {
             }
             continue;
         };
-        for (doors, exit) in [(hook.entry, false), (hook.exit, true)] {
+        // Of probes on one function the kernel runs the last first, and that at its entry must run before that at its exit
+        // puts a trampoline of its own in the caller's place.
+        for (doors, exit) in [(hook.exit, true), (hook.entry, false)] {
             let Some(doors) = doors else { continue };
             match step(offer, hook, doors, target, exit) {
                 Some(step) => plan.steps.push(step),

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::{
     probe::{Probe, Sent},
     watch::Watch,
-    world::{BEHIND_D0, BEHIND_D1, in_world, run},
+    world::{BEHIND_D0, BEHIND_D1, in_world, run, trampolines},
 };
 
 /// Runs what follows without the right to pin more memory than 64 KiB.
@@ -18,6 +18,10 @@ fn send(through: &[&str], arguments: &str) -> (Sent, Value) {
 
 #[test]
 fn each_limit_that_sends_meet_is_named() {
+    // Through probes alone, failed sends are not seen, as the watch says.
+    if !trampolines() {
+        return;
+    }
     in_world(|| {
         run("tc", "qdisc add dev d0 root netem delay 3s");
         let watch = Watch::start(&[]);

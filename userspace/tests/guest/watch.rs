@@ -20,6 +20,8 @@ pub(crate) struct Watch {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
     recording: NamedTempFile,
+    /// How many programs it said it has attached.
+    pub(crate) attached: usize,
 }
 
 impl Watch {
@@ -31,12 +33,13 @@ impl Watch {
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("run zcdiag watch");
         let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let mut watch = Self { child, lines, recording };
+        let mut watch = Self { child, lines, recording, attached: 0 };
         let start = watch.next_line(|line| line["type"] == "start");
         let start = start.expect("the start, or the reason on standard error");
         let refused = |lost: &Value| lost.as_str().is_some_and(|lost| lost.contains("BPF_PROG_LOAD"));
         let degraded = start["degraded"].as_array().expect("a list");
         assert!(!degraded.iter().any(refused), "the kernel takes every program: {degraded:#?}");
+        watch.attached = start["attach"].as_array().expect("a list").len();
         watch
     }
 

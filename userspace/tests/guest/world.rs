@@ -52,6 +52,11 @@ pub(crate) fn kernel() -> Kernel {
     found.unwrap_or_else(|| panic!("no kernel of the guests: {name}")).0
 }
 
+/// Whether it attaches programs to functions by trampolines, and not by probes alone.
+pub(crate) fn trampolines() -> bool {
+    cfg!(not(target_arch = "aarch64")) || kernel() > Kernel::V6_1
+}
+
 /// Runs a test on a thread of its own in a new namespace, with two dummy devices: a packet that leaves
 /// through one is gone, and its send zero-copy.
 pub(crate) fn in_world(mut test: impl FnMut() + Send) {

@@ -41,7 +41,7 @@ use crate::{
     run::Played,
     scenario::Scenario,
     watch::{Report, Watch},
-    world::run as run_program,
+    world::{run as run_program, trampolines},
 };
 
 /// What is hooked only where it is there when a watch starts.
@@ -102,9 +102,15 @@ fn has_missed_events(report: &Report) -> bool {
     losses.is_some_and(|losses| losses.contains_key("events missed while a program ran"))
 }
 
+/// They take what send calls return, which only trampolines see.
+const OF_RESULTS: [&str; 3] = ["device_without_checksum", "full", "io_uring"];
+
 /// Plays all of them, and makes a trial of each.
 fn in_guest_trials(scenarios: &[&'static Scenario]) -> Vec<Trial> {
     run_program("modprobe", MODULES);
+    let seen = |scenario: &&&Scenario| trampolines() || !OF_RESULTS.contains(&scenario.name);
+    let scenarios: Vec<&'static Scenario> = scenarios.iter().filter(seen).copied().collect();
+    let scenarios = scenarios.as_slice();
     let mut show = play(scenarios);
     // A preemptible kernel may skip programs while a map is read; then the watch says "at least", and is no judge.
     if has_missed_events(&show.report) {

@@ -285,7 +285,7 @@ impl Gatherer {
         }
         session.refresh_symbols();
         for (key, site) in session.sites() {
-            let facts = || SiteFacts { device: text(&site.dev_name), stack: session.stack(site.stack) };
+            let facts = || SiteFacts { device: text(&site.dev_name), stack: session.stack(&site) };
             self.known.sites.entry(key).or_insert_with(facts);
         }
         session.forget_symbols();

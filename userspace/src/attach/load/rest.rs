@@ -10,7 +10,22 @@ use super::{Link, LoadError, Loaded, explain};
 use crate::attach::plan::Step;
 
 impl Loaded {
-    /// Detaches the programs that [can rest](Step::can_rest); they stay in the kernel.
+    /// Settles which programs rest while nobody sends with zero copy, of those that run for everybody.
+    pub(super) fn choose_what_rests(&mut self) {
+        self.probes_rest = !self.resting_links.iter().any(|(step, _)| step.kind.is_trampoline());
+        let probes_rest = self.probes_rest;
+        self.resting_links.retain(|(step, _)| probes_rest || step.kind.is_trampoline());
+    }
+
+    /// Those that rest now and are to run again.
+    fn at_rest(&self) -> Vec<Step> {
+        let rests =
+            |step: &&Step| step.role.is_for_everybody() && (self.probes_rest || step.kind.is_trampoline());
+        let attached = |step: &Step| self.resting_links.iter().any(|(other, _)| other == step);
+        self.steps.iter().filter(rests).filter(|step| !attached(step)).cloned().collect()
+    }
+
+    /// Detaches the programs that rest; they stay in the kernel.
     ///
     /// # Errors
     /// If one cannot be detached.
@@ -26,16 +41,12 @@ impl Loaded {
     /// # Errors
     /// If the kernel refuses one.
     pub fn resume(&mut self) -> Result<(), LoadError> {
-        let attached = |program: &String| self.resting_links.iter().any(|(name, _)| name == program);
-        let steps = self.steps.iter().filter(|step| step.can_rest());
-        let rest: Vec<String> =
-            steps.map(|step| step.program.clone()).filter(|name| !attached(name)).collect();
-        rest.into_iter().try_for_each(|program| self.resume_one(program))?;
+        self.at_rest().into_iter().try_for_each(|step| self.resume_one(step))?;
         let _ = self.switch(Switch::RESTING, 0);
         Ok(())
     }
 
-    /// Whether this kernel attaches programs again that were detached: before 5.13 it does not
+    /// Whether this kernel attaches programs again that were detached: trampolines before 5.13 it does not
     /// (`bpf_tracing_prog_attach()`). The first time, that is tried with one of them, which takes a moment.
     ///
     /// # Errors
@@ -61,39 +72,39 @@ impl Loaded {
     /// # Errors
     /// If it cannot be detached.
     pub fn try_rest(&mut self) -> Result<bool, LoadError> {
-        let program = self.suspend_one()?;
-        Ok(program.is_none_or(|program| self.resume_one(program).is_ok()))
+        let step = self.suspend_one()?;
+        Ok(step.is_none_or(|step| self.resume_one(step).is_ok()))
     }
 
-    /// Gives the name of the program that was detached, if there was one.
-    fn suspend_one(&mut self) -> Result<Option<String>, LoadError> {
-        let Some((name, link)) = self.resting_links.pop() else { return Ok(None) };
-        let result = match (self.ebpf.program_mut(&name), link) {
+    /// Gives what was detached, if there was something.
+    fn suspend_one(&mut self) -> Result<Option<Step>, LoadError> {
+        let Some((step, link)) = self.resting_links.pop() else { return Ok(None) };
+        let result = match (self.ebpf.program_mut(&step.program), link) {
             (Some(Program::FEntry(program)), Link::Fentry(link)) => program.detach(link),
             (Some(Program::FExit(program)), Link::Fexit(link)) => program.detach(link),
+            (Some(Program::KProbe(program)), Link::Probe(link)) => program.detach(link),
             _ => Err(ProgramError::UnexpectedProgramType),
         };
-        result.map_err(|error| explain(&format!("detaching {name}"), &error))?;
-        Ok(Some(name))
+        result.map_err(|error| explain(&format!("detaching {}", step.program), &error))?;
+        Ok(Some(step))
     }
 
-    fn resume_one(&mut self, name: String) -> Result<(), LoadError> {
-        let link = match self.ebpf.program_mut(&name) {
+    fn resume_one(&mut self, step: Step) -> Result<(), LoadError> {
+        let link = match self.ebpf.program_mut(&step.program) {
             Some(Program::FEntry(program)) => program.attach().map(Link::Fentry),
             Some(Program::FExit(program)) => program.attach().map(Link::Fexit),
+            Some(Program::KProbe(program)) => program.attach(step.function, 0).map(Link::Probe),
             _ => Err(ProgramError::UnexpectedProgramType),
         };
-        let link = link.map_err(|error| explain(&format!("attaching {name} again"), &error))?;
-        self.resting_links.push((name, link));
+        let link = link.map_err(|error| explain(&format!("attaching {} again", step.program), &error))?;
+        self.resting_links.push((step, link));
         Ok(())
     }
 
     /// Loads those anew that should run and do not.
     fn reload(&mut self) -> Result<(), LoadError> {
         let btf = aya::Btf::from_sys_fs().ok();
-        let attached = |step: &Step| self.resting_links.iter().any(|(name, _)| *name == step.program);
-        let steps = self.steps.iter().filter(|step| step.can_rest() && !attached(step));
-        for step in steps.cloned().collect::<Vec<_>>() {
+        for step in self.at_rest() {
             let result = match self.ebpf.program_mut(&step.program) {
                 Some(Program::FEntry(program)) => program.unload(),
                 Some(Program::FExit(program)) => program.unload(),

@@ -43,7 +43,7 @@ fn open(name: &str, offload: libc::c_ulong) -> OwnedFd {
     // SAFETY: `ifreq` is made of integers, for which zeros are valid.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
-        *to = from.cast_signed();
+        *to = libc::c_char::from_ne_bytes([from]);
     }
     request.ifr_ifru.ifru_flags = IFF_TUN | IFF_NO_PI;
     // SAFETY: the pointer is to a live `ifreq`, which the call reads and writes.
