@@ -257,6 +257,11 @@ impl Report {
         self.losses.is_empty()
     }
 
+    /// Sends of all reported senders that failed; not among the sends.
+    pub fn failed(&self) -> u64 {
+        self.senders.iter().flat_map(|row| &row.failed).map(|failed| failed.sends).sum()
+    }
+
     /// Number of events that could not be recorded.
     pub fn lost_events(&self) -> u64 {
         self.losses.iter().map(|(_, count)| count).sum()

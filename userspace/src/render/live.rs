@@ -6,6 +6,7 @@ mod history;
 mod keys;
 mod overview;
 mod select;
+mod sender;
 
 use ratatui::{
     Frame,
@@ -15,7 +16,10 @@ use ratatui::{
     widgets::Paragraph,
 };
 
-use self::{history::History, select::CauseId};
+use self::{
+    history::History,
+    select::{CauseId, SenderId},
+};
 use super::{
     watch::text::headline,
     words::{plural, time},
@@ -55,6 +59,8 @@ struct Snapshot {
 enum Screen {
     /// Senders and causes.
     Overview,
+    /// One sender in full.
+    Sender(SenderId),
     /// One cause in full.
     Cause(CauseId),
     /// The keys.
@@ -132,6 +138,7 @@ impl View {
         self.draw_head(frame, head);
         match &self.screen {
             Screen::Overview => overview::draw(self, frame, body),
+            Screen::Sender(id) => sender::draw(self, *id, frame, body),
             Screen::Cause(id) => cause::draw(self, id, frame, body),
             Screen::Help => self.draw_text(frame, body, keys::help()),
         }
@@ -169,6 +176,7 @@ impl View {
                 return Line::styled(format!("filter: {}  Esc: drop it  ? help  q quit", self.filter), style);
             }
             Screen::Overview => "? help  q quit  Enter details  Tab pane  s sort  / filter  p pause",
+            Screen::Sender(_) => "Esc back  q quit  Enter its first cause  up/down scroll  p pause",
             Screen::Cause(_) => "Esc back  q quit  up/down scroll  p pause",
             Screen::Help => "Esc back  q quit",
         };
@@ -193,6 +201,20 @@ impl View {
         } else {
             format!("no {what} with '{}'", self.filter)
         }
+    }
+}
+
+/// The first line of a screen, or of a part of it.
+fn heading(text: String) -> Line<'static> {
+    Line::styled(text, Style::new().add_modifier(Modifier::BOLD))
+}
+
+/// A part of a screen, unless it is empty.
+fn part(lines: &mut Vec<Line<'static>>, name: &str, items: Vec<String>) {
+    if !items.is_empty() {
+        lines.push(Line::default());
+        lines.push(heading(name.to_owned()));
+        lines.extend(items.into_iter().map(Line::from));
     }
 }
 

@@ -16,10 +16,13 @@ pub use timeline::Point;
 
 use super::{
     lines::harmless,
-    watch::text::{headline, on_device, who, why},
+    migration,
+    taps::changes,
+    watch::text::{failure, headline, on_device, place, who, why},
     words::{bytes, plural, time},
 };
 use crate::model::{
+    cure::Cure,
     report::{CauseReport, Report, SenderReport, Split, Verdict},
     start::Start,
 };
@@ -69,9 +72,12 @@ impl Page<'_> {
                         (self.verdict())
                         (timeline::section(timeline, report))
                         (causes::section(report))
+                        (causes::hidden(report))
                         (senders(&report.senders))
+                        (migrations(report))
                         (flame::section(copies))
                         (taps::section(&report.taps))
+                        (cure(&report.cure))
                         (notes(report))
                         (attached(start))
                     }
@@ -120,15 +126,23 @@ impl Page<'_> {
 fn tiles(report: &Report) -> Markup {
     let at_least = if report.exact() { "" } else { "≥ " };
     let Split { zerocopied, copied } = report.sends;
-    let tiles = [
+    let always = [
         ("sends copied (zc=n)", format!("{at_least}{copied}")),
         ("sends zerocopied (zc=y)", format!("{at_least}{zerocopied}")),
         ("bytes copied", format!("{at_least}{}", bytes(report.bytes.copied))),
         ("time spent copying", format!("{at_least}{}", time(report.copy_time))),
     ];
+    let hidden = report.hidden.iter().map(|cause| cause.sends).sum();
+    let sometimes = [
+        ("zc=y, copied all the same", hidden),
+        ("sends whose code is wrong", report.misreported),
+        ("failed sends", report.failed()),
+    ];
+    let sometimes = sometimes.into_iter().filter(|(_, count): &(_, u64)| *count > 0);
+    let sometimes = sometimes.map(|(label, count)| (label, format!("{at_least}{count}")));
     html! {
         dl.tiles {
-            @for (label, value) in tiles {
+            @for (label, value) in always.into_iter().chain(sometimes) {
                 div { dt { (label) } dd { (value) } }
             }
         }
@@ -157,8 +171,7 @@ fn senders(senders: &[SenderReport]) -> Markup {
 }
 
 fn sender(row: &SenderReport) -> Markup {
-    let process = &row.sender.process;
-    let place = [("unit", &process.unit), ("container", &process.container), ("exe", &process.exe)];
+    let told: Vec<String> = row.failed.iter().map(failure).chain(row.advice.iter().cloned()).collect();
     html! {
         tr {
             td { (who(&row.sender)) }
@@ -168,9 +181,33 @@ fn sender(row: &SenderReport) -> Markup {
             td.number { (bytes(row.bytes.copied)) }
             td.number { (time(row.copy_time)) }
             td.small {
-                @for (label, value) in place {
-                    @if let Some(value) = value { span.chip { (label) " " (harmless(value)) } " " }
-                }
+                @for part in place(&row.sender) { span.chip { (part) } " " }
+            }
+        }
+        @if !told.is_empty() {
+            tr { td.small colspan="7" { @for sentence in &told { p { (harmless(sentence)) } } } }
+        }
+    }
+}
+
+fn migrations(report: &Report) -> Markup {
+    html! {
+        @for of in &report.migrations {
+            section {
+                h2 { (migration::title(of)) }
+                p { (migration::sentences(of, report).join(" ")) }
+            }
+        }
+    }
+}
+
+/// What has to be changed, if it is more than one thing.
+fn cure(cure: &Cure) -> Markup {
+    html! {
+        @if cure.changes() > 1 {
+            section {
+                h2 { "For zero copy in spite of these taps all of this is needed" }
+                ul { @for change in changes(cure) { li { (harmless(&change)) } } }
             }
         }
     }

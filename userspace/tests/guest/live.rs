@@ -99,6 +99,8 @@ fn the_view_shows_senders_and_causes_and_leads_to_the_cure() {
         let sent = probe.finish().all_copied(300);
         terminal.shows(&[&format!("zc=n: all 300 sends of zcdiag (pid {})", sent.pid)]);
         terminal.press(&["Enter"]);
+        terminal.shows(&[&format!("zcdiag (pid {}), udp", sent.pid), "Causes", "tap_tx on d0: 300 sends"]);
+        terminal.press(&["Enter"]);
         terminal.shows(&["300 sends of zcdiag", "Cures", "zcdiag mute --inode", "Taps"]);
         terminal.press(&["PageDown"]);
         terminal.shows(&["Kernel stack of the first copy", "skb_copy_ubufs", "< dev_queue_xmit_nit"]);

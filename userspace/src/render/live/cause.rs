@@ -1,22 +1,17 @@
 //! One cause in full.
 
-use ratatui::{
-    Frame,
-    layout::Rect,
-    style::{Modifier, Style},
-    text::Line,
-};
+use ratatui::{Frame, layout::Rect, text::Line};
 
-use super::{View, select::CauseId};
+use super::{
+    View, heading, part,
+    select::{CauseId, CauseRow},
+};
 use crate::{
-    model::{
-        report::{CauseReport, Report},
-        tap::JudgedTap,
-    },
+    model::{report::Report, tap::JudgedTap},
     render::{
         lines::harmless,
         taps::title,
-        watch::text::{given, on_device, who},
+        watch::text::{concealed, given, on_device, who},
         words::{bytes, plural, time},
     },
 };
@@ -24,36 +19,31 @@ use crate::{
 pub(super) fn draw(view: &View, id: &CauseId, frame: &mut Frame<'_>, area: Rect) {
     let snapshot = view.shown();
     let lines = match id.find(snapshot) {
-        Some(cause) => lines(cause, &snapshot.total),
+        Some(row) => lines(row, &snapshot.total),
         None => vec![Line::from("nothing was copied for this cause yet")],
     };
     view.draw_text(frame, area, lines);
 }
 
-fn heading(text: String) -> Line<'static> {
-    Line::styled(text, Style::new().add_modifier(Modifier::BOLD))
-}
-
-fn lines(cause: &CauseReport, total: &Report) -> Vec<Line<'static>> {
-    let mut lines = vec![
-        heading(format!("{}{}", cause.cause, on_device(cause))),
-        Line::from(format!(
+fn lines(CauseRow { cause, hidden }: CauseRow<'_>, total: &Report) -> Vec<Line<'static>> {
+    let count = if hidden {
+        concealed(cause)
+    } else {
+        format!(
             "{} of {}, {}, {} copying",
             plural(cause.sends, "send"),
             who(&cause.sender),
             bytes(cause.bytes),
             time(cause.copy_time)
-        )),
+        )
+    };
+    let mut lines = vec![
+        heading(format!("{}{}", cause.cause, on_device(cause))),
+        Line::from(count),
         Line::default(),
         Line::from(harmless(&cause.explanation).into_owned()),
     ];
-    let mut part = |name: &str, items: Vec<String>| {
-        if !items.is_empty() {
-            lines.push(Line::default());
-            lines.push(heading(name.to_owned()));
-            lines.extend(items.into_iter().map(Line::from));
-        }
-    };
+    let mut part = |name, items| part(&mut lines, name, items);
     let numbered = cause.remedies.iter().zip(1..);
     part("Cures", numbered.map(|(remedy, number)| format!("{number}. {}", harmless(remedy))).collect());
     let taps = total.taps.iter().filter(|tap| cause.taps.contains(&tap.tap.inode));

@@ -10,7 +10,7 @@ use super::{Pane, Screen, Sort, View, Wish};
 const HELP: &[(&str, &str)] = &[
     ("up, down, k, j", "choose a row, or scroll"),
     ("Tab", "from senders to causes and back"),
-    ("Enter", "the cause in full: what happened, cures, taps, kernel stack"),
+    ("Enter", "the sender or the cause in full; from a sender on to its first cause"),
     ("Esc", "back; drop the filter"),
     ("s", "sort senders: by copied sends, by copied sends now, by sends, by name"),
     ("/", "show only rows that contain what is typed"),
@@ -61,10 +61,13 @@ impl View {
                 self.pane = if self.pane == Pane::Senders { Pane::Causes } else { Pane::Senders };
             }
             KeyCode::Enter => {
-                if self.screen == Screen::Overview
-                    && let Some(cause) = self.chosen_cause()
-                {
-                    self.go(Screen::Cause(cause));
+                let next = match self.screen {
+                    Screen::Overview => self.chosen_screen(),
+                    Screen::Sender(id) => self.first_cause(id).map(Screen::Cause),
+                    Screen::Cause(_) | Screen::Help => None,
+                };
+                if let Some(screen) = next {
+                    self.go(screen);
                 }
             }
             KeyCode::Esc | KeyCode::Backspace | KeyCode::Left => self.back(),

@@ -8,11 +8,14 @@ use ratatui::{
     widgets::{Paragraph, Row, Table, TableState},
 };
 
-use super::{Pane, View, of_all, select::SenderId};
+use super::{
+    Pane, View, of_all,
+    select::{CauseRow, SenderId, rows},
+};
 use crate::{
-    model::report::{CauseReport, SenderReport},
+    model::report::{Report, SenderReport},
     render::{
-        watch::text::{on_device, per_second, who, why},
+        watch::text::{on_device, per_second, who},
         words::bytes,
     },
 };
@@ -31,12 +34,20 @@ pub(super) fn draw(view: &View, frame: &mut Frame<'_>, area: Rect) {
     let [above, below] =
         Layout::vertical([Constraint::Length(wanted.min(area.height / 2)), Constraint::Min(0)]).areas(area);
     let total = &view.shown().total;
-    let title = format!("{}, {}", of_all(senders.len(), total.senders.len(), "sender"), view.sort.name());
+    let of_senders = of_all(senders.len(), total.senders.len(), "sender");
+    let title = format!("{of_senders}, {}{}", view.sort.name(), besides(total));
     let columns = sender_columns(view, &senders, area.width);
     draw_table(view, frame, above, Pane::Senders, &title, columns);
-    let title = of_all(causes.len(), total.causes.len(), "cause");
+    let title = of_all(causes.len(), rows(total).count(), "cause");
     let columns = cause_columns(view, &causes, area.width);
     draw_table(view, frame, below, Pane::Causes, &title, columns);
+}
+
+/// What rows of senders do not show: sends that failed, and such as the application is told wrong.
+fn besides(total: &Report) -> String {
+    let counts = [(total.failed(), "failed"), (total.misreported, "misreported")];
+    let some = counts.into_iter().filter(|(count, _)| *count > 0);
+    some.fold(String::new(), |text, (count, what)| format!("{text}, {count} {what}"))
 }
 
 fn number(text: String) -> Text<'static> {
@@ -85,7 +96,7 @@ fn sender_columns(view: &View, senders: &[&SenderReport], width: u16) -> Columns
     columns
 }
 
-fn cause_columns(view: &View, causes: &[&CauseReport], width: u16) -> Columns {
+fn cause_columns(view: &View, causes: &[CauseRow<'_>], width: u16) -> Columns {
     let total = &view.shown().total;
     let (details, share) = (width >= 64, width >= 48);
     let mut columns = Columns {
@@ -105,17 +116,19 @@ fn cause_columns(view: &View, causes: &[&CauseReport], width: u16) -> Columns {
         add("    COPIED", Constraint::Length(10));
     }
     add("WHY", Constraint::Min(10));
-    for cause in causes {
+    for row in causes {
+        let CauseRow { cause, hidden } = *row;
         let mut cells =
             vec![Text::from(format!("{}{}", cause.cause, on_device(cause))), number(cause.sends.to_string())];
         if share {
             let share = u128::from(cause.sends) * 100 / u128::from(total.sends.copied.max(1));
-            cells.push(number(format!("{share}%")));
+            // Of what was reported copied.
+            cells.push(number(if hidden { "-".to_owned() } else { format!("{share}%") }));
         }
         if details {
             cells.push(number(bytes(cause.bytes)));
         }
-        cells.push(Text::from(why(cause, total)));
+        cells.push(Text::from(row.why(total)));
         columns.rows.push(cells);
     }
     columns

@@ -2,9 +2,9 @@
 
 use std::cmp::Reverse;
 
-use super::{Pane, Snapshot, Sort, View};
+use super::{Pane, Screen, Snapshot, Sort, View};
 use crate::{
-    model::report::{Api, CauseReport, DeviceId, Sender, SenderReport, Split},
+    model::report::{Api, CauseReport, DeviceId, Report, Sender, SenderReport, Split},
     render::watch::text::{on_device, who, why},
 };
 
@@ -33,9 +33,18 @@ impl SenderId {
     }
 }
 
+/// A row of the causes.
+#[derive(Clone, Copy)]
+pub(super) struct CauseRow<'a> {
+    pub(super) cause: &'a CauseReport,
+    /// Whether these sends were reported zerocopied all the same.
+    pub(super) hidden: bool,
+}
+
 /// A cause, in every report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct CauseId {
+    hidden: bool,
     cause: &'static str,
     sender: SenderId,
     device: Option<DeviceId>,
@@ -44,8 +53,9 @@ pub(super) struct CauseId {
 }
 
 impl CauseId {
-    pub(super) fn of(cause: &CauseReport) -> Self {
+    fn of(CauseRow { cause, hidden }: CauseRow<'_>) -> Self {
         Self {
+            hidden,
             cause: cause.cause,
             sender: SenderId::of(&cause.sender),
             device: cause.device.clone(),
@@ -54,9 +64,15 @@ impl CauseId {
     }
 
     /// Its row in a snapshot. The stack is that of its first copy, and stays what it was.
-    pub(super) fn find<'a>(&self, snapshot: &'a Snapshot) -> Option<&'a CauseReport> {
-        snapshot.total.causes.iter().find(|cause| Self::of(cause) == *self)
+    pub(super) fn find<'a>(&self, snapshot: &'a Snapshot) -> Option<CauseRow<'a>> {
+        rows(&snapshot.total).find(|row| Self::of(*row) == *self)
     }
+}
+
+/// All causes: those of copies that the kernel reports, then those of others.
+pub(super) fn rows(total: &Report) -> impl Iterator<Item = CauseRow<'_>> {
+    let row = |hidden| move |cause| CauseRow { cause, hidden };
+    total.causes.iter().map(row(false)).chain(total.hidden.iter().map(row(true)))
 }
 
 impl View {
@@ -75,13 +91,13 @@ impl View {
     }
 
     /// The causes to show, in order.
-    pub(super) fn causes(&self) -> Vec<&CauseReport> {
+    pub(super) fn causes(&self) -> Vec<CauseRow<'_>> {
         let total = &self.shown().total;
-        let words = |cause: &CauseReport| {
-            [cause.cause.to_owned(), on_device(cause), who(&cause.sender), why(cause, total)]
+        let words = |row: &CauseRow<'_>| {
+            [row.cause.cause.to_owned(), on_device(row.cause), who(&row.cause.sender), row.why(total)]
         };
-        let takes = |cause: &&CauseReport| self.takes(&words(cause).each_ref().map(String::as_str));
-        total.causes.iter().filter(takes).collect()
+        let takes = |row: &CauseRow<'_>| self.takes(&words(row).each_ref().map(String::as_str));
+        rows(total).filter(takes).collect()
     }
 
     /// Whether one of these words contains what was typed.
@@ -99,17 +115,33 @@ impl View {
         self.chosen[pane as usize].min(rows.saturating_sub(1))
     }
 
-    /// The cause that the chosen row leads to: a sender to its first one.
-    pub(super) fn chosen_cause(&self) -> Option<CauseId> {
+    /// What the chosen row leads to.
+    pub(super) fn chosen_screen(&self) -> Option<Screen> {
         let row = self.row(self.pane);
-        let cause = match self.pane {
-            Pane::Causes => self.causes().get(row).copied(),
-            Pane::Senders => {
-                let id = SenderId::of(&self.senders().get(row)?.sender);
-                self.shown().total.causes.iter().find(|cause| SenderId::of(&cause.sender) == id)
-            }
-        };
-        cause.map(CauseId::of)
+        match self.pane {
+            Pane::Causes => self.causes().get(row).map(|row| Screen::Cause(CauseId::of(*row))),
+            Pane::Senders => self.senders().get(row).map(|row| Screen::Sender(SenderId::of(&row.sender))),
+        }
+    }
+
+    /// The first cause of a sender's copies.
+    pub(super) fn first_cause(&self, sender: SenderId) -> Option<CauseId> {
+        rows(&self.shown().total).find(|row| SenderId::of(&row.cause.sender) == sender).map(CauseId::of)
+    }
+}
+
+impl CauseRow<'_> {
+    /// As [`why`], with what the kernel reports where that is something else.
+    pub(super) fn why(&self, total: &Report) -> String {
+        let why = why(self.cause, total);
+        if self.hidden { format!("hidden, reported zc=y: {why}") } else { why }
+    }
+}
+
+impl SenderId {
+    /// Its row in a snapshot.
+    pub(super) fn find<'a>(&self, snapshot: &'a Snapshot) -> Option<&'a SenderReport> {
+        snapshot.total.senders.iter().find(|row| Self::of(&row.sender) == *self)
     }
 }
 

@@ -12,7 +12,7 @@ use super::*;
 use crate::{
     model::{
         process::ProcessIdentity,
-        report::{Api, CauseReport, DeviceId, Sender, SenderReport, Split},
+        report::{Api, CauseReport, DeviceId, FailedSends, Sender, SenderReport, Split},
     },
     render::taps::tests::dhclient,
 };
@@ -173,7 +173,7 @@ copied
 #[test]
 fn a_cause_in_full() {
     let mut view = view(false);
-    press(&mut view, &[KeyCode::Enter]);
+    press(&mut view, &[KeyCode::Tab, KeyCode::Enter]);
     let expected = "\
 7.0 s  mixed: 100 of 400 sends were copied
 
@@ -202,8 +202,78 @@ Esc back  q quit  up/down scroll  p pause";
     assert_eq!(seen(&view, 80, 24), expected);
     press(&mut view, &[KeyCode::PageDown]);
     assert!(!seen(&view, 80, 24).contains("Cures"), "it has been scrolled");
-    press(&mut view, &[KeyCode::Esc, KeyCode::Tab, KeyCode::Down, KeyCode::Enter]);
+    press(&mut view, &[KeyCode::Esc, KeyCode::Down, KeyCode::Enter]);
     assert!(seen(&view, 80, 24).contains("tun on v0\n10 sends of db (pid 99)"), "{}", seen(&view, 80, 24));
+}
+
+/// The watch of [`reports`], with what the counts of zc=y and zc=n do not show.
+fn troubled() -> View {
+    let (interval, mut total) = reports(7, 32);
+    total.hidden = vec![cause("sw_gso_no_csum", "software segments it", sender(99, "db"), 40)];
+    total.misreported = 3;
+    let db = &mut total.senders[1];
+    db.sender.process.unit = Some("db.service".to_owned());
+    db.misreported = 3;
+    db.failed = vec![FailedSends {
+        errno: "ENOBUFS".to_owned(),
+        sends: 20,
+        reason: "notifications are not read".to_owned(),
+    }];
+    db.advice = vec!["3 sends have the wrong code in the error queue".to_owned()];
+    let mut view = View::new(false);
+    view.report(interval, total);
+    view
+}
+
+#[test]
+fn what_counts_of_copies_do_not_show() {
+    let overview = seen(&troubled(), 80, 24);
+    assert!(overview.contains("2 senders, by copied, 20 failed, 3 misreported\n"), "{overview}");
+    assert!(overview.contains("  3 causes\n"), "{overview}");
+    let row = "  sw_gso_no_csum on v0         40     -  640.0 KiB hidden, reported zc=y: softwa";
+    assert!(overview.contains(row), "{overview}");
+    let mut view = troubled();
+    press(&mut view, &[KeyCode::Tab, KeyCode::Down, KeyCode::Down, KeyCode::Enter]);
+    let hidden = seen(&view, 80, 24);
+    let count =
+        "sw_gso_no_csum on v0\n40 sends of db (pid 99) reported zc=y and copied all the same, at least";
+    assert!(hidden.contains(count), "{hidden}");
+}
+
+#[test]
+fn a_sender_in_full_and_on_to_its_first_cause() {
+    let mut view = troubled();
+    press(&mut view, &[KeyCode::Down, KeyCode::Enter]);
+    let expected = "\
+7.0 s  mixed: 100 of 400 sends were copied
+
+
+db (pid 99), tcp
+zc=y 300, zc=n 10; 160.0 KiB copied in 100 µs
+unit db.service
+
+Causes
+tun on v0: 10 sends, it went to a tun/tap device
+sw_gso_no_csum on v0: 40 sends, hidden, reported zc=y: software segments it
+
+Failed sends
+20 sends failed with ENOBUFS: notifications are not read
+
+What else is known
+3 sends have the wrong code in the error queue
+
+
+
+
+
+
+
+Esc back  q quit  Enter its first cause  up/down scroll  p pause";
+    assert_eq!(seen(&view, 80, 24), expected);
+    press(&mut view, &[KeyCode::Enter]);
+    assert!(seen(&view, 80, 24).contains("tun on v0\n10 sends of db (pid 99)"), "{}", seen(&view, 80, 24));
+    press(&mut view, &[KeyCode::Esc]);
+    assert!(seen(&view, 80, 24).contains("2 senders"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::{
     model::report::{CauseReport, Report},
     render::{
         lines::harmless,
-        watch::text::{on_device, who, why},
+        watch::text::{concealed, on_device, who, why},
         words::{bytes, plural, time},
     },
 };
@@ -47,15 +47,43 @@ fn one(cause: &CauseReport, report: &Report) -> Markup {
             }
             div.bar { div style=(format!("width:{width:.2}%")) {} }
             p.small { (count) " of " (who(&cause.sender)) ", " (time(cause.copy_time)) " copying" }
-            p { (harmless(&cause.explanation)) }
-            ol { @for remedy in &cause.remedies { li { (harmless(remedy)) } } }
-            @if !cause.stack.is_empty() {
-                details {
-                    summary { "Kernel stack of the first copy" }
-                    pre {
-                        @for (index, frame) in cause.stack.iter().enumerate() {
-                            (if index == 0 { "  " } else { "< " }) (harmless(frame)) "\n"
+            (explained(cause))
+        }
+    }
+}
+
+/// The causes of copies that the kernel does not report.
+pub(super) fn hidden(report: &Report) -> Markup {
+    html! {
+        @if !report.hidden.is_empty() {
+            section {
+                h2 { "Hidden copies" }
+                @for cause in &report.hidden {
+                    article {
+                        div.title {
+                            h3 { code { (cause.cause) (on_device(cause)) } }
+                            span.small { (why(cause, report)) }
                         }
+                        p.small { (concealed(cause)) }
+                        (explained(cause))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What happened, what to do, and the stack.
+fn explained(cause: &CauseReport) -> Markup {
+    html! {
+        p { (harmless(&cause.explanation)) }
+        ol { @for remedy in &cause.remedies { li { (harmless(remedy)) } } }
+        @if !cause.stack.is_empty() {
+            details {
+                summary { "Kernel stack of the first copy" }
+                pre {
+                    @for (index, frame) in cause.stack.iter().enumerate() {
+                        (if index == 0 { "  " } else { "< " }) (harmless(frame)) "\n"
                     }
                 }
             }

@@ -3,7 +3,10 @@
 use super::*;
 use crate::model::report::Api;
 use crate::{
-    model::{process::ProcessIdentity, report::Sender},
+    model::{
+        process::ProcessIdentity,
+        report::{FailedSends, Sender},
+    },
     render::taps::tests::dhclient,
 };
 
@@ -100,6 +103,36 @@ fn the_verdict_comes_first_and_every_part_is_there() {
         "How zcdiag was attached",
     ];
     assert!(order.map(at).is_sorted(), "{page}");
+}
+
+#[test]
+fn what_counts_of_copies_do_not_show_is_there_as_well() {
+    let mut report = hostile();
+    for part in
+        ["zc=y, copied", "whose code is wrong", "failed sends", "Hidden copies", "all of this is needed"]
+    {
+        assert!(!page(&report).contains(part), "there is nothing of it: {part}");
+    }
+    report.hidden = vec![CauseReport { cause: "native_xdp", sends: 40, ..report.causes[0].clone() }];
+    report.misreported = 3;
+    report.senders[0].failed =
+        vec![FailedSends { errno: "ENOBUFS".to_owned(), sends: 20, reason: "nobody <reads>".to_owned() }];
+    report.senders[0].advice = vec!["3 sends have the wrong code".to_owned()];
+    report.cure = Cure { mute: vec![1, 2], ..Cure::default() };
+    let page = page(&report);
+    for part in [
+        "<dt>zc=y, copied all the same</dt><dd>40</dd>",
+        "<dt>sends whose code is wrong</dt><dd>3</dd>",
+        "<dt>failed sends</dt><dd>20</dd>",
+        "<h2>Hidden copies</h2>",
+        "<code>native_xdp on ",
+        "reported zc=y and copied all the same, at least in part",
+        "<p>20 sends failed with ENOBUFS: nobody &lt;reads&gt;</p>",
+        "<p>3 sends have the wrong code</p>",
+        "<li>zcdiag mute --inode 1 --inode 2</li>",
+    ] {
+        assert!(page.contains(part), "{part} in {page}");
+    }
 }
 
 #[test]

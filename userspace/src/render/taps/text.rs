@@ -143,11 +143,16 @@ fn write_way(report: &TapReport, options: TextOptions<'_>, out: &mut dyn Write) 
     Ok(())
 }
 
-/// Writes every change of a cure on a line of its own.
-pub(crate) fn write_changes(cure: &Cure, out: &mut dyn Write) -> io::Result<()> {
+/// Each change that the cure is made of, commands first.
+pub(crate) fn changes(cure: &Cure) -> impl Iterator<Item = String> {
     let doubtful = cure.doubtful.iter().map(|inode| format!("perhaps: zcdiag mute --inode {inode}"));
     let others = cure.others.iter().map(|other| other.what.clone());
-    for change in cure.command().into_iter().chain(others).chain(doubtful) {
+    cure.command().into_iter().chain(others).chain(doubtful)
+}
+
+/// Writes every change of a cure on a line of its own.
+pub(crate) fn write_changes(cure: &Cure, out: &mut dyn Write) -> io::Result<()> {
+    for change in changes(cure) {
         write!(out, "{}", wrap("  ", &harmless(&change)))?;
     }
     Ok(())

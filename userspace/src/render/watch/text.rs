@@ -42,6 +42,30 @@ pub(crate) fn who(sender: &Sender) -> String {
     format!("{} (pid {})", harmless(comm), sender.process.pid)
 }
 
+/// Where a sender belongs: `unit nginx.service`, `exe /usr/bin/nginx`.
+pub(crate) fn place(sender: &Sender) -> Vec<String> {
+    let process = &sender.process;
+    let parts = [("unit", &process.unit), ("container", &process.container), ("exe", &process.exe)];
+    let known = parts.into_iter().filter_map(|(label, value)| Some((label, value.as_ref()?)));
+    known.map(|(label, value)| format!("{label} {}", harmless(value))).collect()
+}
+
+/// `20 sends failed with ENOBUFS: ..`
+pub(crate) fn failure(failed: &FailedSends) -> String {
+    let FailedSends { errno, sends, reason } = failed;
+    let colon = if reason.is_empty() { "" } else { ": " };
+    format!("{} failed with {errno}{colon}{reason}", plural(*sends, "send"))
+}
+
+/// What `cause` hides, as a sentence goes on after the name of it.
+pub(crate) fn concealed(cause: &CauseReport) -> String {
+    format!(
+        "{} of {} reported zc=y and copied all the same, at least in part",
+        plural(cause.sends, "send"),
+        who(&cause.sender)
+    )
+}
+
 pub(crate) fn on_device(cause: &CauseReport) -> String {
     cause.device.as_ref().map_or(String::new(), |device| format!(" on {}", harmless(&device.name)))
 }
@@ -183,25 +207,12 @@ fn senders(out: &mut dyn Write, report: &Report) -> io::Result<()> {
             or_dash(row.bytes.copied == 0, bytes(row.bytes.copied)),
             or_dash(row.copy_time.is_zero(), time(row.copy_time)),
         )?;
-        let process = &row.sender.process;
-        let place: Vec<String> =
-            [("unit", &process.unit), ("container", &process.container), ("exe", &process.exe)]
-                .iter()
-                .filter_map(|(label, value)| {
-                    value.as_ref().map(|value| format!("{label} {}", harmless(value)))
-                })
-                .collect();
+        let place = place(&row.sender);
         if !place.is_empty() {
             writeln!(out, "  {}", place.join(", "))?;
         }
         for failed in &row.failed {
-            let FailedSends { errno, sends, reason } = failed;
-            let colon = if reason.is_empty() { "" } else { ": " };
-            write!(
-                out,
-                "{}",
-                wrap("  ", &format!("{} failed with {errno}{colon}{reason}", plural(*sends, "send")))
-            )?;
+            write!(out, "{}", wrap("  ", &failure(failed)))?;
         }
         for advice in &row.advice {
             write!(out, "{}", wrap("  ", advice))?;
@@ -238,13 +249,7 @@ pub(crate) fn describe(
 /// A cause that the kernel does not own up to.
 fn hidden(out: &mut dyn Write, cause: &CauseReport, report: &Report, look: Look) -> io::Result<()> {
     let title = format!("hidden copies, {}{}", cause.cause, on_device(cause));
-    writeln!(
-        out,
-        "\n{}: {} of {} reported zc=y and copied all the same, at least in part",
-        emphasize(&title, Emphasis::Heading, look.color),
-        plural(cause.sends, "send"),
-        who(&cause.sender),
-    )?;
+    writeln!(out, "\n{}: {}", emphasize(&title, Emphasis::Heading, look.color), concealed(cause))?;
     explain(out, cause, report, look)
 }
 
