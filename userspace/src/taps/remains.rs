@@ -38,12 +38,18 @@ pub fn tap(
     })
 }
 
-/// Clears the doubt about a tap that was given packets on their way out.
+/// Clears the doubt about a tap that was given packets on their way out, and says so if it gets none any more.
 pub fn witnessed(judged: &mut JudgedTap) {
     let judgement = &mut judged.judgement;
-    if judgement.verdict == TapVerdict::Unknown {
-        judgement.verdict = TapVerdict::Offending;
-        "was given copied packets on their way out".clone_into(&mut judgement.reason);
+    match judgement.verdict {
+        TapVerdict::Unknown => {
+            judgement.verdict = TapVerdict::Offending;
+            "was given copied packets on their way out".clone_into(&mut judgement.reason);
+        }
+        TapVerdict::Harmless if judgement.remedies.is_empty() => {
+            judgement.remedies.push(format!("nothing to do any more: by now it {}", judgement.reason));
+        }
+        TapVerdict::Harmless | TapVerdict::Offending => {}
     }
 }
 
@@ -89,6 +95,14 @@ mod tests {
         assert_eq!(judged.judgement.verdict, TapVerdict::Unknown, "it might be in a fanout group");
         witnessed(&mut judged);
         assert_eq!(judged.judgement.verdict, TapVerdict::Offending);
+        judged.tap.ignore_outgoing = Some(true);
+        judged.tap.fanout = crate::model::tap::Fanout::None;
+        judged.judgement = verdict::judge(&judged.tap, TapListScope::Global, &Programs::default());
+        witnessed(&mut judged);
+        witnessed(&mut judged);
+        let cured =
+            ["nothing to do any more: by now it skips outgoing packets (PACKET_IGNORE_OUTGOING is set)"];
+        assert_eq!(judged.judgement.remedies, cured, "it has been muted meanwhile");
         closed(&mut judged);
         assert!(judged.judgement.remedies[0].starts_with("nothing to do now"), "{judged:?}");
         assert!(!judged.judgement.remedies.iter().any(|remedy| remedy.contains("--inode")), "{judged:?}");
