@@ -29,6 +29,8 @@ const ANSWERS: usize = 8;
 /// A socket that answers until it is dropped.
 pub(super) struct Answers {
     path: PathBuf,
+    /// Its directory, if it was not there before.
+    made: Option<PathBuf>,
     task: JoinHandle<()>,
 }
 
@@ -41,10 +43,12 @@ impl Answers {
         clear(path).map_err(|(what, cure)| failed(&what, cure))?;
         let cure =
             "give a path in a directory that the daemon may write to as status.socket, or \"\" for none";
+        // Where systemd has started the daemon, it is there.
+        let made = make_directory_of(path).map_err(|error| failed(&error, cure))?;
         let listener = UnixListener::bind(path).map_err(|error| failed(&error, cure))?;
         // For the daemon's user and group; the directory is theirs as well.
         fs::set_permissions(path, fs::Permissions::from_mode(0o660)).map_err(|error| failed(&error, cure))?;
-        Ok(Self { path: path.to_owned(), task: tokio::spawn(accept(listener, published)) })
+        Ok(Self { path: path.to_owned(), made, task: tokio::spawn(accept(listener, published)) })
     }
 }
 
@@ -53,7 +57,18 @@ impl Drop for Answers {
         self.task.abort();
         // It may have been removed by somebody else.
         let _ = fs::remove_file(&self.path);
+        // Unless somebody else has put something there.
+        let _ = self.made.as_ref().map(fs::remove_dir);
     }
+}
+
+/// Makes the directory of `path` if that alone is missing; gives it then.
+fn make_directory_of(path: &Path) -> io::Result<Option<PathBuf>> {
+    let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty() && !dir.exists()) else {
+        return Ok(None);
+    };
+    fs::create_dir(dir)?;
+    Ok(Some(dir.to_owned()))
 }
 
 /// Makes way at `path`, if what is there is a socket that nobody answers at.
@@ -130,6 +145,19 @@ mod tests {
         let options = StatusOptions { socket: path, json: true, color: false };
         let failure = status::run(&options, &mut Vec::new()).expect_err("nobody answers");
         assert!(failure.cure.contains("systemctl start zcdiag"), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_is_missing_comes_and_goes_with_it() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let run = dir.path().join("run");
+        drop(Answers::start(&run.join("status.sock"), published()).expect("answer"));
+        assert!(!run.exists());
+        let deep = dir.path().join("far/away/status.sock");
+        let refused = Answers::start(&deep, published()).err().expect("a path that nobody has made");
+        assert!(refused.cure.contains("give a path in a directory"), "{refused}");
+        drop(Answers::start(&dir.path().join("status.sock"), published()).expect("answer"));
+        assert!(dir.path().exists(), "what was there stays");
     }
 
     #[tokio::test]
