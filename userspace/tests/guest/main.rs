@@ -8,6 +8,7 @@ mod crowds;
 mod cures;
 mod daemon;
 mod daemons;
+mod documented;
 mod ends;
 mod gathered;
 mod harmless;
@@ -25,6 +26,8 @@ mod sightings;
 mod socket;
 mod systemd;
 mod tapped;
+#[path = "../typed/mod.rs"]
+mod typed;
 mod watch;
 mod world;
 #[allow(dead_code, reason = "shared with the scenarios")]

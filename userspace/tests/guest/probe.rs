@@ -65,6 +65,12 @@ impl Probe {
         Self(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("run zcdiag probe"))
     }
 
+    /// Ends it, however much it has sent.
+    pub(crate) fn stop(mut self) {
+        self.0.kill().expect("end the probe");
+        self.0.wait().expect("its end");
+    }
+
     /// Waits for its end.
     pub(crate) fn finish(self) -> Sent {
         self.answer().0

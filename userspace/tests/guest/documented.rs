@@ -1,0 +1,160 @@
+//! Every command that the documentation types is run, in a world like those that the documentation speaks of.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{BufRead as _, BufReader, Read as _},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::{
+    probe::Probe,
+    typed::{commands, pages},
+    world::{Daemon, Elsewhere, Kernel, Says, ZCDIAG, in_guest, ip, kernel},
+};
+
+/// What a command speaks of, and what it is here. Times are shorter than a person would choose them.
+const STAND_INS: [(&str, &str); 8] = [
+    ("DEST", "10.0.0.2"),
+    ("DEST:PORT", "10.0.0.2:9000"),
+    ("CMD", "true"),
+    ("PROGRAM", "true"),
+    ("COMMAND", "watch"),
+    ("FILE", "watch.rec"),
+    ("1m", "2s"),
+    ("10s", "2s"),
+];
+/// Where a process is meant.
+const PIDS: [&str; 3] = ["PID", "100", "812"];
+/// QEMUs that migrate have tests of their own.
+const ELSEWHERE: &str = "--qmp";
+
+/// The directory that a user would be in, with what the documentation finds there.
+fn home() -> TempDir {
+    let home = tempfile::tempdir().expect("a directory");
+    let sender = Path::new(env!("CARGO_MANIFEST_DIR")).join("../xtask/src/demo/send.py");
+    fs::copy(sender, home.path().join("send.py")).expect("copy the sender");
+    // The kernel's selftest has to be built with the kernel.
+    let selftest = home.path().join("msg_zerocopy");
+    fs::write(&selftest, "#!/bin/sh\necho tx=0 zerocopy=n\n").expect("write a program");
+    fs::set_permissions(&selftest, fs::Permissions::from_mode(0o755)).expect("make it a program");
+    home
+}
+
+/// All that are typed anywhere, such as record before such as read what was recorded.
+fn typed() -> Vec<String> {
+    let typed: BTreeSet<String> =
+        pages().iter().flat_map(|(_, page)| commands(page)).map(str::to_owned).collect();
+    let (first, others): (Vec<String>, Vec<String>) =
+        typed.into_iter().partition(|command| command.contains("--record"));
+    first.into_iter().chain(others).filter(|command| !command.contains(ELSEWHERE)).collect()
+}
+
+/// The words of a command, with what is here in place of what it speaks of.
+fn words(command: &str, tap: u32) -> Vec<String> {
+    let words = command.split_whitespace().skip(1).filter(|word| *word != "..");
+    let mut words: Vec<String> = words
+        .map(|word| {
+            let stand_in = STAND_INS.iter().find(|(name, _)| *name == word);
+            stand_in.map_or(word, |(_, meant)| meant).trim_matches('\'').to_owned()
+        })
+        .collect();
+    let causes = words.first().is_some_and(|word| word == "causes");
+    for index in 1..words.len() {
+        if causes && words[index] == "NAME" {
+            "tap_tx".clone_into(&mut words[index]);
+        }
+        if PIDS.contains(&words[index].as_str()) && words[index - 1].ends_with("mute") {
+            words[index] = tap.to_string();
+        }
+    }
+    words
+}
+
+/// Whether it runs until it is told to stop.
+fn stays(words: &[String]) -> bool {
+    let has = |word: &str| words.iter().any(|found| found == word);
+    match words[0].as_str() {
+        "watch" => !has("--duration") && !has("--") && !has("--help"),
+        "probe" => has("--listen"),
+        _ => false,
+    }
+}
+
+/// Runs it, and interrupts it after its first line if it would stay.
+fn run(words: &[String], home: &Path) -> Output {
+    let programs = Path::new(ZCDIAG).parent().expect("a directory").display().to_string();
+    let path = format!("{programs}:{}", std::env::var("PATH").expect("a path"));
+    let mut command = Command::new(ZCDIAG);
+    command.args(words).current_dir(home).env("PATH", path).stdin(Stdio::null());
+    if !stays(words) {
+        return command.output().expect("run zcdiag");
+    }
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("run zcdiag");
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    let mut said = String::new();
+    stdout.read_line(&mut said).expect("its first line");
+    kill_process(Pid::from_child(&child), Signal::INT).expect("interrupt it");
+    stdout.read_to_string(&mut said).expect("the others");
+    let output = child.wait_with_output().expect("its end");
+    Output { stdout: said.into_bytes(), ..output }
+}
+
+#[test]
+fn every_command_of_the_documentation_runs() {
+    if kernel() < Kernel::Newest {
+        return;
+    }
+    in_guest(|| {
+        crate::socket::unshare_network();
+        ip("link set lo up");
+        let far = Elsewhere::new();
+        ip(&format!("link add bond0 type veth peer name far netns {}", far.name));
+        ip("addr add 10.0.0.1/24 dev bond0");
+        ip("link set bond0 up");
+        let _receiver = far.enter(|| {
+            ip("addr add 10.0.0.2/24 dev far");
+            ip("link set far up");
+            Daemon::sink("10.0.0.2:9000")
+        });
+        let tap = Daemon::start(
+            "tcpdump",
+            &["-Z", "root", "-i", "bond0", "-w", "/dev/null"],
+            Says::Err,
+            "listening on",
+        );
+        let _service = Daemon::start(ZCDIAG, &["daemon"], Says::Err, "metrics at");
+        let sender = Probe::start("10.0.0.2:9 --udp -n 1000000 --interval 50ms");
+        let home = home();
+        let mut failed = Vec::new();
+        let typed = typed();
+        for command in &typed {
+            let words = words(command, tap.pid());
+            // The service is there already.
+            if words == ["daemon"] {
+                continue;
+            }
+            let output = run(&words, home.path());
+            let code = output.status.code();
+            let (stdout, stderr) =
+                (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            // Its name alone speaks of a command, and does not type it.
+            let named = words.len() == 1 && code == Some(2);
+            let writes = words.contains(&"-o".to_owned());
+            let says = if writes { home.path().join("page.html").exists() } else { !stdout.is_empty() };
+            // 3 is the answer "copied".
+            let right = matches!(code, Some(0 | 3)) && says;
+            if !right && !named {
+                failed.push(format!("{command}: {}\n{stdout}{stderr}", output.status));
+            }
+        }
+        sender.stop();
+        assert!(failed.is_empty(), "{}", failed.join("\n"));
+        assert!(typed.len() > 30, "{} commands were found", typed.len());
+    });
+}
