@@ -25,6 +25,9 @@ fn build() -> Result<(), String> {
         env::set_var("RUSTC_BOOTSTRAP", "1");
         // aya-build turns every line of progress into a warning, which cargo repeats at every build.
         env::set_var("CARGO_TERM_QUIET", "true");
+        // The same source makes the same programs, wherever it lies.
+        env::set_var("CARGO_UNSTABLE_TRIM_PATHS", "true");
+        env::set_var("CARGO_PROFILE_RELEASE_TRIM_PATHS", "all");
     }
     let features: &[&str] = if env::var_os("CARGO_FEATURE_KERNEL_LOG").is_some() { &["log"] } else { &[] };
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../ebpf");

@@ -4,7 +4,7 @@
 //! it. Nothing on the host is touched.
 
 mod shell;
-mod stage;
+pub(crate) mod stage;
 mod story;
 mod xdp;
 
@@ -19,8 +19,6 @@ use crate::project::{Project, run, text};
 use crate::setup::{self, Purpose};
 use crate::vm::{self, Kernel, VmOptions};
 
-/// Tells the half that changes devices and starts daemons that the machine is a guest.
-const IN_GUEST: &str = "ZCDIAG_GUEST";
 /// A healthy demo takes a quarter of this, even where the guest is emulated on a busy machine.
 const BOUND: Duration = Duration::from_mins(4);
 
@@ -38,12 +36,13 @@ pub(crate) struct Options {
 /// The command `cargo xtask demo`.
 pub(crate) fn command(options: &Options) -> Result<ExitCode> {
     if options.inside {
-        if std::env::var_os(IN_GUEST).is_none() {
+        if std::env::var_os(vm::IN_GUEST).is_none() {
             bail!("--inside is for the guest; start the demo with: cargo xtask demo");
         }
         story::tell()?;
         return Ok(ExitCode::SUCCESS);
     }
+    options.kernel.need_arch_of_host()?;
     let start = Instant::now();
     let project = Project::find()?;
     prepare(&project, options.kernel)?;
@@ -53,7 +52,7 @@ pub(crate) fn command(options: &Options) -> Result<ExitCode> {
         timeout: BOUND,
         tty: io::stdout().is_terminal(),
         env: vec![
-            (IN_GUEST.into(), "1".into()),
+            (vm::IN_GUEST.into(), "1".into()),
             // Users have zcdiag on their path, and a distribution's python3.
             ("PATH".into(), format!("{}:{}", text(&programs)?, vm::SYSTEM_PATH)),
         ],
@@ -77,7 +76,7 @@ fn prepare(project: &Project, kernel: Kernel) -> Result<()> {
     progress(&format!("getting the kernel {} and the guest's programs", kernel.key()));
     setup::ensure(project, Purpose::Guest)?;
     vm::kernels::get(project, kernel)?;
-    vm::sysroot::ensure(project)?;
+    vm::sysroot::ensure(project, kernel.arch())?;
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use clap::Args;
 
 use crate::project::{Project, metadata, output, run, text};
 use crate::setup::{self, Purpose};
+use crate::vm::arch::Arch;
 
 /// What the command line can say.
 #[derive(Args)]
@@ -23,17 +24,8 @@ pub(crate) struct Options {
     check: bool,
 }
 
-/// What is built for: a target of the toolchain, and what builds its C code.
-#[derive(Clone, Copy)]
-struct Platform {
-    target: &'static str,
-    compiler: &'static str,
-}
-
-const PLATFORMS: [Platform; 2] = [
-    Platform { target: "x86_64-unknown-linux-musl", compiler: "musl-gcc" },
-    Platform { target: "aarch64-unknown-linux-musl", compiler: "aarch64-linux-gnu-gcc" },
-];
+/// What is built for; the first is the host's own.
+const PLATFORMS: [Arch; 2] = [Arch::Amd64, Arch::Arm64];
 
 /// The profile of `Cargo.toml`.
 const PROFILE: &str = "dist";
@@ -43,16 +35,19 @@ pub(crate) fn command(options: &Options) -> Result<ExitCode> {
     let project = Project::find()?;
     setup::ensure(&project, Purpose::Build)?;
     setup::ensure(&project, Purpose::Dist)?;
+    let platforms = if options.native { &PLATFORMS[..1] } else { &PLATFORMS[..] };
+    if !options.native {
+        setup::ensure(&project, Purpose::Arm64)?;
+    }
     let dir = project.target.join("packages");
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
-    let wanted =
-        |platform: &&Platform| !options.native || platform.target.starts_with(std::env::consts::ARCH);
-    for platform in PLATFORMS.iter().filter(wanted) {
-        build(&project, *platform)?;
-        write_manuals(&project, *platform)?;
-        package(&project, *platform, &dir)?;
-        archive(&project, *platform, &dir)?;
+    let epoch = epoch(&project)?;
+    for &platform in platforms {
+        build(&project, platform)?;
+        write_manuals(&project, platform)?;
+        package(&project, platform, &dir, &epoch)?;
+        archive(&project, platform, &dir, &epoch)?;
     }
     write_checksums(&dir)?;
     println!("in {}:\n{}", dir.display(), fs::read_to_string(dir.join(CHECKSUMS))?.trim_end());
@@ -60,23 +55,41 @@ pub(crate) fn command(options: &Options) -> Result<ExitCode> {
 }
 
 /// Where cargo puts what it builds.
-fn built(project: &Project, platform: Platform) -> PathBuf {
-    project.target.join(platform.target).join(PROFILE)
+fn built(project: &Project, platform: Arch) -> PathBuf {
+    project.target.join(platform.target()).join(PROFILE)
 }
 
-fn build(project: &Project, platform: Platform) -> Result<()> {
-    let Platform { target, compiler } = platform;
-    eprintln!("building for {target}");
-    let variable = target.replace('-', "_");
+fn build(project: &Project, platform: Arch) -> Result<()> {
+    eprintln!("building for {}", platform.target());
     let mut cargo = project.cargo();
-    cargo.args(["build", "--profile", PROFILE, "--package", "zcdiag", "--target", target]);
-    // The linker of the toolchain knows all of them, and the target brings its C library along.
-    cargo.env(format!("CARGO_TARGET_{}_LINKER", variable.to_uppercase()), "rust-lld");
-    run(cargo.env(format!("CC_{variable}"), compiler))
+    platform.build_static(cargo.args(["build", "--profile", PROFILE, "--package", "zcdiag"]));
+    run(cargo.env("CARGO_ENCODED_RUSTFLAGS", remaps(project)?.join("\x1f")))
+}
+
+/// What leaves the directories of this machine out of the program, so that the same source gives the same program.
+fn remaps(project: &Project) -> Result<Vec<String>> {
+    places(project)?
+        .iter()
+        .map(|(from, to)| Ok(format!("--remap-path-prefix={}={to}", text(from)?)))
+        .collect()
+}
+
+/// The directories that source comes from, and what they are called in programs.
+fn places(project: &Project) -> Result<[(PathBuf, &'static str); 3]> {
+    let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]))?;
+    let home = |variable, dir: &str| {
+        let default = || Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(dir);
+        std::env::var_os(variable).map_or_else(default, PathBuf::from)
+    };
+    Ok([
+        (project.root.clone(), "/zcdiag"),
+        (home("CARGO_HOME", ".cargo"), "/cargo"),
+        (Path::new(sysroot.trim()).join("lib/rustlib/src/rust"), "/rust"),
+    ])
 }
 
 /// The program writes its manuals itself; those of one architecture are those of all.
-fn write_manuals(project: &Project, platform: Platform) -> Result<()> {
+fn write_manuals(project: &Project, platform: Arch) -> Result<()> {
     let program = built(project, PLATFORMS[0]).join("zcdiag");
     run(Command::new(program).arg("manuals").arg(built(project, platform).join("manuals")))
 }
@@ -88,19 +101,19 @@ fn epoch(project: &Project) -> Result<String> {
     Ok(time.trim().to_owned())
 }
 
-fn package(project: &Project, platform: Platform, dir: &Path) -> Result<()> {
-    let common = ["--target", platform.target, "--profile", PROFILE];
+fn package(project: &Project, platform: Arch, dir: &Path, epoch: &str) -> Result<()> {
+    let common = ["--target", platform.target(), "--profile", PROFILE];
     let mut deb = project.cargo();
     deb.args(["deb", "--package", "zcdiag", "--no-build", "--no-strip", "--output"]).arg(dir).args(common);
-    run(deb.env("SOURCE_DATE_EPOCH", epoch(project)?))?;
+    run(deb.env("SOURCE_DATE_EPOCH", epoch))?;
     let mut rpm = project.cargo();
     rpm.args(["generate-rpm", "--package", "userspace", "--output"]).arg(dir).args(common);
-    rpm.args(["--source-date", &epoch(project)?]);
+    rpm.args(["--source-date", epoch]);
     run(&mut rpm)
 }
 
 /// What goes into the archive, by its place there.
-fn contents(project: &Project, platform: Platform) -> [(PathBuf, &'static str); 8] {
+fn contents(project: &Project, platform: Arch) -> [(PathBuf, &'static str); 8] {
     let built = built(project, platform);
     [
         (built.join("zcdiag"), "bin/zcdiag"),
@@ -114,8 +127,8 @@ fn contents(project: &Project, platform: Platform) -> [(PathBuf, &'static str); 
     ]
 }
 
-fn archive(project: &Project, platform: Platform, dir: &Path) -> Result<()> {
-    let name = format!("zcdiag-{}-{}", version()?, platform.target);
+fn archive(project: &Project, platform: Arch, dir: &Path, epoch: &str) -> Result<()> {
+    let name = format!("zcdiag-{}-{}", version()?, platform.target());
     let stage = built(project, platform).join(&name);
     let _ = fs::remove_dir_all(&stage);
     for (from, to) in contents(project, platform) {
@@ -135,7 +148,7 @@ fn archive(project: &Project, platform: Platform, dir: &Path) -> Result<()> {
         "--numeric-owner",
         "--mode=u+rwX,go+rX,go-w",
     ]);
-    tar.arg(format!("--mtime=@{}", epoch(project)?)).arg("--use-compress-program=gzip --no-name -9");
+    tar.arg(format!("--mtime=@{epoch}")).arg("--use-compress-program=gzip --no-name -9");
     run(tar.arg("--file").arg(&archive).arg("--directory").arg(built(project, platform)).arg(&name))
 }
 

@@ -6,6 +6,7 @@ mod dist;
 #[cfg(test)]
 mod documented;
 mod manuals;
+mod pictures;
 mod project;
 mod setup;
 mod test;
@@ -27,6 +28,8 @@ enum Command {
     Demo(demo::Options),
     /// Write manual pages and completions to target/manuals
     Manuals,
+    /// Make the book's pictures of the live view and of a report, and compare the page in a browser with its numbers
+    Pictures(pictures::Options),
     /// Build packages into target/packages: deb, rpm, and static archives for x86_64 and aarch64
     Dist(dist::Options),
     /// Check and test everything, on the host and on every guest kernel.
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => (bench::command(&options), 1),
         Command::Demo(options) => (demo::command(&options), 1),
         Command::Manuals => (manuals::command(), 1),
+        Command::Pictures(options) => (pictures::command(&options), 1),
         Command::Dist(options) => (dist::command(&options), 1),
         Command::Test(options) => (test::command(&options), 1),
     };

@@ -21,9 +21,11 @@ pub(crate) enum Purpose {
     Build,
     /// Measuring zcdiag beside what others use.
     Bench,
+    /// Drawing pages.
+    Pictures,
     /// Building packages.
     Dist,
-    /// Running an arm64 guest.
+    /// Building for arm64, and running guests of it.
     Arm64,
 }
 
@@ -63,14 +65,15 @@ const TOOLS: &[Tool] = &[
     Tool { name: "ss", why: "lists sockets by namespace", source: Source::Package("iproute2"), purpose: Purpose::Bench },
     Tool { name: "lsfd", why: "lists open files", source: Source::Package("util-linux-extra"), purpose: Purpose::Bench },
     Tool { name: "x86_64-unknown-linux-musl", why: "makes static programs", source: Source::Target, purpose: Purpose::Dist },
-    Tool { name: "aarch64-unknown-linux-musl", why: "makes static programs", source: Source::Target, purpose: Purpose::Dist },
     Tool { name: "musl-gcc", why: "builds the C code of libraries", source: Source::Package("musl-tools"), purpose: Purpose::Dist },
-    Tool { name: "aarch64-linux-gnu-gcc", why: "builds the C code of libraries", source: Source::Package("gcc-aarch64-linux-gnu"), purpose: Purpose::Dist },
-    Tool { name: "/usr/aarch64-linux-gnu/include/stdint.h", why: "builds the C code of libraries", source: Source::Package("libc6-dev-arm64-cross"), purpose: Purpose::Dist },
     Tool { name: "cargo-deb", why: "makes the deb", source: Source::Crate("3.8"), purpose: Purpose::Dist },
     Tool { name: "cargo-generate-rpm", why: "makes the rpm", source: Source::Crate("0.21"), purpose: Purpose::Dist },
+    Tool { name: "aarch64-unknown-linux-musl", why: "makes static programs", source: Source::Target, purpose: Purpose::Arm64 },
+    Tool { name: "aarch64-linux-gnu-gcc", why: "builds the C code of libraries", source: Source::Package("gcc-aarch64-linux-gnu"), purpose: Purpose::Arm64 },
+    Tool { name: "/usr/aarch64-linux-gnu/include/stdint.h", why: "builds the C code of libraries", source: Source::Package("libc6-dev-arm64-cross"), purpose: Purpose::Arm64 },
     Tool { name: "qemu-system-aarch64", why: "runs arm64 guests", source: Source::Package("qemu-system-arm"), purpose: Purpose::Arm64 },
     Tool { name: "rpm", why: "looks into the rpm", source: Source::Package("rpm"), purpose: Purpose::Dist },
+    Tool { name: "chromium", why: "draws pages", source: Source::Package("chromium"), purpose: Purpose::Pictures },
     Tool { name: "bpftrace", why: "is what people use without zcdiag", source: Source::Package("bpftrace"), purpose: Purpose::Bench },
 ];
 

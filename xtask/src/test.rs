@@ -14,13 +14,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use clap::{Args, ValueEnum as _};
+use clap::Args;
 
 use self::summary::{Outcome, Row, Summary};
 use self::table::Table;
 use self::tally::{Reader, Tally};
 use crate::project::Project;
 use crate::setup::{self, Purpose};
+use crate::vm::arch::Arch;
 use crate::vm::{self, Kernel, Stream, VmOptions};
 
 /// The package with the tests that are made for guests.
@@ -45,6 +46,8 @@ const SYSTEMD: [Kernel; 2] = [Kernel::V5_10, Kernel::Newest];
 const SYSTEMD_TESTS: &str = "systemd::";
 /// What the names of the service's tests without systemd begin with; they are run when they are asked for, too.
 const DAEMON_TESTS: &str = "daemon::";
+/// What the names of tests begin with that take the host's own QEMU, which does not run in guests of another processor.
+const QEMU_TESTS: &str = "migration::";
 /// Where systemd is.
 const SYSTEMD_PROGRAM: &str = "/lib/systemd/systemd";
 /// With fewer kernels than this, a run says too little about the differences between them.
@@ -92,7 +95,11 @@ fn set_up(project: &Project, options: &Options) -> Result<Tally> {
     if !options.host_only {
         setup::ensure(project, Purpose::Fetch)?;
         setup::ensure(project, Purpose::Guest)?;
-        vm::sysroot::ensure(project)?;
+        let arm64 = options.kernel.iter().any(|kernel| kernel.arch() == Arch::Arm64);
+        for arch in [Arch::Amd64].into_iter().chain(arm64.then_some(Arch::Arm64)) {
+            setup::ensure(project, arch.purpose())?;
+            vm::sysroot::ensure(project, arch)?;
+        }
     }
     Ok(Tally::default())
 }
@@ -123,18 +130,21 @@ fn on_host(project: &Project, summary: &mut Summary) -> Result<()> {
 
 fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Result<()> {
     let wanted: &[&str] = if options.scenarios { &[SCENARIOS] } else { &[GUEST_TESTS, SCENARIOS] };
-    let mut binaries = Vec::new();
+    let all = options.kernel.is_empty();
+    let kernels = if all { &Kernel::USUAL[..] } else { &options.kernel };
+    let mut archs = vec![Arch::Amd64, Arch::Arm64];
+    archs.retain(|arch| kernels.iter().any(|kernel| kernel.arch() == *arch));
+    let mut built: Vec<(Arch, Vec<String>)> = Vec::new();
     step(summary, "guest tests' build", || {
-        for target in wanted {
-            binaries.push(targets::build(project, GUEST_PACKAGE, target)?);
+        for arch in &archs {
+            let build = |target: &&str| targets::build(project, *arch, GUEST_PACKAGE, target);
+            built.push((*arch, wanted.iter().map(build).collect::<Result<_>>()?));
         }
         Ok(Tally::default())
     });
-    if binaries.len() < wanted.len() {
+    if built.len() < archs.len() {
         return Ok(());
     }
-    let all = options.kernel.is_empty();
-    let kernels = if all { Kernel::value_variants() } else { &options.kernel };
     let filter = options.filter.as_slice();
     let of_cpus =
         !options.scenarios && (filter.is_empty() || filter.iter().any(|name| name.contains(CPU_TESTS)));
@@ -153,8 +163,16 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
         match vm::kernels::get(project, kernel) {
             Ok(fetched) => {
                 let version = fetched.version;
+                let arch = kernel.arch();
+                let binaries =
+                    built.iter().find(|(of, _)| *of == arch).map_or(&[][..], |(_, binaries)| binaries);
+                let mut tests = tests.clone();
+                if arch != Arch::Amd64 {
+                    tests.push(format!("--skip={QEMU_TESTS}"));
+                }
+                let release = kernel.release().key();
                 let mut env =
-                    vec![("ZCDIAG_KERNEL".into(), kernel.key().into()), ("ZCDIAG_GUEST".into(), "1".into())];
+                    vec![("ZCDIAG_KERNEL".into(), release.into()), ("ZCDIAG_GUEST".into(), "1".into())];
                 if options.write_table {
                     env.push((evidence::WANTED.into(), "1".into()));
                 }
@@ -162,14 +180,14 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
                 let guest = |vm, binaries, filter| Guest { vm, version: version.clone(), binaries, filter };
                 if of_systemd && (SYSTEMD.contains(&kernel) || !all) {
                     let vm = VmOptions { init: Some(SYSTEMD_PROGRAM.into()), ..vm.clone() };
-                    guests.push(guest(vm, &binaries[..1], &systemd_tests[..]));
+                    guests.push(guest(vm, &binaries[..1], systemd_tests.clone()));
                 }
                 if of_cpus && TWO_CPUS.contains(&kernel) {
                     let vm = VmOptions { cpus: 2, ..vm.clone() };
-                    guests.push(guest(vm, &binaries[..1], &cpu_tests[..]));
+                    guests.push(guest(vm, &binaries[..1], cpu_tests.to_vec()));
                 }
                 if !of_systemd_only {
-                    guests.push(guest(vm, &binaries, &tests));
+                    guests.push(guest(vm, binaries, tests));
                 }
             }
             Err(error) => summary.rows.push(Row {
@@ -211,7 +229,7 @@ struct Guest<'run> {
     version: String,
     /// Test binaries, to run one after the other.
     binaries: &'run [String],
-    filter: &'run [String],
+    filter: Vec<String>,
 }
 
 /// What became of it.
@@ -244,7 +262,7 @@ impl Guest<'_> {
         let cpus_word = if cpus > 1 { format!(", {cpus} CPUs") } else { String::new() };
         let init_word = if self.vm.init.is_some() { ", systemd" } else { "" };
         let name = format!("guest {}{cpus_word}{init_word}", kernel.key());
-        let argv = ["/bin/sh".into(), "-c".into(), script(self.binaries, self.filter)];
+        let argv = ["/bin/sh".into(), "-c".into(), script(self.binaries, &self.filter)];
         let (mut stdout, mut output) = (Vec::new(), Vec::new());
         let start = Instant::now();
         let code = vm::run_with(project, &self.vm, &argv, &mut |stream, bytes| {

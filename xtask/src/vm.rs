@@ -5,7 +5,7 @@
 
 mod accel;
 mod apt;
-pub(crate) mod arm64;
+pub(crate) mod arch;
 mod initramfs;
 pub(crate) mod kernels;
 pub(crate) mod mirror;
@@ -20,8 +20,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
-use clap::{Args, ValueEnum as _};
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::Args;
 use zcdiag_guest::Job;
 
 use self::accel::Accel;
@@ -33,6 +33,9 @@ use crate::setup::{self, Purpose};
 
 /// The exit code when the guest failed, as opposed to the command in it.
 pub(crate) const FAILURE: u8 = 125;
+
+/// Tells a half that changes devices and starts daemons that the machine is a guest.
+pub(crate) const IN_GUEST: &str = "ZCDIAG_GUEST";
 
 /// Where a distribution has its programs.
 pub(crate) const SYSTEM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -109,7 +112,7 @@ pub(crate) fn command(options: &Options) -> Result<ExitCode> {
         if !options.refresh {
             bail!("no command given: cargo xtask vm -- COMMAND");
         }
-        for &kernel in Kernel::value_variants() {
+        for kernel in Kernel::USUAL {
             println!("{}", kernels::fetch(&project, kernel)?.version);
         }
         return Ok(ExitCode::SUCCESS);
@@ -138,6 +141,27 @@ pub(crate) fn run(project: &Project, options: &VmOptions, argv: &[String]) -> Re
     })
 }
 
+/// Runs this very program in a guest, and zcdiag on its path; gives what it wrote to its standard output.
+pub(crate) fn run_this(project: &Project, options: &VmOptions, arguments: &[&str]) -> Result<Vec<u8>> {
+    options.kernel.need_arch_of_host()?;
+    let programs = project.target.join("release");
+    let mut options = options.clone();
+    options.env.push((IN_GUEST.into(), "1".into()));
+    options.env.push(("PATH".into(), format!("{}:{SYSTEM_PATH}", text(&programs)?)));
+    let this = std::env::current_exe().context("find this program")?;
+    let argv: Vec<String> = [text(&this)?].iter().chain(arguments).map(|word| (*word).to_owned()).collect();
+    let mut stdout = Vec::new();
+    let code = run_with(project, &options, &argv, &mut |stream, bytes| {
+        match stream {
+            Stream::Stdout => stdout.extend_from_slice(bytes),
+            Stream::Stderr => write_through(io::stderr().lock(), bytes)?,
+        }
+        Ok(())
+    })?;
+    ensure!(code == 0, "the guest's half failed with exit code {code}");
+    Ok(stdout)
+}
+
 fn write_through(mut to: impl io::Write, bytes: &[u8]) -> io::Result<()> {
     to.write_all(bytes)?;
     to.flush()
@@ -150,14 +174,16 @@ pub(crate) fn run_with(
     argv: &[String],
     sink: &mut dyn FnMut(Stream, &[u8]) -> io::Result<()>,
 ) -> Result<i32> {
+    let arch = options.kernel.arch();
     setup::ensure(project, Purpose::Guest)?;
+    setup::ensure(project, arch.purpose())?;
     let kernel = kernels::get(project, options.kernel)?;
-    let init = initramfs::build_init(project)?;
-    let sysroot = sysroot::ensure(project)?;
+    let init = initramfs::build_init(project, arch)?;
+    let sysroot = sysroot::ensure(project, arch)?;
     let job = job(project, options, &kernel.modules, sysroot.is_some(), argv)?;
     let image = initramfs::build(&init, &kernel.boot_modules()?, &job)?;
     let files = qemu::Files::create(project, options.kernel, &image)?;
-    let mut accel = Accel::choose(project, options.icount);
+    let mut accel = Accel::choose(project, arch, options.icount);
     let mut attempts = 0;
     loop {
         let (cpus, plural) = (options.cpus, if options.cpus == 1 { "" } else { "s" });

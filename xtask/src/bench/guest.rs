@@ -1,7 +1,7 @@
 //! A bench that runs in a guest: the same command once more in there, which writes what it measured as JSON.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -9,9 +9,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use crate::project::{Project, output, run, text};
+use crate::project::{Helper, Project, output, run};
 use crate::setup::{self, Purpose};
-use crate::vm::{self, Kernel, Stream, VmOptions};
+use crate::vm::{self, Kernel, VmOptions};
 
 /// How the guest is made.
 pub(super) struct Guest {
@@ -27,26 +27,13 @@ pub(super) fn measure(project: &Project, guest: &Guest, arguments: &[&str]) -> R
         setup::ensure(project, purpose)?;
     }
     run(project.cargo().args(["build", "--release", "--package", "zcdiag"]))?;
-    let programs = project.target.join("release");
     let vm = VmOptions {
         icount: guest.icount,
         cpus: guest.cpus,
         timeout: Duration::from_hours(1),
-        env: vec![("PATH".into(), format!("{}:{}", text(&programs)?, vm::SYSTEM_PATH))],
         ..VmOptions::new(guest.kernel)
     };
-    let this = std::env::current_exe().context("find this program")?;
-    let argv = [&[text(&this)?, "bench"], arguments, &["--inside"]].concat();
-    let argv: Vec<String> = argv.into_iter().map(str::to_owned).collect();
-    let mut stdout = Vec::new();
-    let code = vm::run_with(project, &vm, &argv, &mut |stream, bytes| {
-        match stream {
-            Stream::Stdout => stdout.extend_from_slice(bytes),
-            Stream::Stderr => std::io::stderr().write_all(bytes)?,
-        }
-        Ok(())
-    })?;
-    ensure!(code == 0, "the guest's half failed with exit code {code}");
+    let stdout = vm::run_this(project, &vm, &[&["bench"], arguments, &["--inside"]].concat())?;
     serde_json::from_slice(&stdout).context("read what the guest's half wrote")
 }
 
@@ -173,8 +160,10 @@ pub(super) fn reported(sender: Child) -> Result<[u64; 2]> {
     Ok([sends("zerocopied"), sends("copied")])
 }
 
-/// Takes in what is sent over TCP; ended when dropped.
-pub(super) struct Sink(Child);
+/// Takes in what is sent over TCP.
+pub(super) struct Sink {
+    _listener: Helper,
+}
 
 impl Sink {
     pub(super) fn start() -> Result<Self> {
@@ -184,18 +173,11 @@ impl Sink {
             .args(["probe", "--listen", &format!("{host}:{port}")])
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
-        let mut sink = Self(command.spawn().context("start zcdiag probe --listen")?);
-        let stdout = sink.0.stdout.as_mut().context("its output is piped")?;
+        let mut listener = Helper::start(&mut command)?;
+        let stdout = listener.0.stdout.as_mut().context("its output is piped")?;
         // It says when it listens.
         BufReader::new(stdout).read_line(&mut String::new()).context("wait until it listens")?;
-        Ok(sink)
-    }
-}
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        Ok(Self { _listener: listener })
     }
 }
 

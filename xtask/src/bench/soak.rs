@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::guest::{self, Guest, Protocol};
 use super::tools::memory_kb;
 use super::{median, write_json};
-use crate::project::{Project, output, run};
+use crate::project::{Helper, Project, output, run};
 use crate::vm::Kernel;
 
 /// What the command line can say.
@@ -105,7 +105,7 @@ fn judge(measured: &Value, options: &Options) -> ExitCode {
 
 fn measure(options: &Options) -> Result<Value> {
     guest::add_devices()?;
-    let daemon = Daemon::start()?;
+    let daemon = start_daemon()?;
     let mut rows = Vec::new();
     let mut sent = [0, 0];
     for round in 0..ROUNDS {
@@ -149,25 +149,20 @@ fn measure(options: &Options) -> Result<Value> {
     Ok(json!({ "rows": rows }))
 }
 
-/// A daemon, killed when dropped.
-struct Daemon(Child);
-
-impl Daemon {
-    /// Starts one, and waits until it is attached.
-    fn start() -> Result<Self> {
-        let configuration = "/run/zcdiag-soak.toml";
-        let text = format!("interval = \"1s\"\n[status]\nsocket = \"{SOCKET}\"\n[events]\nto = \"off\"\n");
-        fs::write(configuration, text).context("write the configuration")?;
-        let mut command = Command::new("zcdiag");
-        command.args(["daemon", "--config", configuration]).stdin(Stdio::null()).stderr(Stdio::piped());
-        let mut daemon = Self(command.spawn().context("start zcdiag daemon")?);
-        let mut lines = BufReader::new(daemon.0.stderr.take().context("its output is piped")?).lines();
-        let ready = lines.by_ref().map_while(Result::ok).any(|line| line.contains("metrics at"));
-        ensure!(ready, "zcdiag daemon has ended");
-        // Read on, or it would be held up.
-        thread::spawn(move || lines.map_while(Result::ok).for_each(|line| eprintln!("{line}")));
-        Ok(daemon)
-    }
+/// Starts a daemon, and waits until it is attached.
+fn start_daemon() -> Result<Helper> {
+    let configuration = "/run/zcdiag-soak.toml";
+    let text = format!("interval = \"1s\"\n[status]\nsocket = \"{SOCKET}\"\n[events]\nto = \"off\"\n");
+    fs::write(configuration, text).context("write the configuration")?;
+    let mut command = Command::new("zcdiag");
+    command.args(["daemon", "--config", configuration]).stdin(Stdio::null()).stderr(Stdio::piped());
+    let mut daemon = Helper::start(&mut command)?;
+    let mut lines = BufReader::new(daemon.0.stderr.take().context("its output is piped")?).lines();
+    let ready = lines.by_ref().map_while(Result::ok).any(|line| line.contains("metrics at"));
+    ensure!(ready, "zcdiag daemon has ended");
+    // Read on, or it would be held up.
+    thread::spawn(move || lines.map_while(Result::ok).for_each(|line| eprintln!("{line}")));
+    Ok(daemon)
 }
 
 /// What the daemon says once it has counted so many zerocopied and copied sends, or says that it has lost some.
@@ -181,12 +176,5 @@ fn counted(sent: [u64; 2]) -> Result<Value> {
             return Ok(status);
         }
         thread::sleep(Duration::from_millis(200));
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }

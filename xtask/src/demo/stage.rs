@@ -17,7 +17,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use super::xdp;
 
 /// The device of the sender.
-pub(super) const DEVICE: &str = "v0";
+pub(crate) const DEVICE: &str = "v0";
 const FAR_NETNS: &str = "far";
 /// Native XDP on veth needs a packet to fit into a page.
 const CABLE: &[&str] = &[
@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Lays the cable: `v0` here, `v1` in a namespace of its own.
-pub(super) fn lay_cable() -> Result<()> {
+pub(crate) fn lay_cable() -> Result<()> {
     for arguments in CABLE {
         ip(arguments)?;
     }
@@ -60,7 +60,7 @@ fn ip(arguments: &str) -> Result<()> {
 }
 
 /// Receives at the far end what comes to `address`, from when this returns.
-pub(super) fn receive(address: SocketAddr) -> Result<()> {
+pub(crate) fn receive(address: SocketAddr) -> Result<()> {
     let (ready, is_ready) = mpsc::channel();
     // Only this thread moves to the far namespace.
     thread::spawn(move || {
@@ -87,13 +87,13 @@ fn listen_far(address: SocketAddr) -> Result<TcpListener> {
 }
 
 /// A daemon with a packet socket, stopped at the end of the story.
-pub(super) struct Tapper {
-    pub(super) pid: i32,
+pub(crate) struct Tapper {
+    pub(crate) pid: i32,
 }
 
 impl Tapper {
     /// Waits until a process called `comm` has a packet socket for everything on [`DEVICE`].
-    pub(super) fn appear(comm: &str) -> Result<Self> {
+    pub(crate) fn appear(comm: &str) -> Result<Self> {
         let pid = wait_for(&format!("{comm} to open its packet socket"), || holder_of_tap(comm))?;
         Ok(Self { pid })
     }
@@ -135,7 +135,7 @@ fn taps_on<'text>(sockets: &'text str, index: &str) -> impl Iterator<Item = &'te
     })
 }
 
-fn wait_for<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let start = Instant::now();
     loop {
         if let Some(found) = look()? {

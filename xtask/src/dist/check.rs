@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use serde_json::Value;
-
-use super::{PLATFORMS, built};
-use crate::project::{Project, output, text};
+use super::{PLATFORMS, built, places};
+use crate::project::{Project, output, run, text};
 use crate::setup::{self, Purpose};
+use crate::vm::arch::Arch;
 use crate::vm::{self, Kernel, VmOptions};
 
 /// The deb under a real systemd: installed, it serves; removed, nothing is left but its configuration; purged, nothing.
@@ -58,13 +57,6 @@ grep -q 'zc=y 50, zc=n 0' /run/said
 chroot /run/empty /zcdiag taps --all
 "#;
 
-/// The program of the other architecture: TCP over lo, which a receiver on the same machine has copied.
-const ARM64: &str = r"
-zcdiag probe --listen 127.0.0.1:9000 > /dev/null &
-until netstat -ltn | grep -q 9000; do sleep 1; done
-zcdiag watch --json -- zcdiag probe --no-watch --json 127.0.0.1:9000 -n 30
-";
-
 /// Files that every package must have.
 const FILES: &[&str] = &[
     "/usr/bin/zcdiag",
@@ -81,18 +73,24 @@ pub(super) fn all(project: &Project, dir: &Path, native: bool) -> Result<ExitCod
     setup::ensure(project, Purpose::Guest)?;
     setup::ensure(project, Purpose::Fetch)?;
     let systemd = Some("/lib/systemd/systemd".to_owned());
-    let program = built(project, PLATFORMS[0]).join("zcdiag");
     let mut results = Vec::new();
     let deb = one(dir, "_amd64.deb")?;
-    results.push(("the deb under systemd", in_guest(project, systemd, DEB, &deb)));
-    results.push(("the static program alone", in_guest(project, None, STATIC, &program)));
-    let arm64 = PLATFORMS.iter().find(|platform| platform.target.starts_with("aarch64"));
-    if let Some(program) = arm64.map(|arm64| built(project, *arm64).join("zcdiag")).filter(|_| !native) {
-        results.push(("the aarch64 program in an arm64 guest", in_arm64_guest(project, &program)));
+    results.push(("the deb under systemd", in_guest(project, Kernel::Newest, systemd, DEB, &deb)));
+    let alone = |kernel: Kernel| {
+        let program = built(project, kernel.arch()).join("zcdiag");
+        in_guest(project, kernel, None, STATIC, &program)
+    };
+    results.push(("the static program alone", alone(Kernel::Newest)));
+    if !native {
+        results.push(("the aarch64 program alone, in an arm64 guest", alone(Kernel::Arm64V6_12)));
     }
     for rpm in files(dir, ".rpm")? {
         results.push(("an rpm", inspect_rpm(&rpm)));
     }
+    let platforms = if native { &PLATFORMS[..1] } else { &PLATFORMS[..] };
+    let silent = platforms.iter().try_for_each(|platform| tells_nothing(project, *platform));
+    results.push(("programs name no directory of this machine", silent));
+    results.push(("cargo install --git", install_from_git(project)));
     let sums = output(Command::new("sha256sum").args(["--check", super::CHECKSUMS]).current_dir(dir));
     results.push(("the checksums", sums.map(drop)));
     println!();
@@ -118,12 +116,18 @@ fn one(dir: &Path, ending: &str) -> Result<PathBuf> {
 }
 
 /// Runs a script in a guest, with a file as its argument.
-fn in_guest(project: &Project, init: Option<String>, script: &str, file: &Path) -> Result<()> {
+fn in_guest(
+    project: &Project,
+    kernel: Kernel,
+    init: Option<String>,
+    script: &str,
+    file: &Path,
+) -> Result<()> {
     let vm = VmOptions {
         init,
         timeout: Duration::from_mins(15),
         env: vec![("PATH".into(), vm::SYSTEM_PATH.into())],
-        ..VmOptions::new(Kernel::Newest)
+        ..VmOptions::new(kernel)
     };
     let argv = ["/bin/sh", "-c", script, "sh", text(file)?].map(str::to_owned);
     let code = vm::run_with(project, &vm, &argv, &mut |_, bytes| std::io::stderr().write_all(bytes))?;
@@ -131,20 +135,26 @@ fn in_guest(project: &Project, init: Option<String>, script: &str, file: &Path) 
     Ok(())
 }
 
-/// What zcdiag counts there must be what the sender reads from its error queue, for the right cause.
-fn in_arm64_guest(project: &Project, program: &Path) -> Result<()> {
-    let console = vm::arm64::run(project, program, ARM64)?;
-    let objects: Vec<Value> =
-        console.lines().filter_map(|line| serde_json::from_str(line.trim()).ok()).collect();
-    let summary = objects.iter().find(|object| object["type"] == "summary");
-    let probe = objects.iter().find(|object| object["type"].is_null() && object["sends"].is_object());
-    let (Some(summary), Some(probe)) = (summary, probe) else { bail!("no verdict in:\n{console}") };
-    let copied = &probe["sends"]["copied"];
-    ensure!(*copied == 30 && summary["sends"]["copied"] == *copied, "counts differ: {summary} and {probe}");
-    ensure!(summary["exact"] == true, "something was lost: {summary}");
-    let causes = summary["causes"].as_array().into_iter().flatten();
-    let causes: Vec<&Value> = causes.map(|cause| &cause["cause"]).collect();
-    ensure!(causes == ["local_delivery"], "the causes are {causes:?}: {summary}");
+/// The same source must give the same program, wherever it lies.
+fn tells_nothing(project: &Project, platform: Arch) -> Result<()> {
+    let path = built(project, platform).join("zcdiag");
+    let program = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+    for (place, _) in places(project)? {
+        let name = text(&place)?.as_bytes();
+        let found = program.windows(name.len()).any(|window| window == name);
+        ensure!(!found, "{} holds the path {}", path.display(), place.display());
+    }
+    Ok(())
+}
+
+/// As a user would who has no clone: from the last commit of this repository.
+fn install_from_git(project: &Project) -> Result<()> {
+    let root = project.target.join("installed");
+    let mut cargo = project.cargo();
+    cargo.args(["install", "--locked", "--force", "--git", &format!("file://{}", text(&project.root)?)]);
+    run(cargo.arg("--root").arg(&root).arg("zcdiag"))?;
+    let said = output(Command::new(root.join("bin/zcdiag")).arg("--version"))?;
+    ensure!(said.starts_with("zcdiag "), "it says {said}");
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use crate::project::{Project, metadata};
+use crate::vm::arch::Arch;
 
 /// Package and name of every test target, that is of every file under a `tests` directory.
 pub(super) fn all() -> Result<Vec<(String, String)>> {
@@ -23,11 +24,14 @@ pub(super) fn all() -> Result<Vec<(String, String)>> {
     Ok(found)
 }
 
-/// Builds test target `target` of `package` and returns the binary's path.
-pub(super) fn build(project: &Project, package: &str, target: &str) -> Result<String> {
+/// Builds test target `target` of `package` for guests of `arch` and returns the binary's path.
+pub(super) fn build(project: &Project, arch: Arch, package: &str, target: &str) -> Result<String> {
     let mut cargo = project.cargo();
     // Optimised: in emulation a watch takes three times as long to start without.
     cargo.args(["test", "--release", "--package", package, "--test", target, "--no-run"]);
+    if arch != Arch::Amd64 {
+        arch.build_static(&mut cargo);
+    }
     cargo.arg("--message-format=json-render-diagnostics").stdin(Stdio::null()).stderr(Stdio::inherit());
     let result = cargo.output().context("start cargo")?;
     if !result.status.success() {

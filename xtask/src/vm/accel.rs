@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use super::arch::Arch;
 use crate::project::Project;
 
 /// How a guest is run.
@@ -23,8 +24,8 @@ pub(super) enum Accel {
 
 impl Accel {
     /// The best that may work. Instructions can only be counted where they are emulated.
-    pub(super) fn choose(project: &Project, icount: bool) -> Self {
-        if icount || !Path::new("/dev/kvm").exists() {
+    pub(super) fn choose(project: &Project, arch: Arch, icount: bool) -> Self {
+        if icount || arch != Arch::Amd64 || !Path::new("/dev/kvm").exists() {
             return Self::Tcg;
         }
         let known = std::fs::read_to_string(cache(project)).unwrap_or_default();

@@ -8,13 +8,11 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
+use super::arch::Arch;
 use crate::project::{output, run, text};
 
 /// The directories that are links into `/usr` on a current distribution.
 pub(crate) const MERGED: [&str; 4] = ["bin", "sbin", "lib", "lib64"];
-
-/// The architecture of most guests.
-pub(super) const AMD64: &str = "amd64";
 
 /// An apt that keeps everything under one directory.
 pub(crate) struct Apt {
@@ -23,9 +21,9 @@ pub(crate) struct Apt {
 
 impl Apt {
     /// For packages of `sources` (lines of a `sources.list`) for one architecture, none of which counts as installed.
-    pub(crate) fn with_sources(dir: &Path, sources: &str, architecture: &str) -> Result<Self> {
+    pub(super) fn with_sources(dir: &Path, sources: &str, arch: Arch) -> Result<Self> {
         let (etc, status) = (dir.join("etc"), dir.join("status"));
-        let apt = Self::create(dir, &format!("Dir::Etc \"{}\";\n", text(&etc)?), &status, architecture)?;
+        let apt = Self::create(dir, &format!("Dir::Etc \"{}\";\n", text(&etc)?), &status, arch)?;
         for dir in ["preferences.d", "sources.list.d"] {
             fs::create_dir_all(etc.join(dir)).with_context(|| format!("create {}", etc.display()))?;
         }
@@ -36,15 +34,15 @@ impl Apt {
 
     /// For packages of the host's own distribution, knowing what is installed on it.
     pub(crate) fn of_host(dir: &Path) -> Result<Self> {
-        Self::create(dir, "", Path::new("/var/lib/dpkg/status"), AMD64)
+        Self::create(dir, "", Path::new("/var/lib/dpkg/status"), Arch::Amd64)
     }
 
-    fn create(dir: &Path, etc: &str, status: &Path, architecture: &str) -> Result<Self> {
+    fn create(dir: &Path, etc: &str, status: &Path, arch: Arch) -> Result<Self> {
         for sub in ["state/lists/partial", "cache/archives/partial"] {
             let sub = dir.join(sub);
             fs::create_dir_all(&sub).with_context(|| format!("create {}", sub.display()))?;
         }
-        write(&dir.join("apt.conf"), &configuration(text(dir)?, etc, text(status)?, architecture))?;
+        write(&dir.join("apt.conf"), &configuration(text(dir)?, etc, text(status)?, arch.debian()))?;
         Ok(Self { dir: dir.to_owned() })
     }
 

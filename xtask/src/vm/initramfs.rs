@@ -6,20 +6,20 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result};
 use zcdiag_guest::{JOB_FILE, Job, MODULE_DIR};
 
+use super::arch::Arch;
 use crate::project::{Project, output};
 
-/// Static, for it runs before there is a root file system with a dynamic loader.
-const TARGET: &str = "x86_64-unknown-linux-musl";
-
-/// Builds the guest's PID 1 and returns its path.
-pub(super) fn build_init(project: &Project) -> Result<PathBuf> {
+/// Builds the guest's PID 1 and returns its path: static, for it runs before there is a root file system with a dynamic
+/// loader.
+pub(super) fn build_init(project: &Project, arch: Arch) -> Result<PathBuf> {
     // A target directory of its own keeps the build from waiting for one that runs in the main one.
     let dir = project.vm().join("guest");
     let mut cargo = project.cargo();
-    cargo.args(["build", "--quiet", "--package", "zcdiag-guest", "--release", "--target", TARGET]);
+    cargo.args(["build", "--quiet", "--package", "zcdiag-guest", "--release"]);
+    arch.build_static(&mut cargo);
     cargo.arg("--target-dir").arg(&dir).stdin(Stdio::null());
     output(&mut cargo).context("build the guest's PID 1")?;
-    Ok(dir.join(TARGET).join("release/zcdiag-guest"))
+    Ok(dir.join(arch.target()).join("release/zcdiag-guest"))
 }
 
 /// The whole image; not compressed, because the guest would pay for that.

@@ -7,7 +7,8 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use clap::ValueEnum;
 
-use super::apt::{AMD64, Apt};
+use super::apt::Apt;
+use super::arch::Arch;
 use super::mirror::Mirror;
 use super::modules;
 use crate::project::{Project, run};
@@ -28,9 +29,18 @@ pub(crate) enum Kernel {
     /// Debian unstable
     #[value(name = "newest")]
     Newest,
+    /// Debian 12 on arm64, where programs are attached as probes
+    #[value(name = "6.1-arm64")]
+    Arm64V6_1,
+    /// Debian 13 on arm64
+    #[value(name = "6.12-arm64")]
+    Arm64V6_12,
 }
 
 impl Kernel {
+    /// Those that everything is tested on unless others are asked for.
+    pub(crate) const USUAL: [Self; 4] = [Self::V5_10, Self::V6_1, Self::V6_12, Self::Newest];
+
     /// Whether it attaches a tracing program again that was detached, as Linux 5.13 and later do.
     pub(crate) fn attaches_again(self) -> bool {
         self != Self::V5_10
@@ -43,14 +53,36 @@ impl Kernel {
             Self::V6_1 => "6.1",
             Self::V6_12 => "6.12",
             Self::Newest => "newest",
+            Self::Arm64V6_1 => "6.1-arm64",
+            Self::Arm64V6_12 => "6.12-arm64",
         }
+    }
+
+    /// Of which of the usual ones it is the same release.
+    pub(crate) fn release(self) -> Self {
+        match self {
+            Self::Arm64V6_1 => Self::V6_1,
+            Self::Arm64V6_12 => Self::V6_12,
+            usual => usual,
+        }
+    }
+
+    /// The processor it is for.
+    pub(crate) fn arch(self) -> Arch {
+        if self == self.release() { Arch::Amd64 } else { Arch::Arm64 }
+    }
+
+    /// Programs of this host do not run on others.
+    pub(crate) fn need_arch_of_host(self) -> Result<()> {
+        ensure!(self.arch() == Arch::Amd64, "this runs programs of the host: choose a kernel for x86_64");
+        Ok(())
     }
 
     fn suite(self) -> &'static str {
         match self {
             Self::V5_10 => "bullseye",
-            Self::V6_1 => "bookworm",
-            Self::V6_12 => "trixie",
+            Self::V6_1 | Self::Arm64V6_1 => "bookworm",
+            Self::V6_12 | Self::Arm64V6_12 => "trixie",
             Self::Newest => "sid",
         }
     }
@@ -101,17 +133,22 @@ fn dir(project: &Project, kernel: Kernel) -> PathBuf {
 const PARTS: [&str; 3] = ["linux-binary-", "linux-modules-", "linux-base-"];
 
 fn fetch_into(project: &Project, kernel: Kernel) -> Result<Fetched> {
-    let apt = updated_apt(project, kernel, AMD64)?;
-    let image = packages(&apt.depends("linux-image-amd64")?, &["linux-image-"])
+    let apt = updated_apt(project, kernel.suite(), kernel.arch())?;
+    let all = format!("linux-image-{}", kernel.arch().debian());
+    let image = packages(&apt.depends(&all)?, &["linux-image-"])
         .pop()
-        .context("linux-image-amd64 depends on no kernel")?;
+        .with_context(|| format!("{all} depends on no kernel"))?;
     let mut parts = packages(&apt.depends(&image)?, &PARTS);
     if parts.is_empty() {
         parts.push(image);
     }
+    eprintln!("fetching {}", parts.join(", "));
     let dir = dir(project, kernel);
-    let new = unpack(&apt, &parts, &dir)?;
+    let new = dir.with_extension("new");
+    let _ = fs::remove_dir_all(&new);
     let root = new.join("root");
+    apt.unpack(&parts, &root)?;
+    fs::rename(find_image(&root)?, new.join("vmlinuz")).context("move the kernel image")?;
     let fetched = Fetched::open(&new)?;
     run(Command::new("depmod").arg("-b").arg(&root).arg(&fetched.version))?;
     let _ = fs::remove_dir_all(&dir);
@@ -119,40 +156,18 @@ fn fetch_into(project: &Project, kernel: Kernel) -> Result<Fetched> {
     Fetched::open(&dir)
 }
 
-/// The arm64 kernel of Debian 13 and busybox, into `dir`.
-pub(super) fn fetch_arm64(project: &Project, dir: &Path) -> Result<()> {
-    setup::ensure(project, Purpose::Fetch)?;
-    let apt = updated_apt(project, Kernel::V6_12, "arm64")?;
-    let mut parts = packages(&apt.depends("linux-image-arm64")?, &["linux-image-"]);
-    ensure!(!parts.is_empty(), "linux-image-arm64 depends on no kernel");
-    parts.push("busybox-static".to_owned());
-    fs::rename(unpack(&apt, &parts, dir)?, dir).with_context(|| format!("put {} in place", dir.display()))
-}
-
-/// A kernel's packages below `root` of a directory beside `dir`, which is to become `dir`, with the image at its top.
-fn unpack(apt: &Apt, parts: &[String], dir: &Path) -> Result<PathBuf> {
-    eprintln!("fetching {}", parts.join(", "));
-    let new = dir.with_extension("new");
-    let _ = fs::remove_dir_all(&new);
-    let root = new.join("root");
-    apt.unpack(parts, &root)?;
-    fs::rename(find_image(&root)?, new.join("vmlinuz")).context("move the kernel image")?;
-    Ok(new)
-}
-
 /// With the security archive where there is one and it still has the suite.
-fn updated_apt(project: &Project, kernel: Kernel, architecture: &str) -> Result<Apt> {
+pub(super) fn updated_apt(project: &Project, suite: &str, arch: Arch) -> Result<Apt> {
     let mirror = Mirror::find(project)?;
-    let suite = kernel.suite();
-    let own = if architecture == AMD64 { suite.to_owned() } else { format!("{suite}-{architecture}") };
+    let own = if arch == Arch::Amd64 { suite.to_owned() } else { format!("{suite}-{}", arch.debian()) };
     let dir = project.vm().join("apt").join(own);
-    if mirror.has_security() && kernel != Kernel::Newest {
-        let apt = Apt::with_sources(&dir, &mirror.sources(suite, true), architecture)?;
+    if mirror.has_security() && suite != Kernel::Newest.suite() {
+        let apt = Apt::with_sources(&dir, &mirror.sources(suite, true), arch)?;
         if apt.update().is_ok() {
             return Ok(apt);
         }
     }
-    let apt = Apt::with_sources(&dir, &mirror.sources(suite, false), architecture)?;
+    let apt = Apt::with_sources(&dir, &mirror.sources(suite, false), arch)?;
     apt.update()?;
     Ok(apt)
 }

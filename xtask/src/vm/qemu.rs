@@ -11,6 +11,7 @@ use rustix::io::FdFlags;
 use zcdiag_guest::{CONTROL_PORT, HOST_TAG, STDERR_PORT, STDOUT_PORT, SYSROOT_TAG};
 
 use super::accel::Accel;
+use super::arch::Arch;
 use super::{Kernel, VmOptions};
 use crate::project::{Project, output, text};
 
@@ -77,9 +78,10 @@ pub(super) struct Running {
 impl Machine<'_> {
     /// Starts QEMU.
     pub(super) fn start(&self, files: &Files) -> Result<Running> {
+        let arch = self.options.kernel.arch();
         // QEMU must not outlive xtask, however that one ends.
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]).args(self.arguments()?);
+        command.args(["--pdeathsig", "KILL", arch.qemu()]).args(self.arguments()?);
         command.args(["-kernel", text(self.kernel)?, "-initrd", text(&files.initramfs)?]);
         command.args(["-serial", &format!("file:{}", escaped(&files.console)?)]);
 
@@ -100,29 +102,31 @@ impl Machine<'_> {
             .stdout(Stdio::null())
             .stderr(OwnedFd::from(their_messages))
             .spawn()
-            .context("start qemu-system-x86_64")?;
+            .with_context(|| format!("start {}", arch.qemu()))?;
         Ok(Running { process, stdout, stderr, control, messages })
     }
 
     fn arguments(&self) -> Result<Vec<String>> {
-        let VmOptions { cpus, memory, icount, .. } = *self.options;
+        let VmOptions { cpus, memory, icount, kernel, .. } = *self.options;
+        let arch = kernel.arch();
         let mut words: Vec<String> = Vec::new();
         let mut add = |text: &str| words.extend(text.split(' ').map(str::to_owned));
-        add("-nodefaults -no-user-config -no-reboot -display none -machine q35");
+        add("-nodefaults -no-user-config -no-reboot -display none");
+        add(&format!("-machine {}", arch.machine()));
         add(&format!("-smp {cpus} -m {memory}"));
         add(match self.accel {
             Accel::Kvm | Accel::KvmOnTrial => "-accel kvm",
-            Accel::Tcg if cpus > 1 && qemu_major()? < 10 => "-accel tcg,thread=single",
+            Accel::Tcg if cpus > 1 && qemu_major(arch)? < 10 => "-accel tcg,thread=single",
             Accel::Tcg => "-accel tcg",
         });
-        let mut append = "console=ttyS0 loglevel=4 panic=-1".to_owned();
+        let mut append = format!("console={} loglevel=4 panic=-1", arch.console());
         if icount {
             // Everything that could differ between two runs: time, randomness, addresses.
             add("-icount shift=0,sleep=off -rtc base=2026-01-01,clock=vm -seed 1");
             add("-cpu max,rdrand=off,rdseed=off");
             append += " nokaslr norandmaps random.trust_cpu=off random.trust_bootloader=off";
         } else {
-            add("-cpu max");
+            add(&format!("-cpu {}", arch.cpu()));
         }
         add("-device virtio-serial-pci");
         let mut shares = vec![(HOST_TAG, Path::new("/"))];
@@ -145,8 +149,8 @@ fn escaped(path: &Path) -> Result<String> {
 }
 
 /// QEMU's major version. Before 10, guests with several processors on several threads crash now and then.
-fn qemu_major() -> Result<u32> {
-    let text = output(Command::new("qemu-system-x86_64").arg("--version"))?;
+fn qemu_major(arch: Arch) -> Result<u32> {
+    let text = output(Command::new(arch.qemu()).arg("--version"))?;
     major_of(&text).with_context(|| format!("no version in {text:?}"))
 }
 

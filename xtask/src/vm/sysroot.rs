@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use super::apt::{Apt, MERGED};
+use super::arch::Arch;
+use super::kernels;
 use crate::project::Project;
 use crate::setup;
 
@@ -40,6 +42,29 @@ const PROGRAMS: &[Program] = &[
     Program { name: "lldpd", package: "lldpd", users: &["_lldpd"], run_dirs: &["/run/lldpd"] },
 ];
 
+/// What a guest of another architecture than the host's needs besides, which has nothing of the host to run.
+const SYSTEM: &[&str] = &[
+    "bash",
+    "bsdutils",
+    "coreutils",
+    "dash",
+    "findutils",
+    "grep",
+    "gzip",
+    "hostname",
+    "kmod",
+    "libc-bin",
+    "mount",
+    "ncurses-base",
+    "procps",
+    "sed",
+    "tar",
+    "util-linux",
+];
+
+/// The release of Debian it is of.
+const SUITE: &str = "trixie";
+
 /// The users the programs run as.
 pub(super) fn users() -> Vec<String> {
     PROGRAMS.iter().flat_map(|program| program.users).map(ToString::to_string).collect()
@@ -51,25 +76,35 @@ pub(super) fn run_dirs() -> Vec<String> {
 }
 
 /// The directory with the programs the host lacks, or `None` where it has them all.
-pub(crate) fn ensure(project: &Project) -> Result<Option<PathBuf>> {
-    let lacking = PROGRAMS.iter().filter(|program| setup::find_program(program.name).is_none());
-    let packages: Vec<&str> = lacking.map(|program| program.package).collect();
+pub(crate) fn ensure(project: &Project, arch: Arch) -> Result<Option<PathBuf>> {
+    let foreign = arch != Arch::Amd64;
+    let lacking = PROGRAMS.iter().filter(|program| foreign || setup::find_program(program.name).is_none());
+    let mut packages: Vec<&str> = lacking.map(|program| program.package).collect();
+    if foreign {
+        packages.extend(SYSTEM);
+    }
     if packages.is_empty() {
         return Ok(None);
     }
     // A directory for each list, for another checkout may share the parent and be older or newer than this one.
     let mut hasher = DefaultHasher::new();
     packages.hash(&mut hasher);
-    let dir = project.vm().join(format!("sysroot-{:016x}", hasher.finish()));
+    let dir = project.vm().join(format!("sysroot-{}-{:016x}", arch.debian(), hasher.finish()));
     if !dir.is_dir() {
-        fetch(project, &packages, &dir).with_context(|| format!("get {} for guests", packages.join(", ")))?;
+        fetch(project, arch, &packages, &dir)
+            .with_context(|| format!("get {} for guests", packages.join(", ")))?;
     }
     Ok(Some(dir))
 }
 
-fn fetch(project: &Project, packages: &[&str], dir: &Path) -> Result<()> {
-    let apt = Apt::of_host(&project.vm().join("apt/host"))?;
-    apt.update()?;
+fn fetch(project: &Project, arch: Arch, packages: &[&str], dir: &Path) -> Result<()> {
+    let apt = if arch == Arch::Amd64 {
+        let apt = Apt::of_host(&project.vm().join("apt/host"))?;
+        apt.update()?;
+        apt
+    } else {
+        kernels::updated_apt(project, SUITE, arch)?
+    };
     let all = apt.missing(packages)?;
     eprintln!("fetching {}", all.join(", "));
     let new = dir.with_extension("new");
@@ -78,6 +113,9 @@ fn fetch(project: &Project, packages: &[&str], dir: &Path) -> Result<()> {
     // Laid over the host's root, these would hide its own.
     for link in MERGED {
         fs::remove_file(new.join(link)).with_context(|| format!("remove {link} from {}", new.display()))?;
+    }
+    for dir in ["var/run", "var/lock"].map(|dir| new.join(dir)).iter().filter(|dir| dir.is_dir()) {
+        fs::remove_dir(dir).with_context(|| format!("remove {}", dir.display()))?;
     }
     fs::rename(&new, dir).with_context(|| format!("put {} in place", dir.display()))
 }
