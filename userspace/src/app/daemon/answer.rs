@@ -23,6 +23,8 @@ use crate::app::outcome::Failure;
 
 /// Who asks and does not read is left alone after this time.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Where directories are that go with what runs.
+const RUN: &str = "/run";
 /// Answers at a time.
 const ANSWERS: usize = 8;
 
@@ -43,8 +45,7 @@ impl Answers {
         clear(path).map_err(|(what, cure)| failed(&what, cure))?;
         let cure =
             "give a path in a directory that the daemon may write to as status.socket, or \"\" for none";
-        // Where systemd has started the daemon, it is there.
-        let made = make_directory_of(path).map_err(|error| failed(&error, cure))?;
+        let made = make_directory_of(path, Path::new(RUN)).map_err(|error| failed(&error, cure))?;
         let listener = UnixListener::bind(path).map_err(|error| failed(&error, cure))?;
         // For the daemon's user and group; the directory is theirs as well.
         fs::set_permissions(path, fs::Permissions::from_mode(0o660)).map_err(|error| failed(&error, cure))?;
@@ -62,9 +63,10 @@ impl Drop for Answers {
     }
 }
 
-/// Makes the directory of `path` if that alone is missing; gives it then.
-fn make_directory_of(path: &Path) -> io::Result<Option<PathBuf>> {
-    let Some(dir) = path.parent().filter(|dir| !dir.as_os_str().is_empty() && !dir.exists()) else {
+/// Makes the directory of `path` if it is missing and would lie right below `run`, as systemd does (`RuntimeDirectory`)
+/// where it starts the daemon; gives it then. No other place is changed.
+fn make_directory_of(path: &Path, run: &Path) -> io::Result<Option<PathBuf>> {
+    let Some(dir) = path.parent().filter(|dir| dir.parent() == Some(run) && !dir.exists()) else {
         return Ok(None);
     };
     fs::create_dir(dir)?;
@@ -149,15 +151,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_directory_that_is_missing_comes_and_goes_with_it() {
-        let dir = tempfile::tempdir().expect("temporary directory");
-        let run = dir.path().join("run");
-        drop(Answers::start(&run.join("status.sock"), published()).expect("answer"));
-        assert!(!run.exists());
-        let deep = dir.path().join("far/away/status.sock");
-        let refused = Answers::start(&deep, published()).err().expect("a path that nobody has made");
+        let run = tempfile::tempdir().expect("temporary directory");
+        let dir = run.path().join("zcdiag");
+        let path = dir.join("status.sock");
+        let refused = Answers::start(&path, published()).err().expect("a directory that is nobody's to make");
         assert!(refused.cure.contains("give a path in a directory"), "{refused}");
-        drop(Answers::start(&dir.path().join("status.sock"), published()).expect("answer"));
-        assert!(dir.path().exists(), "what was there stays");
+        let made = make_directory_of(&path, run.path()).expect("make it");
+        assert_eq!((made.as_ref(), dir.is_dir()), (Some(&dir), true));
+        let mut answers = Answers::start(&path, published()).expect("answer");
+        answers.made = made;
+        assert_eq!(make_directory_of(&path, run.path()).expect("a look"), None, "it is there");
+        drop(answers);
+        assert!(!dir.exists());
     }
 
     #[tokio::test]
