@@ -20,7 +20,7 @@ pub(crate) struct Watch {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
     recording: NamedTempFile,
-    /// How many programs it said it has attached.
+    /// How many BPF links it has while everything is attached that it said it has.
     pub(crate) attached: usize,
 }
 
@@ -39,7 +39,11 @@ impl Watch {
         let refused = |lost: &Value| lost.as_str().is_some_and(|lost| lost.contains("BPF_PROG_LOAD"));
         let degraded = start["degraded"].as_array().expect("a list");
         assert!(!degraded.iter().any(refused), "the kernel takes every program: {degraded:#?}");
-        watch.attached = start["attach"].as_array().expect("a list").len();
+        // Before 5.15 probes have no BPF links.
+        let has_link = |step: &&Value| {
+            kernel() > Kernel::V5_10 || step["kind"].as_str().is_some_and(|kind| kind.starts_with('f'))
+        };
+        watch.attached = start["attach"].as_array().expect("a list").iter().filter(has_link).count();
         watch
     }
 
