@@ -51,7 +51,7 @@ pub(crate) fn command(options: &Options) -> Result<ExitCode> {
     }
     write_checksums(&dir)?;
     println!("in {}:\n{}", dir.display(), fs::read_to_string(dir.join(CHECKSUMS))?.trim_end());
-    if options.check { check::all(&project, &dir, options.native) } else { Ok(ExitCode::SUCCESS) }
+    if options.check { check::all(&project, &dir, platforms) } else { Ok(ExitCode::SUCCESS) }
 }
 
 /// Where cargo puts what it builds.

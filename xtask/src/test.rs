@@ -172,7 +172,7 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
                 }
                 let release = kernel.release().key();
                 let mut env =
-                    vec![("ZCDIAG_KERNEL".into(), release.into()), ("ZCDIAG_GUEST".into(), "1".into())];
+                    vec![("ZCDIAG_KERNEL".into(), release.into()), (vm::IN_GUEST.into(), "1".into())];
                 if options.write_table {
                     env.push((evidence::WANTED.into(), "1".into()));
                 }

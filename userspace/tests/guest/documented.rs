@@ -19,13 +19,14 @@ use crate::{
 };
 
 /// What a command speaks of, and what it is here. Times are shorter than a person would choose them.
-const STAND_INS: [(&str, &str); 8] = [
+const STAND_INS: [(&str, &str); 9] = [
     ("DEST", "10.0.0.2"),
     ("DEST:PORT", "10.0.0.2:9000"),
     ("CMD", "true"),
     ("PROGRAM", "true"),
     ("COMMAND", "watch"),
     ("FILE", "watch.rec"),
+    ("NAME", "tap_tx"),
     ("1m", "2s"),
     ("10s", "2s"),
 ];
@@ -64,11 +65,7 @@ fn words(command: &str, tap: u32) -> Vec<String> {
             stand_in.map_or(word, |(_, meant)| meant).trim_matches('\'').to_owned()
         })
         .collect();
-    let causes = words.first().is_some_and(|word| word == "causes");
     for index in 1..words.len() {
-        if causes && words[index] == "NAME" {
-            "tap_tx".clone_into(&mut words[index]);
-        }
         if PIDS.contains(&words[index].as_str()) && words[index - 1].ends_with("mute") {
             words[index] = tap.to_string();
         }

@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Lays the cable: `v0` here, `v1` in a namespace of its own.
-pub(crate) fn lay_cable() -> Result<()> {
+pub(super) fn lay_cable() -> Result<()> {
     for arguments in CABLE {
         ip(arguments)?;
     }
@@ -60,7 +60,7 @@ fn ip(arguments: &str) -> Result<()> {
 }
 
 /// Receives at the far end what comes to `address`, from when this returns.
-pub(crate) fn receive(address: SocketAddr) -> Result<()> {
+pub(super) fn receive(address: SocketAddr) -> Result<()> {
     let (ready, is_ready) = mpsc::channel();
     // Only this thread moves to the far namespace.
     thread::spawn(move || {

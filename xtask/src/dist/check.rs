@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::{PLATFORMS, built, places};
+use super::{built, places};
 use crate::project::{Project, output, run, text};
 use crate::setup::{self, Purpose};
 use crate::vm::arch::Arch;
@@ -69,7 +69,7 @@ const FILES: &[&str] = &[
 ];
 
 /// Checks all that is in `dir`; ends with how many were right.
-pub(super) fn all(project: &Project, dir: &Path, native: bool) -> Result<ExitCode> {
+pub(super) fn all(project: &Project, dir: &Path, platforms: &[Arch]) -> Result<ExitCode> {
     setup::ensure(project, Purpose::Guest)?;
     setup::ensure(project, Purpose::Fetch)?;
     let systemd = Some("/lib/systemd/systemd".to_owned());
@@ -81,13 +81,12 @@ pub(super) fn all(project: &Project, dir: &Path, native: bool) -> Result<ExitCod
         in_guest(project, kernel, None, STATIC, &program)
     };
     results.push(("the static program alone", alone(Kernel::Newest)));
-    if !native {
+    if platforms.contains(&Arch::Arm64) {
         results.push(("the aarch64 program alone, in an arm64 guest", alone(Kernel::Arm64V6_12)));
     }
     for rpm in files(dir, ".rpm")? {
         results.push(("an rpm", inspect_rpm(&rpm)));
     }
-    let platforms = if native { &PLATFORMS[..1] } else { &PLATFORMS[..] };
     let silent = platforms.iter().try_for_each(|platform| tells_nothing(project, *platform));
     results.push(("programs name no directory of this machine", silent));
     results.push(("cargo install --git", install_from_git(project)));

@@ -21,7 +21,7 @@ impl History {
             self.rows.entry(SenderId::of(&row.sender)).or_default();
         }
         for (id, line) in &mut self.rows {
-            let now = interval.senders.iter().find(|row| SenderId::of(&row.sender) == *id);
+            let now = id.find(interval);
             line.push_back(now.map_or(Split::default(), |row| row.sends));
             if line.len() > KEPT {
                 line.pop_front();

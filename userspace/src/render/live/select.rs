@@ -139,17 +139,16 @@ impl CauseRow<'_> {
 }
 
 impl SenderId {
-    /// Its row in a snapshot.
-    pub(super) fn find<'a>(&self, snapshot: &'a Snapshot) -> Option<&'a SenderReport> {
-        snapshot.total.senders.iter().find(|row| Self::of(&row.sender) == *self)
+    /// Its row in a report.
+    pub(super) fn find<'a>(&self, report: &'a Report) -> Option<&'a SenderReport> {
+        report.senders.iter().find(|row| Self::of(&row.sender) == *self)
     }
 }
 
 impl Snapshot {
     /// What a sender sent in the last interval.
     pub(super) fn now(&self, sender: &Sender) -> Split {
-        let id = SenderId::of(sender);
-        let row = self.interval.senders.iter().find(|row| SenderId::of(&row.sender) == id);
+        let row = SenderId::of(sender).find(&self.interval);
         row.map_or(Split::default(), |row| row.sends)
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 
 pub(super) fn draw(view: &View, id: SenderId, frame: &mut Frame<'_>, area: Rect) {
     let snapshot = view.shown();
-    let lines = match id.find(snapshot) {
+    let lines = match id.find(&snapshot.total) {
         Some(row) => lines(row, id, &snapshot.total),
         None => vec![Line::from("it is no longer followed")],
     };
