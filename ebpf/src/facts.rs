@@ -4,11 +4,13 @@
 use aya_ebpf::Global;
 use zcdiag_wire::{Config, Offsets};
 
+use crate::switches;
+
 #[unsafe(no_mangle)]
 static OFFSETS: Global<Offsets> = Global::new(Offsets::UNKNOWN);
 
 #[unsafe(no_mangle)]
-static CONFIG: Global<Config> = Global::new(Config { own_tgid: 0, pad: 0 });
+static CONFIG: Global<Config> = Global::new(Config { own_tgid: 0, io_results: 0 });
 
 /// One offset. The map behind it is frozen, so the verifier sees a constant.
 macro_rules! offset {
@@ -30,8 +32,14 @@ pub(crate) fn load(member: usize) -> u32 {
     }
 }
 
-/// zcdiag's own thread group.
+/// Whether this thread group is zcdiag's own, whose sends do not count unless it tries by them what is seen.
 #[inline(always)]
-pub(crate) fn own_tgid() -> u32 {
-    CONFIG.load().own_tgid
+pub(crate) fn is_left_out(tgid: u32) -> bool {
+    tgid == CONFIG.load().own_tgid && !switches::own_sends_count()
+}
+
+/// Whether programs see what requests of io_uring return.
+#[inline(always)]
+pub(crate) fn sees_io_results() -> bool {
+    CONFIG.load().io_results != 0
 }

@@ -26,7 +26,7 @@ pub(crate) fn stir() {
     }
 }
 
-/// A send call is under way whose result counts: it fails, or is one of io_uring's, whose bytes only the result tells.
+/// A send call is under way whose result counts: it fails.
 #[inline(always)]
 pub(crate) fn await_result() {
     if SWITCHES.get(Switch::RESTING).is_some_and(|resting| *resting != 0) {
@@ -38,6 +38,12 @@ pub(crate) fn await_result() {
 #[inline(never)]
 fn tell() {
     rare::announce(&Rare { kind: RareKind::STIRRED, ..Rare::default() });
+}
+
+/// Whether zcdiag tries by sends of its own what is seen.
+#[inline(always)]
+pub(crate) fn own_sends_count() -> bool {
+    SWITCHES.get(Switch::OWN_SENDS).is_some_and(|on| *on != 0)
 }
 
 /// Whether the stack of this copy is not to be walked, to keep to the user's budget.

@@ -5,7 +5,7 @@
 #![expect(unsafe_code, reason = "a map value is reached through a raw pointer")]
 
 use aya_ebpf::{bindings::BPF_NOEXIST, macros::map, maps::HashMap};
-use zcdiag_wire::{Loss, SiteKind, TallyKey, Uarg, UargEnd, UargFlags, rooms};
+use zcdiag_wire::{Loss, SiteKind, TallyKey, Uarg, UargEnd, rooms};
 
 use crate::{
     facts::offset,
@@ -178,7 +178,7 @@ fn flips(record: &Uarg) -> bool {
 
 /// Whether a uarg in its last known state was copied.
 #[inline(always)]
-fn is_copied(record: &Uarg) -> bool {
+pub(crate) fn is_copied(record: &Uarg) -> bool {
     record.end.zerocopy == 0 || record.settled == 1
 }
 
@@ -188,9 +188,8 @@ fn is_copied(record: &Uarg) -> bool {
 pub(crate) fn finish(uarg: Addr, record: &Uarg, notified: bool) {
     // The record is somebody else's once it is removed.
     let mut key = TallyKey { sender: record.sender, site: record.site };
-    let UargEnd { len, bytes, known, misreported, .. } = record.end;
+    let UargEnd { len, bytes, known, misreported, unasked, .. } = record.end;
     let (hidden, copied) = (record.hidden, is_copied(record));
-    let unasked = record.flags & UargFlags::UNASKED != 0;
     let notification = if notified { None } else { Some(flips(record)) };
     // Without a send left in it, all have failed: there is no notification, but the bytes still stand there.
     if UARGS.remove(uarg).is_err() || known == 1 && len == 0 {
@@ -202,8 +201,8 @@ pub(crate) fn finish(uarg: Addr, record: &Uarg, notified: bool) {
     }
     let (sends, bytes) = (u64::from(len), u64::from(bytes));
     tally::add_sends(&key, !copied, (sends, bytes), notification);
-    if misreported != 0 || unasked {
-        tally::add_untold(&key, u64::from(misreported), if unasked { sends } else { 0 });
+    if misreported | unasked != 0 {
+        tally::add_untold(&key, u64::from(misreported), u64::from(unasked));
     }
     if !copied && hidden.kind != SiteKind::NONE {
         key.site = hidden;

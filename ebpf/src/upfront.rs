@@ -58,13 +58,10 @@ pub(crate) fn reason(record: &Uarg, skb: Addr) -> u32 {
 
 /// The same for a send of io_uring, of which no packet tells: the socket does, if it is connected.
 #[inline(always)]
-pub(crate) fn note_unless_seen(record: &mut Uarg, sk: Addr) {
-    if record.settled != 0 || record.flags & UargFlags::USED != 0 {
-        return;
-    }
+pub(crate) fn note_from_socket(record: &mut Uarg, sk: Addr) {
     let dev = sock::route_dev(sk);
     let kind = match record.sender.protocol {
-        UDP if sock::is_corked(sk) => SiteKind::UPFRONT_CORK,
+        UDP if record.flags & UargFlags::CORKED != 0 || sock::is_corked(sk) => SiteKind::UPFRONT_CORK,
         UDP if dev != 0 && sock::route_encrypts(sk) => SiteKind::UPFRONT_IPSEC,
         UDP if dev != 0 && !skb::can_gather_and_sum(dev) => SiteKind::UPFRONT_DEV,
         UDP if dev != 0 && record.size + UDP_HEADER + IP_HEADER > skb::mtu(dev) => SiteKind::UPFRONT_FRAG,

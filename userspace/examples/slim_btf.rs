@@ -80,6 +80,7 @@ fn main() -> io::Result<()> {
     io::stdin().read_to_end(&mut data)?;
     let source = Source::parse(data);
     let functions: Vec<&str> = hooks::functions().collect();
+    let types = offsets::types();
 
     // New numbers, in the order in which types are found.
     let mut new: BTreeMap<u32, u32> = BTreeMap::new();
@@ -89,7 +90,7 @@ fn main() -> io::Result<()> {
             let name = source.name(word(&source.data, source.types[*id as usize]));
             let wanted = |names: &[&str]| names.iter().any(|wanted| wanted.as_bytes() == name);
             match source.kind(*id) {
-                STRUCT | ENUM => wanted(offsets::TYPES),
+                STRUCT | ENUM => wanted(&types),
                 FUNC => wanted(&functions),
                 _ => false,
             }

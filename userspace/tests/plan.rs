@@ -9,13 +9,13 @@ use zcdiag::{
     },
     kernel::{
         btf::{Btf, BtfError},
-        offsets::{self, taps_per_netns},
+        offsets::{self, Resolved, taps_per_netns},
     },
 };
 use zcdiag_wire::Offsets;
 
 const KERNELS: [&str; 4] =
-    ["5.10.0-46-amd64", "6.1.0-56-amd64", "6.12.118+deb13-amd64", "7.2.13+deb14-amd64"];
+    ["5.10.0-46-amd64", "6.1.0-57-amd64", "6.12.118+deb13-amd64", "7.2.13+deb14-amd64"];
 
 fn bytes(release: &str) -> Vec<u8> {
     let path = format!("{}/tests/fixtures/btf/{release}.btf", env!("CARGO_MANIFEST_DIR"));
@@ -23,15 +23,19 @@ fn bytes(release: &str) -> Vec<u8> {
 }
 
 fn wanted() -> Vec<&'static str> {
-    offsets::TYPES.iter().copied().chain(hooks::functions()).collect()
+    offsets::types().into_iter().chain(hooks::functions()).collect()
 }
 
 fn btf(release: &str) -> Btf {
     Btf::parse(bytes(release), &wanted()).unwrap_or_else(|error| panic!("{release}: {error}"))
 }
 
-fn resolve(release: &str) -> Offsets {
+fn resolved(release: &str) -> Resolved {
     offsets::resolve(&btf(release)).unwrap_or_else(|error| panic!("{release}: {error}"))
+}
+
+fn resolve(release: &str) -> Offsets {
+    resolved(release).offsets
 }
 
 fn plan_for(release: &str, preemptible: bool) -> Plan {
@@ -62,6 +66,33 @@ fn offsets_are_those_of_each_kernel() {
     );
 }
 
+/// What came with zero copy for io_uring, 6.0, or shortly before it.
+const IO_URING: [&str; 9] = [
+    "kiocb_cmd",
+    "kiocb_fd",
+    "kiocb_result",
+    "msg_ubuf",
+    "notif_copied",
+    "notif_report",
+    "notif_uarg",
+    "notif_used",
+    "sr_notif",
+];
+
+#[test]
+fn each_kernel_lacks_exactly_the_numbers_of_what_it_does_not_do() {
+    // Linked requests came with 6.10.
+    let lacking = [[&IO_URING[..], &["notif_head"]].concat(), vec!["notif_head"], vec![], vec![]];
+    for (release, mut expected) in KERNELS.into_iter().zip(lacking) {
+        let resolved = resolved(release);
+        let mut missing = resolved.missing.clone();
+        missing.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(missing, expected, "{release}");
+        assert_eq!(resolved.degraded(), Vec::<String>::new(), "{release}");
+    }
+}
+
 #[test]
 fn the_zerocopy_bit_of_a_uarg_is_found_in_the_old_and_the_new_struct() {
     let found = KERNELS.map(|release| {
@@ -78,7 +109,7 @@ fn tap_lists_are_per_namespace_on_the_newest_kernel_only() {
 
 #[test]
 fn the_plan_on_6_1_hooks_the_callback_and_looks_again_at_its_exit_which_goes_first() {
-    let steps = steps(&plan_for("6.1.0-56-amd64", false));
+    let steps = steps(&plan_for("6.1.0-57-amd64", false));
     assert_eq!(steps[0], ("fexit", "msg_zerocopy_callback", "put_fexit".to_owned()));
     assert_eq!(steps[1], ("fentry", "msg_zerocopy_callback", "put_fentry".to_owned()));
 }
@@ -124,7 +155,7 @@ fn nothing_is_degraded_on_debian_s_kernels() {
 
 #[test]
 fn a_function_outside_btf_is_probed_and_says_so() {
-    let btf = btf("6.1.0-56-amd64");
+    let btf = btf("6.1.0-57-amd64");
     let plan = plan(&Offer {
         parameters: &|function| btf.parameters(function).filter(|_| function != "skb_copy_ubufs"),
         has_symbol: &|function| function == "skb_copy_ubufs",
@@ -159,7 +190,7 @@ fn without_trampolines_every_step_is_a_probe_with_the_reason() {
 
 #[test]
 fn what_can_be_missed_degrades_and_what_cannot_is_an_error() {
-    let btf = btf("6.1.0-56-amd64");
+    let btf = btf("6.1.0-57-amd64");
     let without = |hidden: &'static str| {
         plan(&Offer {
             parameters: &|function| btf.parameters(function).filter(|_| function != hidden),
@@ -179,7 +210,8 @@ fn what_can_be_missed_degrades_and_what_cannot_is_an_error() {
 fn a_refused_trampoline_has_a_probe_to_fall_back_on_unless_its_handler_needs_the_arguments_at_the_exit() {
     for release in KERNELS {
         let trampolines = plan_for(release, false).steps.into_iter().filter(|step| step.kind.is_trampoline());
-        for step in trampolines.filter(|step| step.role != Role::Sent) {
+        let exits_with_arguments = [Role::Sent, Role::IoSent, Role::IoPrepared, Role::IoLink];
+        for step in trampolines.filter(|step| !exits_with_arguments.contains(&step.role)) {
             let probe = step.otherwise("refused".to_owned()).unwrap_or_else(|| panic!("{step:?}"));
             assert_eq!((probe.function, probe.because.as_str()), (step.function, "refused"));
             assert_eq!(probe.kind == Kind::Kprobe, step.kind == Kind::Fentry, "{step:?}");
@@ -212,7 +244,7 @@ fn where_probes_are_refused_on_a_preemptible_kernel_trampolines_take_their_place
 
 #[test]
 fn btf_cut_off_anywhere_is_an_error_and_never_a_panic() {
-    let whole = bytes("6.1.0-56-amd64");
+    let whole = bytes("6.1.0-57-amd64");
     for length in (0..whole.len()).step_by(97) {
         assert!(Btf::parse(whole[..length].to_vec(), &wanted()).is_err(), "{length} bytes");
     }

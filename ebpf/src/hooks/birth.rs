@@ -25,7 +25,7 @@ fn on_birth(ctx: &impl EbpfContext, sk: impl Struct, new: Addr) -> Option<()> {
         return None;
     }
     let tgid = sender::current_tgid();
-    if tgid == facts::own_tgid() {
+    if facts::is_left_out(tgid) {
         return None;
     }
     let sender = sender::current(tgid, sk, SendApi::MSG_ZEROCOPY);

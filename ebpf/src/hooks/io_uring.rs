@@ -1,53 +1,74 @@
-//! Zerocopy sends of io_uring: `io_send_zc()` and `io_sendmsg_zc()` begin them (6.0 and later). Each request has a
+//! Zerocopy sends of io_uring: `io_send_zc()` and `io_sendmsg_zc()` carry them out (6.0 and later). Each request has a
 //! uarg of its own, a plain `struct ubuf_info` within the notification that the request will post.
 //!
 //! The references go through `io_tx_ubuf_complete()` (6.10 and later), `io_tx_ubuf_callback()` or
 //! `io_uring_tx_zerocopy_callback()`; where `io_notif_flush()` is a function, it drops the request's own reference
 //! by itself. As with other uargs (`put.rs`), the exit looks again whether the last one has gone.
 //!
-//! From 6.10 on a request whose data goes into a packet of an earlier one is linked to that one, its head
-//! (`io_link_skb()` in `io_uring/notif.c`): they end together, and what becomes of the packet is told to the head
-//! alone. A request that has not seen a packet by itself is then told "copied", whatever happened.
+//! A request is a send if what it returns says so; one that fails posts its notification all the same. That is known
+//! when the function that carries it out returns, after the last reference may have gone: such an end waits for it.
+//! A request that fails while it is prepared (`io_send_zc_prep()`) never comes that far.
+//!
+//! From 6.10 on a request whose data goes into a packet of an earlier one rides on that one (`io_link_skb()` in
+//! `io_uring/notif.c`), without a reference of its own: what becomes of the packet is what becomes of both. The kernel
+//! has them end together at the head of their chain, tells the head what became of the last packet of each, whosever it
+//! was, and tells a request that has no packet of its own "copied".
 
 use aya_ebpf::{
-    macros::{fentry, fexit, kprobe, kretprobe},
+    helpers::generated::bpf_get_current_task_btf,
+    macros::{fentry, fexit, kprobe, kretprobe, map},
+    maps::HashMap,
     programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
 };
-use zcdiag_wire::{SendApi, Uarg, UargFlags};
+use zcdiag_wire::{Loss, MISSING, SendApi, SenderKey, Uarg, UargFlags, rooms};
 
-use super::put::{note_copy, on_last};
+use super::{
+    put::{note_copy, on_last},
+    sent::is_to_be_tried_again,
+};
 use crate::{
     cpu, facts,
     facts::offset,
+    failure, loss,
     read::{Addr, Struct, Typed, field},
-    sender,
+    sender::{self, UDP},
     site::Place,
-    switches, uarg,
+    skb, sock, switches, uarg, upfront,
 };
 
-/// A request may come here several times, until its socket takes the data. A record that has ended is another's,
-/// which was at the same address: where its copied packet went is still to be seen.
+/// The uarg of each request that is being carried out: the request itself has forgotten it by the end.
+#[map]
+static REQUESTS: HashMap<Addr, Addr> = HashMap::with_max_entries(rooms::REQUESTS, 0);
+
+/// `S_IFMT` and `S_IFSOCK` of `linux/stat.h`
+const KIND_OF_FILE: u16 = 0o170_000;
+const SOCKET: u16 = 0o140_000;
+
+/// The socket that is behind a file, or 0.
 #[inline(always)]
-fn on_send(req: Addr) -> Option<()> {
-    switches::stir();
-    let tgid = sender::current_tgid();
-    if tgid == facts::own_tgid() {
-        return None;
+fn sock_of(file: Addr) -> Addr {
+    if file == 0
+        || file.follow(offset!(file_inode)).value::<u16>(offset!(inode_mode)) & KIND_OF_FILE != SOCKET
+    {
+        return 0;
     }
-    let notif = field(req + u64::from(offset!(kiocb_cmd)), offset!(sr_notif)).filter(|notif| *notif != 0)?;
-    let uarg = uarg_of(notif);
-    if uarg::record(uarg).is_some_and(|record| record.ended != 1) {
-        return None;
+    file.follow(offset!(file_private)).follow(offset!(socket_sk))
+}
+
+/// The current task as the sender of a request on `sk`; of what is no socket, family and protocol are 0.
+#[inline(always)]
+fn sender_on(tgid: u32, sk: Addr) -> SenderKey {
+    if sk != 0 {
+        return sender::current(tgid, sk, SendApi::IO_URING);
     }
-    let socket: Addr = field(field(req, offset!(kiocb_file))?, offset!(file_private))?;
-    let sk: Addr = field(socket, offset!(socket_sk))?;
-    let sender = sender::current(tgid, sk, SendApi::IO_URING);
-    sender::remember(&sender);
-    switches::await_result();
-    let mut record = uarg::blank();
-    record.sender = sender;
-    uarg::begin(uarg, &record);
-    Some(())
+    SenderKey { tgid, start_ns: sender::current_start(), api: SendApi::IO_URING, ..SenderKey::default() }
+}
+
+/// The uarg of a request, 0 if it has none.
+#[inline(always)]
+fn uarg_of_request(req: Addr) -> Addr {
+    let notif: Addr = (req + u64::from(offset!(kiocb_cmd))).follow(offset!(sr_notif));
+    if notif == 0 { 0 } else { uarg_of(notif) }
 }
 
 #[inline(always)]
@@ -55,70 +76,327 @@ fn uarg_of(notif: Addr) -> Addr {
     notif + u64::from(offset!(kiocb_cmd)) + u64::from(offset!(notif_uarg))
 }
 
+/// `struct io_notif_data`, of which the uarg is a member.
 #[inline(always)]
-fn on_put(ctx: &impl Place, skb: impl Struct, uarg: Addr, success: bool) -> Option<()> {
-    let record = uarg::record(uarg)?;
-    if !success {
-        let first = record.settled == 0;
-        note_copy(ctx, cpu::window()?, (uarg, skb), record, first);
-    } else if skb.addr() != 0 {
-        record.flags |= UargFlags::USED;
+fn data_of(uarg: Addr) -> Addr {
+    uarg - u64::from(offset!(notif_uarg))
+}
+
+/// A request may come here several times, until its socket takes the data. A record that has ended is another's,
+/// which was at the same address: where its copied packet went is still to be seen.
+#[inline(always)]
+fn on_send(req: Addr) -> Option<()> {
+    switches::stir();
+    let tgid = sender::current_tgid();
+    if facts::is_left_out(tgid) {
+        return None;
     }
-    if uarg::refs(uarg) == 1 {
-        on_end(uarg, record);
+    let uarg = uarg_of_request(req);
+    if uarg == 0 {
+        return None;
+    }
+    let in_call = begin_call(req, uarg);
+    if let Some(record) = uarg::record(uarg)
+        && record.ended != 1
+        && record.ended_in_call == 0
+        && record.flags & UargFlags::ENDED == 0
+    {
+        record.in_call = in_call;
+        return None;
+    }
+    let sk = sock_of(field(req, offset!(kiocb_file))?);
+    let sender = sender_on(tgid, sk);
+    sender::remember(&sender);
+    let mut record = uarg::blank();
+    record.sender = sender;
+    record.in_call = in_call;
+    if sender.protocol == UDP && sock::is_corked(sk) {
+        record.flags |= UargFlags::CORKED;
+    }
+    uarg::begin(uarg, &record);
+    Some(())
+}
+
+/// 1 if it will be seen what the request returns.
+#[inline(always)]
+fn begin_call(req: Addr, uarg: Addr) -> u32 {
+    if !facts::sees_io_results() {
+        return 0;
+    }
+    let kept = REQUESTS.insert(&req, &uarg, 0).is_ok();
+    if !kept {
+        loss::count(Loss::UARGS_FULL);
+    }
+    u32::from(kept)
+}
+
+/// `EIOCBQUEUED`: somebody else completes the request.
+const QUEUED: i32 = -529;
+/// `IO_URING_F_UNLOCKED`: the request keeps its own reference until it is cleaned up.
+const UNLOCKED: u32 = 2;
+
+/// The request has been carried out, or is to be tried again.
+#[inline(always)]
+fn on_sent(req: Addr, issue_flags: u32, returned: i32) -> Option<()> {
+    let uarg = REQUESTS.get_ptr(&req)?;
+    #[expect(unsafe_code, reason = "a map value is reached through a raw pointer")]
+    // SAFETY: entries are preallocated, and a request is carried out by one task at a time.
+    let uarg = unsafe { *uarg };
+    // Nobody else removes it.
+    let _ = REQUESTS.remove(&req);
+    let record = uarg::record(uarg)?;
+    record.in_call = 0;
+    let again = returned == QUEUED || returned < 0 && is_to_be_tried_again(returned);
+    let own = u32::from(again || issue_flags & UNLOCKED != 0);
+    let ended = record.ended_in_call != 0;
+    if !ended && uarg::refs(uarg) > own || head(uarg) != uarg {
+        record.flags |= UargFlags::TAKEN;
+    }
+    if again {
+        return None;
+    }
+    let result = if returned == 0 { field(req, offset!(kiocb_result))? } else { returned };
+    if result < 0 {
+        // Its notification is no send's.
+        if !is_to_be_tried_again(result) {
+            let sk = sock_of(field(req, offset!(kiocb_file))?);
+            failure::count(&record.sender, result.unsigned_abs(), sk);
+        }
+        give_up(uarg, record);
+        return None;
+    }
+    record.size = result.unsigned_abs();
+    record.flags |= UargFlags::SENT;
+    if record.flags & (UargFlags::TAKEN | UargFlags::USED) == 0 && record.settled == 0 {
+        let sk = sock_of(field(req, offset!(kiocb_file))?);
+        upfront::note_from_socket(record, sk);
+    }
+    if ended || uarg::refs(uarg) == 0 {
+        let told = Told::by(uarg);
+        on_end(uarg, record, told);
     }
     Some(())
 }
 
-/// The uarg of the request that `uarg` is linked to, which may be its own; near zero before 6.10.
+/// A request that never was a send is followed no longer.
+#[inline(always)]
+fn give_up(uarg: Addr, record: &Uarg) {
+    if record.carrier != 0 {
+        let_go(record.carrier);
+    }
+    uarg::forget(uarg);
+}
+
+/// One that rode on the request with this uarg does so no longer.
+#[inline(always)]
+fn let_go(address: Addr) {
+    let Some(carrier) = uarg::record(address) else { return };
+    carrier.riders.waiting = carrier.riders.waiting.saturating_sub(1);
+    if carrier.riders.waiting == 0 && carrier.flags & UargFlags::ENDED != 0 {
+        finish(address, carrier);
+    }
+}
+
+/// A request that is refused before it is carried out: `sk` is not known to it yet, only the number of its file.
+#[inline(always)]
+fn on_prepared(req: Addr, result: i32) -> Option<()> {
+    let tgid = sender::current_tgid();
+    if result >= 0 || facts::is_left_out(tgid) {
+        return None;
+    }
+    switches::stir();
+    failure::count(&sender_on(tgid, sock_of(file_of(req))), result.unsigned_abs(), 0);
+    Some(())
+}
+
+/// `REQ_F_FIXED_FILE`: the number is not one of the process's files.
+const FIXED_FILE: u32 = 1;
+
+#[inline(always)]
+fn file_of(req: Addr) -> Addr {
+    if req.value::<u32>(offset!(kiocb_flags)) & FIXED_FILE != 0 {
+        return 0;
+    }
+    #[expect(unsafe_code, reason = "the helper is a raw function")]
+    // SAFETY: 5.11 and later, and so is the hooked function; returns the current task's address.
+    let task = unsafe { bpf_get_current_task_btf() } as Addr;
+    let table: Addr = task.follow(offset!(task_files)).follow(offset!(files_table));
+    let fd: u32 = req.value(offset!(kiocb_fd));
+    if fd >= table.value::<u32>(offset!(table_max)) {
+        return 0;
+    }
+    (table.follow(offset!(table_fds)) + u64::from(fd) * 8).follow(0)
+}
+
+/// The data of a request goes into `skb`, which has its uarg from the request that it was made for.
+#[inline(always)]
+fn on_link(skb: impl Struct, uarg: Addr) -> Option<()> {
+    let record = uarg::record(uarg)?;
+    record.flags |= UargFlags::TAKEN;
+    let carrier = skb::uarg(skb)?;
+    if carrier != uarg && record.carrier == 0 {
+        record.carrier = carrier;
+        uarg::record(carrier)?.riders.waiting += 1;
+    }
+    Some(())
+}
+
+/// Whether a packet holds a reference of its own to `uarg`, rather than one that was handed on to the head of a chain.
+#[inline(always)]
+fn is_own(skb: impl Struct, uarg: Addr) -> bool {
+    skb.addr() != 0 && (offset!(notif_head) == MISSING || skb::has_had(skb.addr(), uarg))
+}
+
+#[inline(always)]
+fn on_put(ctx: &impl Place, skb: impl Struct, uarg: Addr, success: bool) -> Option<()> {
+    let record = uarg::record(uarg)?;
+    let packet = skb.addr();
+    if is_own(skb, uarg) {
+        if success {
+            record.flags |= UargFlags::USED;
+        } else {
+            let first = record.settled == 0;
+            note_copy(ctx, cpu::window()?, (uarg, skb), record, first);
+        }
+    }
+    if uarg::refs(uarg) == 1 {
+        let told = Told::by(uarg).after(success, packet);
+        on_end(uarg, record, told);
+    }
+    Some(())
+}
+
+/// The uarg of the head of the chain that a request is in: its own if it is in none, or before 6.10.
 #[inline(always)]
 fn head(uarg: Addr) -> Addr {
-    let head = (uarg - u64::from(offset!(notif_uarg))).follow(offset!(notif_head));
-    head + u64::from(offset!(notif_uarg))
+    if offset!(notif_head) == MISSING {
+        return uarg;
+    }
+    let head: Addr = data_of(uarg).follow(offset!(notif_head));
+    if head == 0 { uarg } else { head + u64::from(offset!(notif_uarg)) }
 }
 
-#[inline(always)]
-fn is_asked(uarg: Addr) -> bool {
-    let report: Option<u8> = field(uarg - u64::from(offset!(notif_uarg)), offset!(notif_report));
-    report != Some(0)
+/// What the notification of a request will tell.
+#[derive(Clone, Copy)]
+struct Told {
+    /// Whether it was asked for (`IORING_SEND_ZC_REPORT_USAGE`).
+    asked: bool,
+    /// As `io_notif_tw_complete()` reckons it.
+    used: bool,
+    copied: bool,
 }
 
-/// The last reference of a request goes. Only a packet that was sent with the pages makes it zero-copy.
+impl Told {
+    #[inline(always)]
+    fn by(uarg: Addr) -> Self {
+        let data = data_of(uarg);
+        Self {
+            asked: data.value::<u8>(offset!(notif_report)) != 0,
+            used: data.value::<u8>(offset!(notif_used)) != 0,
+            copied: data.value::<u8>(offset!(notif_copied)) != 0,
+        }
+    }
+
+    /// Once the reference has gone that goes now.
+    #[inline(always)]
+    fn after(self, success: bool, packet: Addr) -> Self {
+        Self { used: self.used || success && packet != 0, copied: self.copied || !success, ..self }
+    }
+
+    #[inline(always)]
+    fn is_copied(self) -> bool {
+        self.copied || !self.used
+    }
+}
+
+/// The last reference of a request goes.
 #[inline(always)]
-fn on_end(uarg: Addr, record: &mut Uarg) {
-    let head = head(uarg);
-    if head != uarg
-        && let Some(head) = uarg::record(head)
-    {
-        join(head, record, is_asked(uarg));
-        uarg::forget(uarg);
+fn on_end(uarg: Addr, record: &mut Uarg, told: Told) {
+    if record.flags & UargFlags::ENDED != 0 {
         return;
     }
-    let zerocopy = record.flags & UargFlags::USED != 0;
-    record.end.len = 1 + record.end.linked;
-    record.end.bytes = record.size;
+    if record.in_call != 0 {
+        record.ended_in_call = 1;
+        return;
+    }
+    let evidence = UargFlags::SENT | UargFlags::TAKEN | UargFlags::USED;
+    if facts::sees_io_results() && record.flags & evidence == 0 && record.settled != 1 {
+        give_up(uarg, record);
+        return;
+    }
+    // A packet of its own that was copied decides; else what becomes of the one that it rides on.
+    let carrier = carrier(uarg, record);
+    if carrier != 0 && record.settled != 1 {
+        ride(carrier, record, told);
+        // What is left of it are those that ride on it: no packet of it was copied.
+        record.end.zerocopy = 1;
+        record.end.known = 1;
+    } else {
+        if record.carrier != 0 {
+            let_go(record.carrier);
+        }
+        keep(record, told);
+    }
+    record.flags |= UargFlags::ENDED;
+    if record.riders.waiting == 0 {
+        finish(uarg, record);
+    }
+}
+
+/// The uarg of the request whose packet the data of this one went into, 0 if that was its own. Where nobody saw the two
+/// meet, it is taken for the head of the chain.
+#[inline(always)]
+fn carrier(uarg: Addr, record: &Uarg) -> Addr {
+    if record.carrier != 0 {
+        return record.carrier;
+    }
+    let head = head(uarg);
+    if head != uarg && uarg::record(head).is_some() { head } else { 0 }
+}
+
+/// What the request itself is counted as.
+#[inline(always)]
+fn keep(record: &mut Uarg, told: Told) {
+    let zerocopy = record.flags & (UargFlags::USED | UargFlags::TAKEN) != 0;
     record.end.zerocopy = u32::from(zerocopy);
+    record.end.len = 1;
+    record.end.bytes = record.size;
+    if !told.asked {
+        record.end.unasked = 1;
+    } else if told.is_copied() != (record.settled == 1 || !zerocopy) {
+        record.end.misreported = 1;
+    }
     record.end.known = 1;
-    if !zerocopy || record.settled == 1 {
-        record.end.misreported = 0;
-    }
-    if !is_asked(uarg) {
-        record.flags |= UargFlags::UNASKED;
-    }
+}
+
+/// Counts a request together with those that rode on it.
+#[inline(always)]
+fn finish(uarg: Addr, record: &mut Uarg) {
+    let riders = record.riders;
+    record.end.len += riders.sends;
+    record.end.bytes += riders.bytes;
+    record.end.unasked += riders.unasked;
+    record.end.misreported += if uarg::is_copied(record) {
+        riders.sends - riders.unasked - riders.told_copied
+    } else {
+        riders.told_copied
+    };
     on_last(uarg, record);
 }
 
-/// A linked request is one more send of its head.
+/// A request that ends is one more send of the one that it rides on.
 #[inline(always)]
-fn join(head: &mut Uarg, linked: &Uarg, asked: bool) {
-    head.end.linked += 1 + linked.end.linked;
-    head.size += linked.size;
-    if linked.settled == 1 && head.settled == 0 {
-        head.settled = 1;
-        head.site = linked.site;
-    }
-    head.end.misreported += u32::from(asked && linked.flags & UargFlags::USED == 0);
-    head.flags |= linked.flags & UargFlags::USED;
+fn ride(address: Addr, rider: &Uarg, told: Told) {
+    let Some(carrier) = uarg::record(address) else {
+        loss::count(Loss::END_UNKNOWN);
+        return;
+    };
+    let riders = &mut carrier.riders;
+    riders.sends += 1;
+    riders.bytes += rider.size;
+    riders.unasked += u32::from(!told.asked);
+    riders.told_copied += u32::from(told.asked && told.is_copied());
+    let_go(address);
 }
 
 /// A linked request that has gone lets go of its head.
@@ -126,14 +404,14 @@ fn join(head: &mut Uarg, linked: &Uarg, asked: bool) {
 fn on_exit(uarg: Addr) -> Option<()> {
     let head = head(uarg);
     on_exit_of(uarg);
-    on_exit_of(head)
+    if head == uarg { None } else { on_exit_of(head) }
 }
 
 #[inline(always)]
 fn on_exit_of(uarg: Addr) -> Option<()> {
     let record = uarg::record(uarg)?;
     if uarg::refs(uarg) == 0 {
-        on_end(uarg, record);
+        on_end(uarg, record, Told::by(uarg));
     }
     Some(())
 }
@@ -143,7 +421,7 @@ fn on_flush(notif: Addr) -> Option<()> {
     let uarg = uarg_of(notif);
     let record = uarg::record(uarg)?;
     if uarg::refs(uarg) == 1 {
-        on_end(uarg, record);
+        on_end(uarg, record, Told::by(uarg));
     }
     Some(())
 }
@@ -161,6 +439,29 @@ fn io_sendmsg_fentry(ctx: FEntryContext) -> Option<()> {
 #[kprobe]
 fn io_send_kprobe(ctx: ProbeContext) -> Option<()> {
     on_send(ctx.arg(0)?)
+}
+
+#[fexit]
+fn io_send_fexit(ctx: FExitContext) -> Option<()> {
+    on_sent(ctx.arg(0), ctx.arg(1), ctx.arg(2))
+}
+
+#[fexit]
+fn io_sendmsg_fexit(ctx: FExitContext) -> Option<()> {
+    on_sent(ctx.arg(0), ctx.arg(1), ctx.arg(2))
+}
+
+#[fexit]
+fn io_prep_fexit(ctx: FExitContext) -> Option<()> {
+    on_prepared(ctx.arg(0), ctx.arg(2))
+}
+
+#[fexit]
+fn io_link_fexit(ctx: FExitContext) -> Option<()> {
+    if ctx.arg::<i32>(2) != 0 {
+        return None;
+    }
+    on_link(Typed(ctx.arg(0)), ctx.arg(1))
 }
 
 #[fentry]

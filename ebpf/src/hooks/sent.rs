@@ -1,7 +1,13 @@
-//! A send call returns: `inet_sendmsg()` and `inet6_sendmsg()`. What it says is seen nowhere else: that it failed,
-//! that MSG_ZEROCOPY was ignored, and for io_uring how much was sent and whether the pages were taken at all.
+//! A send call returns: `inet_sendmsg()` and `inet6_sendmsg()`. What it says is seen nowhere else: that it failed, or
+//! that MSG_ZEROCOPY was ignored. Those of io_uring are seen by what their requests return (`io_uring.rs`).
+//!
+//! `mptcp_sendmsg()` takes the flag out of what it was given, and so is looked at when it begins: MPTCP has no zero
+//! copy.
 
-use aya_ebpf::{macros::fexit, programs::FExitContext};
+use aya_ebpf::{
+    macros::{fentry, fexit, kprobe},
+    programs::{FEntryContext, FExitContext, ProbeContext},
+};
 use zcdiag_wire::SendApi;
 
 use crate::{
@@ -9,7 +15,7 @@ use crate::{
     facts::offset,
     failure,
     read::{Addr, Struct, Typed},
-    sender, sock, uarg, upfront,
+    sender, sock,
 };
 
 /// `MSG_ZEROCOPY`
@@ -17,36 +23,46 @@ const MSG_ZEROCOPY: u32 = 0x400_0000;
 /// `EAGAIN`, `EINTR` and the kernel's own `ERESTARTSYS`: the application is to try again, nothing is wrong.
 const TRY_AGAIN: [i32; 3] = [-11, -4, -512];
 
+/// Whether a send that failed with this is to be tried again.
+#[inline(always)]
+pub(super) fn is_to_be_tried_again(result: i32) -> bool {
+    TRY_AGAIN.contains(&result)
+}
+
+#[inline(always)]
+fn asks_for_zerocopy(msg: impl Struct) -> bool {
+    msg.value::<u32>(offset!(msg_flags)) & MSG_ZEROCOPY != 0
+}
+
 #[inline(always)]
 fn on_return(socket: Typed, msg: Typed, result: i32) -> Option<()> {
-    if msg.value::<u32>(offset!(msg_flags)) & MSG_ZEROCOPY == 0 {
+    if !asks_for_zerocopy(msg) || msg.value::<Addr>(offset!(msg_ubuf)) != 0 || is_to_be_tried_again(result) {
         return None;
     }
     let tgid = sender::current_tgid();
-    if tgid == facts::own_tgid() || TRY_AGAIN.contains(&result) {
+    if facts::is_left_out(tgid) {
         return None;
     }
     let sk = socket.follow(offset!(socket_sk));
-    let ubuf: Addr = msg.value(offset!(msg_ubuf));
-    let api = if ubuf == 0 { SendApi::MSG_ZEROCOPY } else { SendApi::IO_URING };
-    if result < 0 {
-        failure::count(&sender::current(tgid, sk, api), result.unsigned_abs(), sk.addr());
-    } else if ubuf != 0 {
-        on_io_uring(ubuf, sk.addr(), result.unsigned_abs());
-    } else if !sock::allows_zerocopy(sk) {
-        failure::count(&sender::current(tgid, sk, api), failure::NOT_REQUESTED, sk.addr());
-    }
+    let errno = if result < 0 {
+        result.unsigned_abs()
+    } else if sock::allows_zerocopy(sk) {
+        return None;
+    } else {
+        failure::NOT_REQUESTED
+    };
+    failure::count(&sender::current(tgid, sk, SendApi::MSG_ZEROCOPY), errno, sk.addr());
     Some(())
 }
 
-/// The only reference left is the request's own: no packet has taken the pages.
 #[inline(always)]
-fn on_io_uring(ubuf: Addr, sk: Addr, bytes: u32) -> Option<()> {
-    let record = uarg::record(ubuf)?;
-    record.size += bytes;
-    if uarg::refs(ubuf) == 1 {
-        upfront::note_unless_seen(record, sk);
+fn on_mptcp(sk: impl Struct, msg: impl Struct) -> Option<()> {
+    let tgid = sender::current_tgid();
+    if !asks_for_zerocopy(msg) || facts::is_left_out(tgid) {
+        return None;
     }
+    let sender = sender::current(tgid, sk, SendApi::MSG_ZEROCOPY);
+    failure::count(&sender, failure::NOT_REQUESTED, sk.addr());
     Some(())
 }
 
@@ -58,4 +74,14 @@ fn inet_sendmsg_fexit(ctx: FExitContext) -> Option<()> {
 #[fexit]
 fn inet6_sendmsg_fexit(ctx: FExitContext) -> Option<()> {
     on_return(Typed(ctx.arg(0)), Typed(ctx.arg(1)), ctx.arg(3))
+}
+
+#[fentry]
+fn mptcp_sendmsg_fentry(ctx: FEntryContext) -> Option<()> {
+    on_mptcp(Typed(ctx.arg(0)), Typed(ctx.arg(1)))
+}
+
+#[kprobe]
+fn mptcp_sendmsg_kprobe(ctx: ProbeContext) -> Option<()> {
+    on_mptcp(ctx.arg::<Addr>(0)?, ctx.arg::<Addr>(1)?)
 }

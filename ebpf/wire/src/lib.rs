@@ -8,10 +8,10 @@ mod offsets;
 mod tally;
 mod tap;
 
-pub use offsets::{Config, MISSING, Offsets};
+pub use offsets::{Config, Field, Lost, MISSING, Need, Offsets, Source};
 pub use tally::{
-    Failure, FailureKey, Held, Loss, Rare, RareKind, SendApi, SenderInfo, SenderKey, Site, SiteKey, SiteKind,
-    Switch, Tally, TallyKey, Uarg, UargEnd, UargFlags,
+    Failure, FailureKey, Held, Loss, Rare, RareKind, Riders, SendApi, SenderInfo, SenderKey, Site, SiteKey,
+    SiteKind, Switch, Tally, TallyKey, Uarg, UargEnd, UargFlags,
 };
 pub use tap::{TapEvent, TapEventKind, TapKey, TapTally};
 
@@ -57,6 +57,8 @@ pub mod rooms {
     pub const TALLIES: u32 = 16384;
     /// Of [`UARGS`](super::maps::UARGS).
     pub const UARGS: u32 = 65536;
+    /// Requests of io_uring that are being carried out at a time.
+    pub const REQUESTS: u32 = 8192;
     /// Of [`HELD`](super::maps::HELD).
     pub const HELD: u32 = 4096;
     /// Of [`TAPS`](super::maps::TAPS).

@@ -5,215 +5,198 @@ use bytemuck::{Pod, Zeroable};
 /// A field that this kernel does not have.
 pub const MISSING: u32 = u32::MAX;
 
-/// Byte offsets of kernel struct fields, found in the running kernel's BTF.
-///
-/// A `_bit` member is a mask within the byte at the offset of the same name.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Pod, Zeroable, PartialEq, Eq)]
-pub struct Offsets {
-    /// `sk_buff.head`
-    pub skb_head: u32,
-    /// `sk_buff.end`, an offset from `head` on 64-bit kernels
-    pub skb_end: u32,
-    /// `sk_buff.dev`
-    pub skb_dev: u32,
-    /// `sk_buff.data_len`
-    pub skb_data_len: u32,
-    /// `sk_buff.skb_iif`: the device that a packet came in through, 0 if it is from this machine
-    pub skb_iif: u32,
-    /// `sk_buff.cb`
-    pub skb_cb: u32,
-    /// `sk_buff.sk`
-    pub skb_sk: u32,
-    /// `skb_shared_info.flags` (5.12 and later) or `.tx_flags`
-    pub shinfo_flags: u32,
-    /// the flag that says "has a uarg": `SKBFL_ZEROCOPY_ENABLE` or `SKBTX_DEV_ZEROCOPY`
-    pub shinfo_zerocopy_bit: u32,
-    /// `skb_shared_info.destructor_arg`
-    pub shinfo_uarg: u32,
-    /// `ubuf_info.refcnt`
-    pub uarg_refcnt: u32,
-    /// `ubuf_info_msgzc.len` (6.0 and later) or `ubuf_info.len`: notification ids of this uarg
-    pub uarg_len: u32,
-    /// `.bytelen`
-    pub uarg_bytelen: u32,
-    /// `.zerocopy`, a bit field
-    pub uarg_zerocopy: u32,
-    /// mask of `.zerocopy`
-    pub uarg_zerocopy_bit: u32,
-    /// `net_device.ifindex`
-    pub dev_ifindex: u32,
-    /// `net_device.name`
-    pub dev_name: u32,
-    /// `net_device.nd_net.net`
-    pub dev_net: u32,
-    /// `net.ns.inum`
-    pub net_inum: u32,
-    /// `sock.__sk_common.skc_family`
-    pub sock_family: u32,
-    /// `sock.__sk_common.skc_net.net`
-    pub sock_net: u32,
-    /// `sock.sk_protocol`
-    pub sock_protocol: u32,
-    /// `task_struct.group_leader`
-    pub task_leader: u32,
-    /// `task_struct.start_boottime` (5.5 and later) or `.real_start_time`
-    pub task_start: u32,
-    /// `sk_buff.len`
-    pub skb_len: u32,
-    /// `sk_buff.protocol`
-    pub skb_protocol: u32,
-    /// `sk_buff.network_header`, an offset from `head`
-    pub skb_network_header: u32,
-    /// `sk_buff.pkt_type`, a bit field
-    pub skb_pkt_type: u32,
-    /// bits to the right of it in its byte
-    pub skb_pkt_type_shift: u32,
-    /// `.id`: the first notification id
-    pub uarg_id: u32,
-    /// `net_device.features`
-    pub dev_features: u32,
-    /// `dst_entry.dev`
-    pub dst_dev: u32,
-    /// `sock.sk_dst_cache`
-    pub sock_dst: u32,
-    /// `sock.sk_flags`
-    pub sock_flags: u32,
-    /// number of the bit `SOCK_ZEROCOPY` in it
-    pub sock_zerocopy_flag: u32,
-    /// `sock.sk_omem_alloc`
-    pub sock_omem: u32,
-    /// `sock.sk_error_queue`
-    pub sock_error_queue: u32,
-    /// `sk_buff_head.prev`
-    pub queue_prev: u32,
-    /// `sk_buff_head.qlen`
-    pub queue_len: u32,
-    /// `sock_exterr_skb.ee`, within the control block of a notification
-    pub exterr_ee: u32,
-    /// `udp_sock.pending`
-    pub udp_pending: u32,
-    /// `udp_sock.gso_size`
-    pub udp_gso_size: u32,
-    /// `inet_sock.cork.base.gso_size`
-    pub cork_gso_size: u32,
-    /// `msghdr.msg_flags`
-    pub msg_flags: u32,
-    /// `msghdr.msg_ubuf` (6.0 and later)
-    pub msg_ubuf: u32,
-    /// `socket.sk`
-    pub socket_sk: u32,
-    /// `file.private_data`
-    pub file_private: u32,
-    /// Size of `tc_action`, behind which `tcf_mirred` says where packets go
-    pub tc_action_size: u32,
-    /// `io_kiocb.file`
-    pub kiocb_file: u32,
-    /// `io_kiocb.cmd`
-    pub kiocb_cmd: u32,
-    /// `io_sr_msg.notif`
-    pub sr_notif: u32,
-    /// `io_notif_data.uarg`
-    pub notif_uarg: u32,
-    /// `io_notif_data.zc_report`
-    pub notif_report: u32,
-    /// `io_notif_data.head` (6.10 and later)
-    pub notif_head: u32,
-    /// Where `pt_regs` keeps the registers that a called function must preserve, one after the other
-    pub regs_preserved: u32,
-    /// `net_device.mtu`
-    pub dev_mtu: u32,
-    /// `dst_entry.xfrm`
-    pub dst_xfrm: u32,
-    /// `packet_type.type`
-    pub ptype_type: u32,
-    /// `packet_type.dev`
-    pub ptype_dev: u32,
-    /// `packet_type.af_packet_priv`: for the hook of a packet socket, the socket
-    pub ptype_sock: u32,
-    /// `sock.sk_type`
-    pub sock_type: u32,
-    /// `sock.sk_socket`
-    pub sock_socket: u32,
-    /// `socket_alloc.vfs_inode.i_ino`; a socket is the beginning of it
-    pub socket_inode: u32,
+/// Where a number comes from, in the kernel's type information. A path goes through members of members (`nd_net.net`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Byte offset of a member: struct and path.
+    Byte(&'static str, &'static str),
+    /// Mask of a one-bit member within its byte.
+    Mask(&'static str, &'static str),
+    /// Bits to the right of a bit field within its byte.
+    Shift(&'static str, &'static str),
+    /// Value of an enumerator: enum and name.
+    Enumerator(&'static str, &'static str),
+    /// Bytes of a struct.
+    Size(&'static str),
+    /// This number where there is such a member.
+    Given(&'static str, &'static str, u32),
+    /// This number, whatever the kernel.
+    Always(u32),
 }
 
-impl Offsets {
-    /// No field known: what the programs carry until user space has looked.
-    pub const UNKNOWN: Self = Self {
-        skb_head: MISSING,
-        skb_end: MISSING,
-        skb_dev: MISSING,
-        skb_data_len: MISSING,
-        skb_iif: MISSING,
-        skb_cb: MISSING,
-        skb_sk: MISSING,
-        shinfo_flags: MISSING,
-        shinfo_zerocopy_bit: 0,
-        shinfo_uarg: MISSING,
-        uarg_refcnt: MISSING,
-        uarg_len: MISSING,
-        uarg_bytelen: MISSING,
-        uarg_zerocopy: MISSING,
-        uarg_zerocopy_bit: 0,
-        dev_ifindex: MISSING,
-        dev_name: MISSING,
-        dev_net: MISSING,
-        net_inum: MISSING,
-        sock_family: MISSING,
-        sock_net: MISSING,
-        sock_protocol: MISSING,
-        task_leader: MISSING,
-        task_start: MISSING,
-        skb_len: MISSING,
-        skb_protocol: MISSING,
-        skb_network_header: MISSING,
-        skb_pkt_type: MISSING,
-        skb_pkt_type_shift: MISSING,
-        uarg_id: MISSING,
-        dev_features: MISSING,
-        dst_dev: MISSING,
-        sock_dst: MISSING,
-        sock_flags: MISSING,
-        sock_zerocopy_flag: MISSING,
-        sock_omem: MISSING,
-        sock_error_queue: MISSING,
-        queue_prev: MISSING,
-        queue_len: MISSING,
-        exterr_ee: MISSING,
-        udp_pending: MISSING,
-        udp_gso_size: MISSING,
-        cork_gso_size: MISSING,
-        msg_flags: MISSING,
-        msg_ubuf: MISSING,
-        socket_sk: MISSING,
-        file_private: MISSING,
-        tc_action_size: MISSING,
-        kiocb_file: MISSING,
-        kiocb_cmd: MISSING,
-        sr_notif: MISSING,
-        notif_uarg: MISSING,
-        notif_report: MISSING,
-        notif_head: MISSING,
-        regs_preserved: MISSING,
-        dev_mtu: MISSING,
-        dst_xfrm: MISSING,
-        ptype_type: MISSING,
-        ptype_dev: MISSING,
-        ptype_sock: MISSING,
-        sock_type: MISSING,
-        sock_socket: MISSING,
-        socket_inode: MISSING,
+/// What is lost without a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lost {
+    /// Why a send call copied by itself.
+    Upfront,
+    /// Taps on the way out are told apart by the stack only.
+    TappedClone,
+    /// Which notifications tell the application wrong.
+    Misreported,
+    /// Sends with `MSG_ZEROCOPY` on a socket that does not allow it.
+    NotRequested,
+    /// Failed sends, and those that were not zero-copy at all.
+    Results,
+    /// Why a send failed, in numbers.
+    FailureNumbers,
+    /// Sends of io_uring.
+    IoUring,
+    /// Which sends of io_uring failed, and the bytes of the others.
+    IoUringResults,
+    /// Which sockets were given copied packets.
+    Taps,
+}
+
+/// What a number is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing can be told without it.
+    Essential,
+    /// This is lost without it.
+    For(Lost),
+    /// This is lost without it on a kernel that has the struct; one without does not do what it is for.
+    With(&'static str, Lost),
+    /// A kernel without it does not do what it is for, so nothing is lost.
+    WhereThere,
+}
+
+/// One number that programs need to know of the kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// Its name in [`Offsets`].
+    pub name: &'static str,
+    /// The first of these that the kernel has.
+    pub sources: &'static [Source],
+    /// What it is worth.
+    pub need: Need,
+}
+
+/// One row a number: from here come the struct, its unknown value, and what user space looks up.
+macro_rules! offsets {
+    ($( $field:ident: $need:expr, [$($source:expr),+]; )+) => {
+        /// Numbers that programs take from the running kernel's type information (BTF): byte offsets of struct
+        /// fields, and what goes with them.
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, Pod, Zeroable, PartialEq, Eq)]
+        pub struct Offsets {
+            $(
+                #[doc = concat!("From: ", $("`", stringify!($source), "` "),+)]
+                pub $field: u32,
+            )+
+        }
+
+        impl Offsets {
+            /// No field known: what the programs carry until user space has looked.
+            pub const UNKNOWN: Self = Self { $($field: MISSING),+ };
+
+            /// What each number is, in the order of the struct.
+            pub const FIELDS: &'static [Field] =
+                &[$(Field { name: stringify!($field), sources: &[$($source),+], need: $need }),+];
+        }
     };
 }
 
-/// Switches set before the programs are loaded.
+use self::{
+    Lost::{
+        FailureNumbers, IoUring, IoUringResults, Misreported, NotRequested, Results, TappedClone, Taps,
+        Upfront,
+    },
+    Need::{Essential, For, WhereThere, With},
+    Source::{Always, Byte, Enumerator, Given, Mask, Shift, Size},
+};
+
+/// The struct that came with zero copy for io_uring, 6.0.
+const IO_NOTIF: &str = "io_notif_data";
+
+/// Where `pt_regs` has six of the registers that a called function must preserve, in bytes: rbx, rbp and r12 to
+/// r15, or x19 to x24.
+const PRESERVED_REGISTERS: u32 = if cfg!(target_arch = "aarch64") { 19 * 8 } else { 0 };
+
+// 6.0 split the notification's fields off `ubuf_info` into `ubuf_info_msgzc`. 5.12 moved the zerocopy flag from
+// `tx_flags` (`SKBTX_DEV_ZEROCOPY`) to `flags` (`SKBFL_ZEROCOPY_ENABLE`) of `skb_shared_info`.
+offsets! {
+    skb_head: Essential, [Byte("sk_buff", "head")];
+    skb_end: Essential, [Byte("sk_buff", "end")];
+    skb_dev: Essential, [Byte("sk_buff", "dev")];
+    skb_data_len: Essential, [Byte("sk_buff", "data_len")];
+    skb_iif: Essential, [Byte("sk_buff", "skb_iif")];
+    skb_cb: Essential, [Byte("sk_buff", "cb")];
+    skb_sk: Essential, [Byte("sk_buff", "sk")];
+    shinfo_flags: Essential, [Byte("skb_shared_info", "flags"), Byte("skb_shared_info", "tx_flags")];
+    shinfo_zerocopy_bit: Essential, [Given("skb_shared_info", "flags", 1), Given("skb_shared_info", "tx_flags", 1 << 3)];
+    shinfo_uarg: Essential, [Byte("skb_shared_info", "destructor_arg")];
+    uarg_refcnt: Essential, [Byte("ubuf_info_msgzc", "ubuf.refcnt"), Byte("ubuf_info", "refcnt")];
+    uarg_len: Essential, [Byte("ubuf_info_msgzc", "len"), Byte("ubuf_info", "len")];
+    uarg_bytelen: Essential, [Byte("ubuf_info_msgzc", "bytelen"), Byte("ubuf_info", "bytelen")];
+    uarg_zerocopy: Essential, [Byte("ubuf_info_msgzc", "zerocopy"), Byte("ubuf_info", "zerocopy")];
+    uarg_zerocopy_bit: Essential, [Mask("ubuf_info_msgzc", "zerocopy"), Mask("ubuf_info", "zerocopy")];
+    dev_ifindex: Essential, [Byte("net_device", "ifindex")];
+    dev_name: Essential, [Byte("net_device", "name")];
+    dev_net: Essential, [Byte("net_device", "nd_net.net")];
+    net_inum: Essential, [Byte("net", "ns.inum")];
+    sock_family: Essential, [Byte("sock", "__sk_common.skc_family")];
+    sock_net: Essential, [Byte("sock", "__sk_common.skc_net.net")];
+    sock_protocol: Essential, [Byte("sock", "sk_protocol")];
+    task_leader: Essential, [Byte("task_struct", "group_leader")];
+    task_start: Essential, [Byte("task_struct", "start_boottime"), Byte("task_struct", "real_start_time")];
+    skb_len: For(Upfront), [Byte("sk_buff", "len")];
+    skb_protocol: For(Upfront), [Byte("sk_buff", "protocol")];
+    skb_network_header: For(Upfront), [Byte("sk_buff", "network_header")];
+    skb_pkt_type: For(TappedClone), [Byte("sk_buff", "pkt_type")];
+    skb_pkt_type_shift: For(TappedClone), [Shift("sk_buff", "pkt_type")];
+    uarg_id: For(Misreported), [Byte("ubuf_info_msgzc", "id"), Byte("ubuf_info", "id")];
+    dev_features: For(Upfront), [Byte("net_device", "features")];
+    dev_mtu: For(Upfront), [Byte("net_device", "mtu")];
+    dst_dev: For(Upfront), [Byte("dst_entry", "dev")];
+    dst_xfrm: WhereThere, [Byte("dst_entry", "xfrm")];
+    sock_dst: For(Upfront), [Byte("sock", "sk_dst_cache")];
+    sock_flags: For(NotRequested), [Byte("sock", "__sk_common.skc_flags")];
+    sock_zerocopy_flag: For(NotRequested), [Enumerator("sock_flags", "SOCK_ZEROCOPY")];
+    sock_omem: For(FailureNumbers), [Byte("sock", "sk_omem_alloc")];
+    sock_error_queue: For(Misreported), [Byte("sock", "sk_error_queue")];
+    queue_prev: For(Misreported), [Byte("sk_buff_head", "prev")];
+    queue_len: For(FailureNumbers), [Byte("sk_buff_head", "qlen")];
+    exterr_ee: For(Misreported), [Byte("sock_exterr_skb", "ee")];
+    udp_pending: For(Upfront), [Byte("udp_sock", "pending")];
+    udp_gso_size: For(Upfront), [Byte("udp_sock", "gso_size")];
+    cork_gso_size: For(Upfront), [Byte("inet_sock", "cork.base.gso_size")];
+    msg_flags: For(Results), [Byte("msghdr", "msg_flags")];
+    msg_ubuf: WhereThere, [Byte("msghdr", "msg_ubuf")];
+    socket_sk: For(Results), [Byte("socket", "sk")];
+    file_private: With(IO_NOTIF, IoUring), [Byte("file", "private_data")];
+    file_inode: With(IO_NOTIF, IoUring), [Byte("file", "f_inode")];
+    inode_mode: With(IO_NOTIF, IoUring), [Byte("inode", "i_mode")];
+    tc_action_size: WhereThere, [Size("tc_action")];
+    kiocb_file: With(IO_NOTIF, IoUring), [Byte("io_kiocb", "file")];
+    kiocb_cmd: With(IO_NOTIF, IoUring), [Byte("io_kiocb", "cmd")];
+    kiocb_flags: With(IO_NOTIF, IoUringResults), [Byte("io_kiocb", "flags")];
+    kiocb_result: With(IO_NOTIF, IoUringResults), [Byte("io_kiocb", "cqe.res")];
+    kiocb_fd: With(IO_NOTIF, IoUringResults), [Byte("io_kiocb", "cqe.fd")];
+    task_files: With(IO_NOTIF, IoUringResults), [Byte("task_struct", "files")];
+    files_table: With(IO_NOTIF, IoUringResults), [Byte("files_struct", "fdt")];
+    table_fds: With(IO_NOTIF, IoUringResults), [Byte("fdtable", "fd")];
+    table_max: With(IO_NOTIF, IoUringResults), [Byte("fdtable", "max_fds")];
+    sr_notif: With(IO_NOTIF, IoUring), [Byte("io_sr_msg", "notif")];
+    notif_uarg: With(IO_NOTIF, IoUring), [Byte("io_notif_data", "uarg")];
+    notif_report: WhereThere, [Byte("io_notif_data", "zc_report")];
+    notif_used: WhereThere, [Byte("io_notif_data", "zc_used")];
+    notif_copied: WhereThere, [Byte("io_notif_data", "zc_copied")];
+    notif_head: WhereThere, [Byte("io_notif_data", "head")];
+    regs_preserved: WhereThere, [Always(PRESERVED_REGISTERS)];
+    ptype_type: For(Taps), [Byte("packet_type", "type")];
+    ptype_dev: For(Taps), [Byte("packet_type", "dev")];
+    ptype_sock: For(Taps), [Byte("packet_type", "af_packet_priv")];
+    sock_type: For(Taps), [Byte("sock", "sk_type")];
+    sock_socket: For(Taps), [Byte("sock", "sk_socket")];
+    socket_inode: For(Taps), [Byte("socket_alloc", "vfs_inode.i_ino")];
+}
+
+/// Set before the programs are loaded.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable, PartialEq, Eq)]
 pub struct Config {
     /// Thread group whose sends are not counted: zcdiag itself. 0: none.
     pub own_tgid: u32,
-    /// Explicit padding, zero.
-    pub pad: u32,
+    /// 1 if programs see what requests of io_uring return, so that their ends may wait for that.
+    pub io_results: u32,
 }

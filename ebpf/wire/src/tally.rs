@@ -132,55 +132,63 @@ pub struct TallyKey {
     pub site: SiteKey,
 }
 
-/// Counts since the programs were attached. A send is one notification id.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq)]
-pub struct Tally {
-    /// Sends that ended with the zerocopy bit set.
-    pub zerocopied_sends: u64,
-    /// Sends that ended with it clear.
-    pub copied_sends: u64,
-    /// Bytes of the former.
-    pub zerocopied_bytes: u64,
-    /// Bytes of the latter.
-    pub copied_bytes: u64,
-    /// Calls of `skb_copy_ubufs` at this site.
-    pub copies: u64,
-    /// Bytes that those calls copied.
-    pub copy_bytes: u64,
-    /// Nanoseconds spent in them.
-    pub copy_ns: u64,
-    /// Sends that ended with the zerocopy bit set although data of theirs was copied at this site.
-    pub hidden_sends: u64,
-    /// Bytes of these sends.
-    pub hidden_bytes: u64,
-    /// Sends whose notification was joined to one with the other code, so that the application is told wrong.
-    pub misreported_sends: u64,
-    /// Sends whose application did not ask how they went (`IORING_SEND_ZC_REPORT_USAGE`), and so is told nothing.
-    pub unasked_sends: u64,
-    /// Notifications: one stands for several sends that went out together. Kept at no site, like the next.
-    pub notifications: u64,
-    /// Of these, such as told otherwise than the one before on the same socket; not counted for io_uring.
-    pub flips: u64,
+/// One row a counter: from here come the struct, its zero, and sums and differences.
+macro_rules! tally {
+    ($( $(#[$doc:meta])+ $field:ident, )+) => {
+        /// Counts since the programs were attached. A send is one notification id.
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq)]
+        pub struct Tally {
+            $( $(#[$doc])+ pub $field: u64, )+
+        }
+
+        impl Tally {
+            /// Nothing counted.
+            pub const ZERO: Self = Self { $($field: 0),+ };
+
+            /// Both together.
+            #[must_use]
+            pub fn plus(self, other: Self) -> Self {
+                Self { $($field: self.$field.saturating_add(other.$field)),+ }
+            }
+
+            /// What has come since `earlier`.
+            #[must_use]
+            pub fn minus(self, earlier: Self) -> Self {
+                Self { $($field: self.$field.saturating_sub(earlier.$field)),+ }
+            }
+        }
+    };
 }
 
-impl Tally {
-    /// Nothing counted.
-    pub const ZERO: Self = Self {
-        zerocopied_sends: 0,
-        copied_sends: 0,
-        zerocopied_bytes: 0,
-        copied_bytes: 0,
-        copies: 0,
-        copy_bytes: 0,
-        copy_ns: 0,
-        hidden_sends: 0,
-        hidden_bytes: 0,
-        misreported_sends: 0,
-        unasked_sends: 0,
-        notifications: 0,
-        flips: 0,
-    };
+tally! {
+    /// Sends that ended with the zerocopy bit set.
+    zerocopied_sends,
+    /// Sends that ended with it clear.
+    copied_sends,
+    /// Bytes of the former.
+    zerocopied_bytes,
+    /// Bytes of the latter.
+    copied_bytes,
+    /// Calls of `skb_copy_ubufs` at this site.
+    copies,
+    /// Bytes that those calls copied.
+    copy_bytes,
+    /// Nanoseconds spent in them.
+    copy_ns,
+    /// Sends that ended with the zerocopy bit set although data of theirs was copied at this site.
+    hidden_sends,
+    /// Bytes of these sends.
+    hidden_bytes,
+    /// Sends that the application is told wrong of: their notification was joined to one with the other code, or
+    /// io_uring tells what became of another request's packet.
+    misreported_sends,
+    /// Sends whose application did not ask how they went (`IORING_SEND_ZC_REPORT_USAGE`), and so is told nothing.
+    unasked_sends,
+    /// Notifications: one stands for several sends that went out together. Kept at no site, like the next.
+    notifications,
+    /// Of these, such as told otherwise than the one before on the same socket; not counted for io_uring.
+    flips,
 }
 
 /// A uarg as it was when one of its last two references was about to go: should both go at the same
@@ -198,8 +206,27 @@ pub struct UargEnd {
     pub known: u32,
     /// How many of its sends the application is told wrong.
     pub misreported: u32,
-    /// Sends of io_uring that are linked to this one, and end with it.
-    pub linked: u32,
+    /// How many of its sends the application did not ask about.
+    pub unasked: u32,
+}
+
+/// Requests of io_uring whose data went into packets of another one, and what becomes of them with it. All but
+/// `waiting` have ended.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq)]
+pub struct Riders {
+    /// Those that have not ended yet.
+    pub waiting: u32,
+    /// Sends.
+    pub sends: u32,
+    /// Their bytes.
+    pub bytes: u32,
+    /// Those that are told "copied".
+    pub told_copied: u32,
+    /// Those that are told nothing.
+    pub unasked: u32,
+    /// Explicit padding, zero.
+    pub pad: u32,
 }
 
 /// A send on its way: from the birth of its uarg to the last reference.
@@ -214,6 +241,10 @@ pub struct Uarg {
     pub hidden: SiteKey,
     /// Last known state.
     pub end: UargEnd,
+    /// For a request of io_uring: others that share its packets.
+    pub riders: Riders,
+    /// For a request of io_uring: the uarg of the request whose packet its data went into, or 0.
+    pub carrier: u64,
     /// Address of the socket; zero for io_uring, whose requests are answered each on its own.
     pub sock: u64,
     /// Bytes of the first send, for UDP with the header.
@@ -225,6 +256,10 @@ pub struct Uarg {
     pub settled: u32,
     /// 2 while where the copied packet goes is still to be seen; 1 once the last reference has gone meanwhile.
     pub ended: u32,
+    /// 1 while a request of io_uring is being carried out: what it returns is still to be seen.
+    pub in_call: u32,
+    /// 1 if its last reference went meanwhile.
+    pub ended_in_call: u32,
 }
 
 impl Uarg {
@@ -233,12 +268,16 @@ impl Uarg {
         sender: SenderKey { start_ns: 0, tgid: 0, netns: 0, family: 0, protocol: 0, api: 0 },
         site: SiteKey::NONE,
         hidden: SiteKey::NONE,
-        end: UargEnd { len: 0, bytes: 0, zerocopy: 0, known: 0, misreported: 0, linked: 0 },
+        end: UargEnd { len: 0, bytes: 0, zerocopy: 0, known: 0, misreported: 0, unasked: 0 },
+        riders: Riders { waiting: 0, sends: 0, bytes: 0, told_copied: 0, unasked: 0, pad: 0 },
+        carrier: 0,
         sock: 0,
         size: 0,
         flags: 0,
         settled: 0,
         ended: 0,
+        in_call: 0,
+        ended_in_call: 0,
     };
 }
 
@@ -254,8 +293,12 @@ impl UargFlags {
     pub const USED: u32 = 4;
     /// The socket cuts what is sent into datagrams (`UDP_SEGMENT`).
     pub const SEGMENTED: u32 = 16;
-    /// The application did not ask how the send went (`IORING_SEND_ZC_REPORT_USAGE`).
-    pub const UNASKED: u32 = 8;
+    /// A packet has taken the application's pages; kept for io_uring only.
+    pub const TAKEN: u32 = 8;
+    /// The request of io_uring has returned that it was sent.
+    pub const SENT: u32 = 32;
+    /// The last reference has gone, and what the request is counted as is known; its riders may have still to end.
+    pub const ENDED: u32 = 64;
 }
 
 /// A copy on the receive path, held back until the packet's next stop tells its cause.
@@ -334,8 +377,10 @@ impl Switch {
     pub const STACKS: u32 = 1;
     /// 1 while the programs are detached that see what send calls return, and others.
     pub const RESTING: u32 = 2;
+    /// 1 while zcdiag tries by sends of its own whether the programs see sends: then they count.
+    pub const OWN_SENDS: u32 = 3;
     /// Number of switches.
-    pub const COUNT: u32 = 3;
+    pub const COUNT: u32 = 4;
 }
 
 /// What could not be recorded, as index into the loss counters.

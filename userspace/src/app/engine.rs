@@ -29,12 +29,7 @@ use super::{
 use crate::{
     attach::load::Announcement,
     diagnose::{self, Culprits, Filter, Known},
-    model::{
-        cost::Cost,
-        counts::{Counts, minus, plus},
-        migration::Migration,
-        report::Report,
-    },
+    model::{cost::Cost, counts::Counts, migration::Migration, report::Report},
     sys::{clock, ring::awaitable},
 };
 
@@ -349,7 +344,7 @@ impl Engine {
             let Some(tally) = loaded.take_tally(key)? else { continue };
             entries += 1;
             let reported = self.latest.counts.tallies.remove(key).unwrap_or_default();
-            add(&mut self.taken.tallies, *key, minus(tally, reported));
+            add(&mut self.taken.tallies, *key, tally.minus(reported));
         }
         for key in &eviction.taps {
             entries += usize::from(loaded.take_tap(key)?.is_some());
@@ -454,5 +449,5 @@ fn take(rare: &mut RingBuf<MapData>, gatherer: &mut Gatherer) -> bool {
 
 fn add(tallies: &mut BTreeMap<TallyKey, Tally>, key: TallyKey, more: Tally) {
     let sum = tallies.entry(key).or_default();
-    *sum = plus(*sum, more);
+    *sum = sum.plus(more);
 }

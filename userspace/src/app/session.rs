@@ -176,9 +176,9 @@ pub(super) fn prepare(options: &SessionOptions) -> Result<Prepared, Failure> {
     let too_old = |error: &dyn std::fmt::Display| {
         Failure::new(format!("kernel {kernel}: {error}"), "zcdiag needs Linux 5.8 or later")
     };
-    let offsets = offsets::resolve(&btf).map_err(|error| too_old(&error))?;
+    let resolved = offsets::resolve(&btf).map_err(|error| too_old(&error))?;
     let symbols = std::cell::OnceCell::new();
-    let plan = plan(&Offer {
+    let mut plan = plan(&Offer {
         parameters: &|function| btf.parameters(function),
         has_symbol: &|function| {
             symbols
@@ -190,7 +190,8 @@ pub(super) fn prepare(options: &SessionOptions) -> Result<Prepared, Failure> {
         preemptible: preemptible(Path::new("/")),
     })
     .map_err(|error| too_old(&error))?;
-    Ok(Prepared { kernel, btf, offsets, plan })
+    plan.degraded.extend(resolved.degraded());
+    Ok(Prepared { kernel, btf, offsets: resolved.offsets, plan })
 }
 
 /// What a watch says that lacks the capabilities for BPF.
@@ -208,7 +209,7 @@ pub fn release() -> String {
 
 /// Whom unbound taps harm on the running kernel, also where there is no BTF.
 pub fn tap_list_scope() -> TapListScope {
-    let btf = fs::read(SYSTEM_BTF).ok().and_then(|data| Btf::parse(data, offsets::TYPES).ok());
+    let btf = fs::read(SYSTEM_BTF).ok().and_then(|data| Btf::parse(data, &offsets::types()).ok());
     match btf {
         Some(btf) => scope_of(&btf),
         None => TapListScope::from_release(&release()),
@@ -237,7 +238,7 @@ pub(super) fn read_btf(options: &SessionOptions) -> Result<Btf, Failure> {
             "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, or give its BTF with --btf FILE",
         )
     })?;
-    let wanted: Vec<&str> = offsets::TYPES.iter().copied().chain(hooks::functions()).collect();
+    let wanted: Vec<&str> = offsets::types().into_iter().chain(hooks::functions()).collect();
     Btf::parse(data, &wanted).map_err(|error| {
         Failure::new(format!("{}: {error}", path.display()), "give the BTF of the running kernel")
     })

@@ -29,8 +29,16 @@ pub enum Role {
     Mirred,
     /// A send call returns.
     Sent,
+    /// A send call of MPTCP begins, which has no zero copy.
+    Mptcp,
     /// A zerocopy send of io_uring begins.
     IoBirth,
+    /// What a request of io_uring returns.
+    IoSent,
+    /// A request of io_uring is refused before it is carried out.
+    IoPrepared,
+    /// Data of a request of io_uring goes into a packet.
+    IoLink,
     /// Like [`Role::Put`] for io_uring.
     IoPut,
 }
@@ -156,7 +164,7 @@ const fn sent(functions: &'static [&'static str], trampoline: &'static str) -> H
         functions,
         exit: Some(trampoline_only(trampoline)),
         in_task: true,
-        need: Need::Useful("sends that failed or were not zero-copy at all, and the bytes of io_uring's"),
+        need: Need::Useful("sends that failed or were not zero-copy at all"),
         ..HOOK
     }
 }
@@ -164,6 +172,22 @@ const fn sent(functions: &'static [&'static str], trampoline: &'static str) -> H
 const fn io_uring(role: Role, functions: &'static [&'static str], entry: Option<Doors>) -> Hook {
     Hook { role, functions, entry, in_task: true, need: Need::WhereThere("the sends of io_uring"), ..HOOK }
 }
+
+/// What a request of io_uring returns is seen at the exit only, with its arguments.
+const fn io_uring_exit(
+    role: Role,
+    functions: &'static [&'static str],
+    trampoline: &'static str,
+    lost: &'static str,
+) -> Hook {
+    Hook {
+        exit: Some(trampoline_only(trampoline)),
+        need: Need::WhereThere(lost),
+        ..io_uring(role, functions, None)
+    }
+}
+
+const IO_RESULTS: &str = "which sends of io_uring failed, and the bytes of the others";
 
 const HIDDEN: &str = "copies that the kernel does not report";
 
@@ -180,8 +204,10 @@ const HIDDEN: &str = "copies that the kernel does not report";
 /// - `struct sk_buff *skb_segment(skb, features)`, `int skb_pp_cow_data(pool, &skb, headroom)` (6.7 and later)
 /// - `veth_xdp_rcv_skb(rq, skb, ..)` (`drivers/net/veth.c`), `int tcf_mirred_act(skb, action, ..)`
 ///   (`net/sched/act_mirred.c`)
-/// - `int inet_sendmsg(sock, msg, size)`, `inet6_sendmsg` (`net/ipv4/af_inet.c`)
-/// - `int io_send_zc(req, issue_flags)`, `io_sendmsg_zc` (`io_uring/net.c`);
+/// - `int inet_sendmsg(sock, msg, size)`, `inet6_sendmsg` (`net/ipv4/af_inet.c`), `int mptcp_sendmsg(sk, msg, len)`
+///   (`net/mptcp/protocol.c`)
+/// - `int io_send_zc(req, issue_flags)`, `io_sendmsg_zc`, `int io_send_zc_prep(req, sqe)` (`io_uring/net.c`);
+///   `int io_link_skb(skb, uarg)`, 6.10 and later;
 ///   `void io_tx_ubuf_complete(skb, uarg, success)` and its older names, `void io_notif_flush(notif)`
 ///   (`io_uring/notif.c`)
 pub const HOOKS: &[Hook] = &[
@@ -278,6 +304,14 @@ pub const HOOKS: &[Hook] = &[
     sent(&["inet_sendmsg"], "inet_sendmsg_fexit"),
     sent(&["inet6_sendmsg"], "inet6_sendmsg_fexit"),
     Hook {
+        role: Role::Mptcp,
+        functions: &["mptcp_sendmsg"],
+        entry: Some(doors("mptcp_sendmsg_fentry", "mptcp_sendmsg_kprobe")),
+        in_task: true,
+        need: Need::WhereThere("sends with MSG_ZEROCOPY on sockets of MPTCP, which has no zero copy"),
+        ..HOOK
+    },
+    Hook {
         exit: Some(doors("io_put_fexit", "io_put_kretprobe")),
         ..io_uring(
             Role::IoPut,
@@ -290,6 +324,20 @@ pub const HOOKS: &[Hook] = &[
         exit: Some(doors("io_flush_fexit", "io_put_kretprobe")),
         ..io_uring(Role::IoPut, &["io_notif_flush"], Some(doors("io_flush_fentry", "io_flush_kprobe")))
     },
+    io_uring_exit(Role::IoSent, &["io_send_zc"], "io_send_fexit", IO_RESULTS),
+    io_uring_exit(Role::IoSent, &["io_sendmsg_zc"], "io_sendmsg_fexit", IO_RESULTS),
+    io_uring_exit(
+        Role::IoPrepared,
+        &["io_send_zc_prep"],
+        "io_prep_fexit",
+        "sends of io_uring that are refused at once",
+    ),
+    io_uring_exit(
+        Role::IoLink,
+        &["io_link_skb"],
+        "io_link_fexit",
+        "which packets the data of io_uring's sends went into, where several share one",
+    ),
     // Last: nothing is followed before the programs that see its end are in place.
     io_uring(Role::IoBirth, &["io_send_zc"], Some(doors("io_send_fentry", "io_send_kprobe"))),
     io_uring(Role::IoBirth, &["io_sendmsg_zc"], Some(doors("io_sendmsg_fentry", "io_send_kprobe"))),

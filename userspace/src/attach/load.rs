@@ -19,7 +19,10 @@ use aya::{
 use zcdiag_wire::{Config, Offsets, maps};
 
 pub use self::announcement::Announcement;
-use super::plan::{Kind, Plan, Step};
+use super::{
+    hooks::Role,
+    plan::{Kind, Plan, Step},
+};
 use crate::{model::fleet::ProgramRow, sys::errqueue::ENOTSUPP};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/zcdiag-ebpf"));
@@ -108,7 +111,8 @@ pub fn load(
     with_own_sends: bool,
 ) -> Result<Loaded, LoadError> {
     let own_tgid = if with_own_sends { 0 } else { std::process::id() };
-    let config = Config { own_tgid, pad: 0 };
+    let sees_io_results = plan.steps.iter().any(|step| step.role == Role::IoSent);
+    let config = Config { own_tgid, io_results: u32::from(sees_io_results) };
     let mut object = EbpfLoader::new();
     object.btf(btf);
     object.override_global(maps::OFFSETS, GlobalData::from(bytemuck::bytes_of(offsets)), true);

@@ -17,7 +17,7 @@ use super::{
     losses,
 };
 use crate::model::{
-    counts::{Counts, minus},
+    counts::Counts,
     migration::Migration,
     process::ProcessIdentity,
     report::{Api, CauseReport, DeviceId, Report, Sender, SenderReport, Split},
@@ -94,7 +94,7 @@ fn told_by(kind: u32, path: &[&str]) -> u32 {
 pub fn since(earlier: &Counts, later: &Counts) -> Counts {
     let tallies = later.tallies.iter().map(|(key, tally)| {
         let before = earlier.tallies.get(key).copied().unwrap_or_default();
-        (*key, minus(*tally, before))
+        (*key, tally.minus(before))
     });
     let mut losses = later.losses;
     for (loss, before) in losses.iter_mut().zip(earlier.losses) {

@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_loader_finds_functions_under_the_numbers_that_the_kernel_has_for_them() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/btf/6.1.0-56-amd64.btf");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/btf/6.1.0-57-amd64.btf");
         let data = std::fs::read(path).expect("read the BTF of a kernel");
         let wanted = ["skb_copy_ubufs", "sk_buff", "msg_zerocopy_realloc", "no_such_function"];
         let btf = Btf::parse(data, &wanted).expect("BTF");

@@ -1,139 +1,134 @@
-//! Fills [`Offsets`] from the running kernel's BTF: one line for each field, and a word for each miss.
+//! Fills [`Offsets`] from the running kernel's BTF, and says what is lost with what it does not have.
 
-use zcdiag_wire::{MISSING, Offsets};
+use std::collections::BTreeMap;
+
+use zcdiag_wire::{Field, Lost, MISSING, Need, Offsets, Source};
 
 use super::btf::{Btf, Member};
 
-/// Structs and enums that [`resolve`] and the attach plan ask for.
-pub const TYPES: &[&str] = &[
-    "bpf_ringbuf",
-    "dst_entry",
-    "file",
-    "inet_sock",
-    "io_kiocb",
-    "io_notif_data",
-    "io_sr_msg",
-    "msghdr",
-    "net",
-    "net_device",
-    "packet_type",
-    "sk_buff",
-    "sk_buff_head",
-    "skb_shared_info",
-    "sock",
-    "sock_exterr_skb",
-    "sock_flags",
-    "socket",
-    "socket_alloc",
-    "task_struct",
-    "tc_action",
-    "ubuf_info",
-    "ubuf_info_msgzc",
-    "udp_sock",
-];
+/// Structs and enums that the attach plan and other facts ask for, beside those of [`Offsets::FIELDS`].
+const ALSO: [&str; 2] = ["bpf_ringbuf", "net"];
 
-/// `SKBTX_DEV_ZEROCOPY`, before 5.12 in `skb_shared_info.tx_flags`.
-const OLD_ZEROCOPY_BIT: u32 = 1 << 3;
-/// `SKBFL_ZEROCOPY_ENABLE`, in `skb_shared_info.flags`.
-const ZEROCOPY_BIT: u32 = 1;
-
-/// Where `pt_regs` has six of the registers that a called function must preserve, in bytes: rbx, rbp and r12 to
-/// r15, or x19 to x24.
-const PRESERVED_REGISTERS: u32 = if cfg!(target_arch = "aarch64") { 19 * 8 } else { 0 };
+/// Structs and enums that are looked up.
+pub fn types() -> Vec<&'static str> {
+    let of_source = |source: &Source| match *source {
+        Source::Byte(name, _)
+        | Source::Mask(name, _)
+        | Source::Shift(name, _)
+        | Source::Enumerator(name, _)
+        | Source::Size(name)
+        | Source::Given(name, ..) => Some(name),
+        Source::Always(_) => None,
+    };
+    let with = Offsets::FIELDS.iter().filter_map(|field| match field.need {
+        Need::With(name, _) => Some(name),
+        _ => None,
+    });
+    let sources = Offsets::FIELDS.iter().flat_map(|field| field.sources).filter_map(of_source);
+    let mut types: Vec<_> = ALSO.into_iter().chain(with).chain(sources).collect();
+    types.sort_unstable();
+    types.dedup();
+    types
+}
 
 /// A field without which nothing can be told.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("this kernel's BTF has no {0}: it is older than 5.8, or changed in a way zcdiag does not know yet")]
 pub struct MissingField(pub String);
 
+/// What was found.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// The numbers.
+    pub offsets: Offsets,
+    /// Names of those that this kernel does not have, in the order of the struct.
+    pub missing: Vec<&'static str>,
+    /// What is lost because of that, with the fields as the kernel's source names them.
+    pub lost: BTreeMap<Lost, Vec<String>>,
+}
+
+impl Resolved {
+    /// What is lost, in sentences.
+    pub fn degraded(&self) -> Vec<String> {
+        let sentence = |(lost, fields): (&Lost, &Vec<String>)| {
+            format!("this kernel's BTF has no {}; lost: {}", fields.join(", "), words(*lost))
+        };
+        self.lost.iter().map(sentence).collect()
+    }
+}
+
+/// What is lost, as a noun.
+fn words(lost: Lost) -> &'static str {
+    match lost {
+        Lost::Upfront => "why send calls copied by themselves",
+        Lost::TappedClone => "which copies were made for packet sockets, unless the stack tells",
+        Lost::Misreported => "which notifications tell the application the wrong code",
+        Lost::NotRequested => "sends with MSG_ZEROCOPY on sockets without SO_ZEROCOPY",
+        Lost::Results => "sends that failed or were not zero-copy at all",
+        Lost::FailureNumbers => {
+            "how much option memory and how many unread notifications there were when sends failed"
+        }
+        Lost::IoUring => "the sends of io_uring",
+        Lost::IoUringResults => "which sends of io_uring failed, and the bytes of the others",
+        Lost::Taps => "which packet sockets were given copied packets",
+    }
+}
+
 /// Looks up every field.
 ///
 /// # Errors
-/// Names the first field that the kernel does not have.
-pub fn resolve(btf: &Btf) -> Result<Offsets, MissingField> {
+/// Names the first field that the kernel does not have and nothing works without.
+pub fn resolve(btf: &Btf) -> Result<Resolved, MissingField> {
     // The maps need a BPF ring buffer, which came with 5.8.
     if !btf.has_struct("bpf_ringbuf") {
         return Err(MissingField("bpf_ringbuf".to_owned()));
     }
-    let find = |name: &str, paths: &[&str]| -> Result<Member, MissingField> {
-        let found = paths.iter().find_map(|path| btf.member(name, path));
-        found.ok_or_else(|| MissingField(format!("{name}.{}", paths[0])))
-    };
-    let byte = |name: &str, paths: &[&str]| find(name, paths).map(Member::byte);
-    // Fields without which only some causes cannot be told.
-    let or_missing = |name: &str, path: &str| btf.member(name, path).map_or(MISSING, Member::byte);
-    let pkt_type = btf.member("sk_buff", "pkt_type");
-    // 6.0 split the notification's fields off into a struct of their own.
-    let split = btf.has_struct("ubuf_info_msgzc");
-    let uarg = if split { "ubuf_info_msgzc" } else { "ubuf_info" };
-    let zerocopy = find(uarg, &["zerocopy"])?;
-    // 5.12 moved the zerocopy flags from tx_flags to a member of their own.
-    let flags = btf.member("skb_shared_info", "flags");
-    Ok(Offsets {
-        skb_head: byte("sk_buff", &["head"])?,
-        skb_end: byte("sk_buff", &["end"])?,
-        skb_dev: byte("sk_buff", &["dev"])?,
-        skb_data_len: byte("sk_buff", &["data_len"])?,
-        skb_iif: byte("sk_buff", &["skb_iif"])?,
-        skb_cb: byte("sk_buff", &["cb"])?,
-        skb_sk: byte("sk_buff", &["sk"])?,
-        shinfo_flags: byte("skb_shared_info", &["flags", "tx_flags"])?,
-        shinfo_zerocopy_bit: if flags.is_some() { ZEROCOPY_BIT } else { OLD_ZEROCOPY_BIT },
-        shinfo_uarg: byte("skb_shared_info", &["destructor_arg"])?,
-        uarg_refcnt: byte(uarg, &["ubuf.refcnt", "refcnt"])?,
-        uarg_len: byte(uarg, &["len"])?,
-        uarg_bytelen: byte(uarg, &["bytelen"])?,
-        uarg_zerocopy: zerocopy.byte(),
-        uarg_zerocopy_bit: zerocopy.bit_mask(),
-        dev_ifindex: byte("net_device", &["ifindex"])?,
-        dev_name: byte("net_device", &["name"])?,
-        dev_net: byte("net_device", &["nd_net.net"])?,
-        net_inum: byte("net", &["ns.inum"])?,
-        sock_family: byte("sock", &["__sk_common.skc_family"])?,
-        sock_net: byte("sock", &["__sk_common.skc_net.net"])?,
-        sock_protocol: byte("sock", &["sk_protocol"])?,
-        task_leader: byte("task_struct", &["group_leader"])?,
-        task_start: byte("task_struct", &["start_boottime", "real_start_time"])?,
-        skb_len: or_missing("sk_buff", "len"),
-        skb_protocol: or_missing("sk_buff", "protocol"),
-        skb_network_header: or_missing("sk_buff", "network_header"),
-        skb_pkt_type: pkt_type.map_or(MISSING, Member::byte),
-        skb_pkt_type_shift: pkt_type.map_or(0, |member| member.bit_offset % 8),
-        uarg_id: or_missing(uarg, "id"),
-        dev_features: or_missing("net_device", "features"),
-        dev_mtu: or_missing("net_device", "mtu"),
-        dst_dev: or_missing("dst_entry", "dev"),
-        dst_xfrm: or_missing("dst_entry", "xfrm"),
-        sock_dst: or_missing("sock", "sk_dst_cache"),
-        sock_flags: or_missing("sock", "sk_flags"),
-        sock_zerocopy_flag: btf.enumerator("sock_flags", "SOCK_ZEROCOPY").unwrap_or(0),
-        sock_omem: or_missing("sock", "sk_omem_alloc"),
-        sock_error_queue: or_missing("sock", "sk_error_queue"),
-        queue_prev: or_missing("sk_buff_head", "prev"),
-        queue_len: or_missing("sk_buff_head", "qlen"),
-        exterr_ee: or_missing("sock_exterr_skb", "ee"),
-        udp_pending: or_missing("udp_sock", "pending"),
-        udp_gso_size: or_missing("udp_sock", "gso_size"),
-        cork_gso_size: or_missing("inet_sock", "cork.base.gso_size"),
-        msg_flags: or_missing("msghdr", "msg_flags"),
-        msg_ubuf: or_missing("msghdr", "msg_ubuf"),
-        socket_sk: or_missing("socket", "sk"),
-        file_private: or_missing("file", "private_data"),
-        tc_action_size: btf.size_of("tc_action").unwrap_or(MISSING),
-        kiocb_file: or_missing("io_kiocb", "file"),
-        kiocb_cmd: or_missing("io_kiocb", "cmd"),
-        sr_notif: or_missing("io_sr_msg", "notif"),
-        notif_uarg: or_missing("io_notif_data", "uarg"),
-        notif_report: or_missing("io_notif_data", "zc_report"),
-        notif_head: or_missing("io_notif_data", "head"),
-        ptype_type: or_missing("packet_type", "type"),
-        ptype_dev: or_missing("packet_type", "dev"),
-        ptype_sock: or_missing("packet_type", "af_packet_priv"),
-        sock_type: or_missing("sock", "sk_type"),
-        sock_socket: or_missing("sock", "sk_socket"),
-        socket_inode: or_missing("socket_alloc", "vfs_inode.i_ino"),
-        regs_preserved: PRESERVED_REGISTERS,
-    })
+    let mut values = Vec::with_capacity(Offsets::FIELDS.len());
+    let (mut missing, mut lost) = (Vec::new(), BTreeMap::<Lost, Vec<String>>::new());
+    for Field { name, sources, need } in Offsets::FIELDS {
+        let value = sources.iter().find_map(|source| look_up(btf, *source));
+        values.push(value.unwrap_or(MISSING));
+        if value.is_some() {
+            continue;
+        }
+        missing.push(*name);
+        let field = name_of(sources[0]);
+        match *need {
+            Need::Essential => return Err(MissingField(field)),
+            Need::For(what) => lost.entry(what).or_default().push(field),
+            Need::With(gate, what) if btf.has_struct(gate) => lost.entry(what).or_default().push(field),
+            Need::With(..) | Need::WhereThere => {}
+        }
+    }
+    let offsets = bytemuck::pod_read_unaligned(bytemuck::cast_slice(&values));
+    Ok(Resolved { offsets, missing, lost })
+}
+
+fn look_up(btf: &Btf, source: Source) -> Option<u32> {
+    match source {
+        Source::Byte(of, path) => btf.member(of, path).map(Member::byte),
+        Source::Mask(of, path) => btf.member(of, path).map(Member::bit_mask),
+        Source::Shift(of, path) => btf.member(of, path).map(|member| member.bit_offset % 8),
+        Source::Enumerator(of, name) => btf.enumerator(of, name),
+        Source::Size(of) => btf.size_of(of),
+        Source::Given(of, path, value) => btf.member(of, path).map(|_| value),
+        Source::Always(value) => Some(value),
+    }
+}
+
+/// As the kernel's source names it.
+fn name_of(source: Source) -> String {
+    match source {
+        Source::Byte(of, path)
+        | Source::Mask(of, path)
+        | Source::Shift(of, path)
+        | Source::Given(of, path, _) => {
+            format!("{of}.{path}")
+        }
+        Source::Enumerator(of, name) => format!("{name} of enum {of}"),
+        Source::Size(of) => of.to_owned(),
+        Source::Always(value) => value.to_string(),
+    }
 }
 
 /// Whether taps that are not bound to a device are kept per network namespace (6.15 and later), so that

@@ -42,39 +42,17 @@ impl Counts {
                 in_flight += 1;
                 continue;
             }
+            // All its sends have failed: there is no notification, but the bytes still stand there.
+            if uarg.end.len == 0 {
+                continue;
+            }
             let tally = self.tallies.entry(TallyKey { sender: uarg.sender, site: uarg.site }).or_default();
             tally.copied_sends += u64::from(uarg.end.len);
             tally.copied_bytes += u64::from(uarg.end.bytes);
+            tally.misreported_sends += u64::from(uarg.end.misreported);
+            tally.unasked_sends += u64::from(uarg.end.unasked);
         }
         in_flight
-    }
-}
-
-/// Two tallies together.
-pub fn plus(one: Tally, other: Tally) -> Tally {
-    combine(one, other, u64::saturating_add)
-}
-
-/// A tally without an earlier one.
-pub fn minus(later: Tally, earlier: Tally) -> Tally {
-    combine(later, earlier, u64::saturating_sub)
-}
-
-fn combine(one: Tally, other: Tally, with: fn(u64, u64) -> u64) -> Tally {
-    Tally {
-        zerocopied_sends: with(one.zerocopied_sends, other.zerocopied_sends),
-        copied_sends: with(one.copied_sends, other.copied_sends),
-        zerocopied_bytes: with(one.zerocopied_bytes, other.zerocopied_bytes),
-        copied_bytes: with(one.copied_bytes, other.copied_bytes),
-        copies: with(one.copies, other.copies),
-        copy_bytes: with(one.copy_bytes, other.copy_bytes),
-        copy_ns: with(one.copy_ns, other.copy_ns),
-        hidden_sends: with(one.hidden_sends, other.hidden_sends),
-        hidden_bytes: with(one.hidden_bytes, other.hidden_bytes),
-        misreported_sends: with(one.misreported_sends, other.misreported_sends),
-        unasked_sends: with(one.unasked_sends, other.unasked_sends),
-        notifications: with(one.notifications, other.notifications),
-        flips: with(one.flips, other.flips),
     }
 }
 
@@ -94,5 +72,22 @@ mod tests {
         let tally = counts.tallies[&TallyKey::default()];
         assert_eq!((tally.copied_sends, tally.copied_bytes), (3, 300));
         assert_eq!((tally.copies, tally.copy_bytes, tally.copy_ns), (1, 250, 9));
+    }
+
+    #[test]
+    fn what_the_application_is_told_of_such_a_send_is_counted_too() {
+        let mut counts = Counts::default();
+        let end = UargEnd { len: 3, known: 1, misreported: 2, unasked: 1, ..UargEnd::default() };
+        counts.settle(&[], &[Uarg { end, settled: 1, ended: 1, ..Uarg::default() }]);
+        let tally = counts.tallies[&TallyKey::default()];
+        assert_eq!((tally.misreported_sends, tally.unasked_sends), (2, 1));
+    }
+
+    #[test]
+    fn sends_that_all_failed_have_no_bytes() {
+        let mut counts = Counts::default();
+        let end = UargEnd { len: 0, bytes: 300, known: 1, ..UargEnd::default() };
+        counts.settle(&[], &[Uarg { end, settled: 1, ended: 1, ..Uarg::default() }]);
+        assert_eq!(counts, Counts::default());
     }
 }

@@ -14,11 +14,7 @@ use super::{
 };
 use crate::{
     diagnose::{Culprits, Filter, Known},
-    model::{
-        counts::{Counts, plus},
-        report::CommandOutcome,
-        start::Start,
-    },
+    model::{counts::Counts, report::CommandOutcome, start::Start},
 };
 
 /// No honest line is longer.
@@ -179,7 +175,7 @@ impl<R: Read> Player<R> {
         }
         for (key, tally) in &counts.tallies {
             let total = self.counts.tallies.entry(*key).or_default();
-            *total = plus(*total, *tally);
+            *total = total.plus(*tally);
         }
         for TapRow { tap, given } in taps {
             let total = self.counts.taps.get(&tap).map_or(0, |total| total.packets);
