@@ -30,6 +30,13 @@ pub(crate) fn load(member: usize) -> u32 {
     }
 }
 
+/// Whether this kernel is older than 5.12: `skb_copy_ubufs` clears the zerocopy bit before it puts the uarg,
+/// so that on another CPU the copy looks like one of the send call's.
+#[inline(always)]
+pub(crate) fn is_old() -> bool {
+    offset!(shinfo_zerocopy_bit) != 1
+}
+
 /// zcdiag's own thread group.
 #[inline(always)]
 pub(crate) fn own_tgid() -> u32 {
