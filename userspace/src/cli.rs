@@ -37,7 +37,7 @@ use crate::{
     },
     probe::{
         compare::CompareOptions,
-        send::{Method, RingRequest, SendOptions, Timestamping},
+        options::{Method, RingRequest, SendOptions, Timestamping},
     },
     process::ProcRoot,
     render::{

@@ -4,6 +4,7 @@ pub mod compare;
 mod destination;
 mod errno;
 pub mod listen;
+pub mod options;
 pub mod send;
 mod socket;
 
