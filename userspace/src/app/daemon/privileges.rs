@@ -2,7 +2,7 @@
 
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 
-use crate::app::{engine::Engine, outcome::Failure};
+use crate::{app::outcome::Failure, engine::Engine};
 
 /// Capabilities that the daemon uses after it has attached, with what is lost without each.
 const WANTED: &[(CapabilitySet, &str, &str)] = &[

@@ -8,9 +8,8 @@ use std::{
 
 use zcdiag_wire::{Rare, RareKind, SenderInfo, SenderKey, SiteKey, TapEvent, TapEventKind, TapKey, TapTally};
 
-use super::sockets::Sockets;
+use super::{failure::with_sources, session::Session, sockets::Sockets};
 use crate::{
-    app::{outcome::with_sources, session::Session},
     diagnose::{self, Culprits, Filter, Known, SiteFacts},
     kernel::optmem::optmem_max,
     model::{
