@@ -7,6 +7,7 @@ pub mod counts;
 pub mod cure;
 pub mod device;
 pub mod doctor;
+pub mod errno;
 pub mod fleet;
 pub mod handler;
 pub mod inventory;

@@ -2,7 +2,6 @@
 
 pub mod compare;
 mod destination;
-mod errno;
 pub mod listen;
 pub mod options;
 pub mod send;
