@@ -7,7 +7,7 @@
 use aya_ebpf::{helpers::generated::bpf_ktime_get_ns, macros::map, maps::PerCpuArray};
 use zcdiag_wire::TallyKey;
 
-use crate::{read::Addr, taps::Device};
+use crate::{read::Addr, skb::Device};
 
 /// A copied packet that is given to packet sockets.
 pub(crate) struct Tapped {

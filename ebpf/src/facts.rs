@@ -32,6 +32,13 @@ pub(crate) fn load(member: usize) -> u32 {
     }
 }
 
+/// Whether this kernel is older than 5.12: `skb_copy_ubufs` clears the zerocopy bit before it puts the uarg,
+/// so that on another CPU the copy looks like one of the send call's.
+#[inline(always)]
+pub(crate) fn is_old() -> bool {
+    offset!(shinfo_zerocopy_bit) != 1
+}
+
 /// Whether this thread group is zcdiag's own, whose sends do not count unless it tries by them what is seen.
 #[inline(always)]
 pub(crate) fn is_left_out(tgid: u32) -> bool {

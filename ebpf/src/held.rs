@@ -10,9 +10,8 @@ use zcdiag_wire::{Held, SiteKind, TallyKey, rooms};
 use crate::{
     cpu::{self, Window},
     read::Addr,
-    tally,
-    taps::Device,
-    uarg,
+    skb::Device,
+    tally, uarg,
 };
 
 #[map]

@@ -12,10 +12,9 @@ use aya_ebpf::{
 use zcdiag_wire::{Loss, Rare, RareKind, SenderInfo, SenderKey, SiteKey, rooms};
 
 use crate::{
-    facts::offset,
+    facts::{self, offset},
     loss, rare,
     read::{Addr, Struct, Typed},
-    uarg,
 };
 
 /// `IPPROTO_TCP`
@@ -66,7 +65,7 @@ pub(crate) fn info() -> SenderInfo {
 /// Start of the current task's process, in nanoseconds since boot.
 #[inline(always)]
 pub(crate) fn current_start() -> u64 {
-    if uarg::is_old() {
+    if facts::is_old() {
         // SAFETY: returns the current task's address, which is only handed to checked reads.
         let task: Addr = unsafe { bpf_get_current_task() };
         return start(task);

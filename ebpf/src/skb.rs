@@ -122,9 +122,12 @@ pub(crate) fn data_len(skb: impl Struct) -> u32 {
     skb.value(offset!(skb_data_len))
 }
 
+/// A device, as [`dev_id`] gives it.
+pub(crate) type Device = (u32, u32);
+
 /// Index of a device, and inode number of its network namespace; zeros where there is no device.
 #[inline(always)]
-pub(crate) fn dev_id(dev: impl Struct) -> (u32, u32) {
+pub(crate) fn dev_id(dev: impl Struct) -> Device {
     if dev.addr() == 0 {
         return (0, 0);
     }

@@ -15,9 +15,6 @@ use crate::{
 #[map]
 static TAPS: HashMap<TapKey, TapTally> = HashMap::with_max_entries(rooms::TAPS, 0);
 
-/// A device, as [`skb::dev_id`] gives it.
-pub(crate) type Device = (u32, u32);
-
 /// Inode of a socket, 0 if it cannot be told.
 #[inline(always)]
 pub(crate) fn inode(socket: Addr) -> u64 {
@@ -26,7 +23,12 @@ pub(crate) fn inode(socket: Addr) -> u64 {
 
 /// The packet socket with the hook `pt` (`struct packet_type`) is given a copied packet of `device`.
 #[inline(always)]
-pub(crate) fn given(pt: impl Struct, (ifindex, netns): Device, incoming: bool, ring: bool) -> Option<()> {
+pub(crate) fn given(
+    pt: impl Struct,
+    (ifindex, netns): skb::Device,
+    incoming: bool,
+    ring: bool,
+) -> Option<()> {
     if offset!(ptype_sock) == MISSING {
         return None;
     }

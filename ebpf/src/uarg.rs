@@ -97,13 +97,6 @@ pub(crate) fn record(uarg: Addr) -> Option<&'static mut Uarg> {
     Some(unsafe { &mut *record })
 }
 
-/// Whether this kernel is older than 5.12: `skb_copy_ubufs` clears the zerocopy bit before it puts the uarg,
-/// so that on another CPU the copy looks like one of the send call's.
-#[inline(always)]
-pub(crate) fn is_old() -> bool {
-    offset!(shinfo_zerocopy_bit) != 1
-}
-
 /// A copy of `uarg` begins which will decide its cause.
 #[inline(always)]
 pub(crate) fn reserve(uarg: Addr) {

@@ -23,13 +23,13 @@ use crate::{
         outcome::{Failure, code, with_sources},
         probe::{self, ProbeOptions},
         report::{self, ReportError, ReportForm, ReportOptions},
-        session::{self, SessionOptions},
         status::{self, StatusOptions},
         taps::{self, NetnsFilter, TapsError, TapsOptions},
         verify::{self, VerifyOptions},
         watch::{self, WatchOptions},
     },
     diagnose::Filter,
+    engine::session::{self, SessionOptions},
     model::{
         check::Way,
         mute::{MuteAction, MuteTarget},
@@ -37,7 +37,7 @@ use crate::{
     },
     probe::{
         compare::CompareOptions,
-        send::{Method, RingRequest, SendOptions, Timestamping},
+        options::{Method, RingRequest, SendOptions, Timestamping},
     },
     process::ProcRoot,
     render::{

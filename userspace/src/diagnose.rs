@@ -2,14 +2,18 @@
 
 mod advice;
 mod blame;
+pub mod cause;
 pub mod causes;
 mod copies;
 mod cure;
+pub mod evidence;
 mod failures;
 mod filter;
+mod known;
 mod losses;
 mod report;
 
 pub use copies::copies;
 pub use filter::Filter;
-pub use report::{Culprits, Known, SiteFacts, place, report, since};
+pub use known::{Culprits, Known, SiteFacts, place};
+pub use report::{report, since};

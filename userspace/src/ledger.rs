@@ -189,8 +189,9 @@ impl Sum for Copied {
 pub(crate) mod tests {
     use super::*;
     use crate::model::{
+        device::DeviceId,
         process::ProcessIdentity,
-        report::{Api, DeviceId, FailedSends, SenderReport},
+        report::{Api, FailedSends, SenderReport},
     };
 
     /// A sender in a unit of its own name.

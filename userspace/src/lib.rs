@@ -8,6 +8,7 @@ pub mod attach;
 pub mod check;
 pub mod cli;
 pub mod diagnose;
+pub mod engine;
 pub mod kernel;
 pub mod ledger;
 pub mod links;

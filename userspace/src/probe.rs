@@ -2,8 +2,8 @@
 
 pub mod compare;
 mod destination;
-mod errno;
 pub mod listen;
+pub mod options;
 pub mod send;
 mod socket;
 

@@ -9,7 +9,7 @@ use aya_ebpf::{
 use zcdiag_wire::SiteKind;
 
 use crate::{
-    cpu, held,
+    cpu, facts, held,
     read::{Struct, Typed},
     skb, tally, uarg,
 };
@@ -23,7 +23,7 @@ fn on_entry(skb: impl Struct) -> Option<()> {
     window.copy_charged = false;
     window.copy_skb = skb.addr();
     window.copy_len = u64::from(skb::data_len(skb));
-    if uarg::is_old() {
+    if facts::is_old() {
         window.copy_first = uarg::State::read(uarg)?.zerocopy();
         if window.copy_first {
             uarg::reserve(uarg);

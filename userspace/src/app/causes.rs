@@ -5,6 +5,7 @@ use std::io::Write;
 use super::outcome::{Failure, code};
 use crate::{
     diagnose::causes::CAUSES,
+    model::manual::ManualEntry,
     render::causes::{write_json, write_list, write_manual},
 };
 
@@ -31,12 +32,13 @@ pub fn run(options: &CausesOptions, out: &mut dyn Write) -> Result<u8, Failure> 
     };
     let chosen = options.names.iter().map(find).collect::<Result<Vec<_>, _>>()?;
     let causes = if chosen.is_empty() { CAUSES } else { &chosen };
+    let causes: Vec<ManualEntry> = causes.iter().map(|cause| cause.manual()).collect();
     let written = if options.json {
-        write_json(causes, out)
+        write_json(&causes, out)
     } else if chosen.is_empty() {
-        write_list(causes, options.color, out)
+        write_list(&causes, options.color, out)
     } else {
-        write_manual(causes, options.color, out)
+        write_manual(&causes, options.color, out)
     };
     match written {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {

@@ -7,8 +7,8 @@ use std::{
 
 use super::outcome::{Failure, code, with_sources};
 use crate::{
-    app::session,
     check::{check, gather::Question},
+    engine::session,
     model::check::{Outlook, Way},
     process::ProcRoot,
     render,

@@ -27,12 +27,10 @@ use self::{
     http::{Published, Server},
     journal::Journal,
 };
-use super::{
-    engine::Engine,
-    outcome::{Failure, code, with_sources},
-};
+use super::outcome::{Failure, code, with_sources};
 use crate::{
     diagnose::Filter,
+    engine::Engine,
     ledger::{Ledger, Verdicts},
     model::fleet::{Clock, Event, Snapshot, Taps},
     process::ProcRoot,

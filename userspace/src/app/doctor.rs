@@ -5,11 +5,9 @@ use std::{
     path::Path,
 };
 
-use super::{
-    outcome::{Failure, code},
-    session::{self, SessionOptions},
-};
+use super::outcome::{Failure, code};
 use crate::{
+    engine::session::{self, SessionOptions},
     kernel::{
         preempt::preemptible,
         privilege::{NEEDS, Privileges},

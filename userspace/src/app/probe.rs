@@ -2,14 +2,14 @@
 
 use std::io::{self, Write};
 
-use super::{
-    engine::Engine,
-    outcome::{Failure, code},
-    session::{self, SessionOptions},
-};
+use super::outcome::{Failure, code};
 use crate::{
     check::{check, gather::Question},
     diagnose::Filter,
+    engine::{
+        Engine,
+        session::{self, SessionOptions},
+    },
     model::{
         check::Way,
         probe::{Endpoint, Expected, ProbeReport, Transport, Why},
@@ -19,8 +19,8 @@ use crate::{
         ProbeError,
         compare::{self, CompareOptions},
         listen::Sink,
-        resolve,
-        send::{self, Method, SendOptions},
+        options::{Method, SendOptions},
+        resolve, send,
     },
     process::ProcRoot,
     render::{self, watch::Look},

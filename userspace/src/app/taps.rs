@@ -9,10 +9,11 @@ use std::{
 use crate::{
     links::path::path,
     model::{
+        inventory::TapReport,
         kernel::TapListScope,
         netns::Namespace,
         path::DevicePath,
-        tap::{Binding, TapReport, TapVerdict},
+        tap::{Binding, TapVerdict},
     },
     process::ProcRoot,
     render::{
@@ -241,9 +242,10 @@ mod tests {
     use super::{NetnsFilter, TapsOutcome, outcome, resolve, select};
     use crate::{
         model::{
+            inventory::TapReport,
             kernel::TapListScope,
             netns::{Namespace, Netns},
-            tap::{Binding, TapReport, TapVerdict},
+            tap::{Binding, TapVerdict},
         },
         process::ProcRoot,
         render::taps::tests::report,

@@ -12,12 +12,11 @@ use tokio::{
 
 use super::{
     command::{self, Watched},
-    engine::Engine,
     outcome::{Failure, code},
-    session::SessionOptions,
 };
 use crate::{
     diagnose::Filter,
+    engine::{Engine, session::SessionOptions},
     model::{
         report::{CommandOutcome, Report},
         verification::{Proof, Verification},

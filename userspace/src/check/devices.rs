@@ -6,11 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::netns::{Device, Namespace, Place};
+use crate::model::{
+    device::DeviceKey,
+    netns::{Device, Namespace},
+};
 
 /// The devices of the machine, as far as they could be seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Devices(BTreeMap<Place, Device>);
+pub struct Devices(BTreeMap<DeviceKey, Device>);
 
 /// What becomes of a packet that a device was given to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,9 +21,9 @@ pub enum Sent {
     /// It has left the machine, or is gone for good (`dummy`).
     Left,
     /// It goes on through one of these devices; if there are several, which one could not be told.
-    On(Vec<Place>),
+    On(Vec<DeviceKey>),
     /// It comes in on this device.
-    In(Place),
+    In(DeviceKey),
     /// A program reads it: tun, tap.
     Read,
     /// It is encrypted by WireGuard, and sent anew.
@@ -41,9 +44,9 @@ pub enum Received {
     /// A bridge takes it: it goes out through one of these ports, or up from the bridge itself.
     Bridged {
         /// The bridge.
-        bridge: Place,
+        bridge: DeviceKey,
         /// Its other ports.
-        ports: Vec<Place>,
+        ports: Vec<DeviceKey>,
     },
     /// It belongs to one of the devices that stand on this one, or is not taken at all.
     Above,
@@ -55,44 +58,45 @@ impl Devices {
         let devices = namespaces.iter().flat_map(|namespace| {
             let netns = namespace.netns.inum;
             let listed = namespace.devices.iter().flatten();
-            listed.map(move |device| (Place { netns, ifindex: device.ifindex }, device.clone()))
+            listed.map(move |device| (DeviceKey { netns, ifindex: device.ifindex }, device.clone()))
         });
         Self(devices.collect())
     }
 
     /// The device at a place, if it was seen.
-    pub fn get(&self, place: Place) -> Option<&Device> {
+    pub fn get(&self, place: DeviceKey) -> Option<&Device> {
         self.0.get(&place)
     }
 
     #[cfg(test)]
-    pub(super) fn get_mut(&mut self, place: Place) -> Option<&mut Device> {
+    pub(super) fn get_mut(&mut self, place: DeviceKey) -> Option<&mut Device> {
         self.0.get_mut(&place)
     }
 
     /// The device of this name in a namespace.
-    pub fn named(&self, netns: u32, name: &str) -> Option<Place> {
+    pub fn named(&self, netns: u32, name: &str) -> Option<DeviceKey> {
         self.of(netns).find(|(_, device)| device.name == name).map(|(place, _)| place)
     }
 
     /// The devices of a namespace.
-    pub fn of(&self, netns: u32) -> impl Iterator<Item = (Place, &Device)> {
-        let all = Place { netns, ifindex: 0 }..=Place { netns, ifindex: u32::MAX };
+    pub fn of(&self, netns: u32) -> impl Iterator<Item = (DeviceKey, &Device)> {
+        let all = DeviceKey { netns, ifindex: 0 }..=DeviceKey { netns, ifindex: u32::MAX };
         self.0.range(all).map(|(place, device)| (*place, device))
     }
 
     /// The bond, bridge or VRF that a device belongs to.
-    pub fn master(&self, place: Place) -> Option<(Place, &Device)> {
-        let master = Place { ifindex: self.get(place)?.master?, ..place };
+    pub fn master(&self, place: DeviceKey) -> Option<(DeviceKey, &Device)> {
+        let master = DeviceKey { ifindex: self.get(place)?.master?, ..place };
         Some((master, self.get(master)?))
     }
 
     /// What becomes of a packet that the device at `place` was given to send.
-    pub fn sent(&self, place: Place) -> Sent {
+    pub fn sent(&self, place: DeviceKey) -> Sent {
         let Some(device) = self.get(place) else { return Sent::Unknown };
-        let linked = device.link.and_then(|link| Some(Place { netns: link.netns?, ifindex: link.ifindex }));
+        let linked =
+            device.link.and_then(|link| Some(DeviceKey { netns: link.netns?, ifindex: link.ifindex }));
         let linked = linked.filter(|linked| self.get(*linked).is_some());
-        let on = |linked: Option<Place>| linked.map_or(Sent::Unknown, |linked| Sent::On(vec![linked]));
+        let on = |linked: Option<DeviceKey>| linked.map_or(Sent::Unknown, |linked| Sent::On(vec![linked]));
         match device.kind.as_deref() {
             None if device.loopback => Sent::In(place),
             None | Some("dummy") => Sent::Left,
@@ -101,7 +105,7 @@ impl Devices {
             Some("macvlan" | "macvtap" | "ipvlan" | "ipvtap") if self.siblings(place) => Sent::Unknown,
             Some("vlan" | "macvlan" | "macvtap" | "ipvlan" | "ipvtap" | "macsec") => on(linked),
             Some("bond" | "team") => match device.active {
-                Some(active) => on(Some(Place { ifindex: active, ..place })),
+                Some(active) => on(Some(DeviceKey { ifindex: active, ..place })),
                 None => some(self.members(place)),
             },
             Some("bridge") => some(self.members(place)),
@@ -116,7 +120,7 @@ impl Devices {
     }
 
     /// What becomes of a packet that has come in at `place`.
-    pub fn received(&self, place: Place) -> Received {
+    pub fn received(&self, place: DeviceKey) -> Received {
         if let Some((bridge, master)) = self.master(place)
             && master.kind.as_deref() == Some("bridge")
         {
@@ -128,13 +132,13 @@ impl Devices {
     }
 
     /// The devices of a bond or bridge that are up.
-    fn members(&self, master: Place) -> Vec<Place> {
+    fn members(&self, master: DeviceKey) -> Vec<DeviceKey> {
         let members = self.of(master.netns).filter(|(_, device)| device.master == Some(master.ifindex));
         members.filter(|(_, device)| device.up).map(|(place, _)| place).collect()
     }
 
     /// Whether another device of the kind of this one stands on the same device.
-    fn siblings(&self, place: Place) -> bool {
+    fn siblings(&self, place: DeviceKey) -> bool {
         let link = |device: &Device| device.link.map(|link| (link.netns, link.ifindex));
         let Some(device) = self.get(place) else { return false };
         self.0.iter().any(|(other, sibling)| {
@@ -143,7 +147,7 @@ impl Devices {
     }
 
     /// Whether devices stand on this one that take packets which come in here.
-    fn stands_above(&self, place: Place) -> bool {
+    fn stands_above(&self, place: DeviceKey) -> bool {
         self.0.values().any(|device| {
             takes_over(device)
                 && device
@@ -158,7 +162,7 @@ fn takes_over(device: &Device) -> bool {
     matches!(device.kind.as_deref(), Some("macvlan" | "macvtap" | "ipvlan" | "ipvtap"))
 }
 
-fn some(places: Vec<Place>) -> Sent {
+fn some(places: Vec<DeviceKey>) -> Sent {
     if places.is_empty() { Sent::Nowhere } else { Sent::On(places) }
 }
 

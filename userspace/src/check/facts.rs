@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, net::IpAddr};
 use super::devices::Devices;
 use crate::model::{
     check::{Limits, Offloads, Route, SocketSupport},
+    device::DeviceKey,
     kernel::TapListScope,
-    netns::Place,
     tap::JudgedTap,
 };
 
@@ -71,9 +71,9 @@ pub struct Facts {
     /// What was asked of namespaces on the way.
     pub surroundings: BTreeMap<u32, Surroundings>,
     /// Offloads of devices on the way; `None` where they could not be read.
-    pub offloads: BTreeMap<Place, Option<Offloads>>,
+    pub offloads: BTreeMap<DeviceKey, Option<Offloads>>,
     /// Traffic control on devices on the way; `None` where it could not be read.
-    pub traffic_control: BTreeMap<Place, Option<TrafficControl>>,
+    pub traffic_control: BTreeMap<DeviceKey, Option<TrafficControl>>,
     /// All packet sockets.
     pub taps: Vec<JudgedTap>,
     /// Whether packet sockets may exist that were not seen.
@@ -137,8 +137,8 @@ pub(super) mod tests {
     pub(in crate::check) const HERE: u32 = 1;
     pub(in crate::check) const THERE: u32 = 2;
 
-    pub(in crate::check) fn place(netns: u32, ifindex: u32) -> Place {
-        Place { netns, ifindex }
+    pub(in crate::check) fn place(netns: u32, ifindex: u32) -> DeviceKey {
+        DeviceKey { netns, ifindex }
     }
 
     pub(in crate::check) fn unicast(ifindex: u32) -> Route {
@@ -197,7 +197,7 @@ pub(super) mod tests {
             ),
         ]);
         let first = devices.named(HERE, first).expect("a device of these").ifindex;
-        let places: Vec<Place> =
+        let places: Vec<DeviceKey> =
             [HERE, THERE].iter().flat_map(|netns| devices.of(*netns).map(|(place, _)| place)).collect();
         Facts {
             here: HERE,

@@ -25,8 +25,8 @@ use crate::{
     kernel::privilege::Privileges,
     model::{
         check::{Offloads, RouteKind},
+        device::DeviceKey,
         kernel::{TapListScope, routes_zerocopy},
-        netns::Place,
     },
     process::ProcRoot,
     sys::{self, SysError},
@@ -229,7 +229,7 @@ impl Visitor {
         facts.surroundings.entry(netns).or_insert(found.surroundings);
         facts.missing.extend(found.missing);
         for ifindex in devices {
-            let place = Place { netns, ifindex: *ifindex };
+            let place = DeviceKey { netns, ifindex: *ifindex };
             facts.offloads.insert(place, found.offloads.get(ifindex).cloned().flatten());
             let control =
                 found.traffic.as_ref().map(|traffic| traffic.get(ifindex).copied().unwrap_or_default());

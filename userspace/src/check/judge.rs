@@ -17,8 +17,9 @@ use crate::{
     },
     model::{
         check::{CheckReport, Obstacle, Offloads, Outlook, PathDevice, RouteKind, Way, WayAnswer},
-        netns::{Place, Xdp},
-        report::DeviceId,
+        device::DeviceId,
+        device::DeviceKey,
+        netns::Xdp,
         tap::{JudgedTap, PacketProtocol, Tap, TapVerdict},
     },
     taps::verdict::{hears_device, verdict_for_device},
@@ -135,7 +136,7 @@ fn ip_header(facts: &Facts) -> u32 {
 /// MTU of the path from the first device.
 fn mtu(facts: &Facts) -> Option<u32> {
     let route = facts.surroundings.get(&facts.here).and_then(|surroundings| surroundings.route);
-    let device = facts.devices.get(Place { netns: facts.here, ifindex: facts.first });
+    let device = facts.devices.get(DeviceKey { netns: facts.here, ifindex: facts.first });
     route.and_then(|route| route.mtu).or_else(|| device.map(|device| device.mtu))
 }
 
@@ -164,7 +165,7 @@ impl Judge<'_> {
         if self.facts.unseen_taps {
             self.add(Hazard::perhaps(None, None, obstacle::UNSEEN_TAPS));
         }
-        let start = Place { netns: self.facts.here, ifindex: self.facts.first };
+        let start = DeviceKey { netns: self.facts.here, ifindex: self.facts.first };
         let route = self.facts.surroundings.get(&self.facts.here).and_then(|surroundings| surroundings.route);
         if let (Way::Udp, Some(size), Some(most)) =
             (self.way, self.facts.size, max_bytes(self.facts, self.way))
@@ -212,12 +213,12 @@ impl Judge<'_> {
         }
     }
 
-    fn out(&mut self, place: Place, routed: bool) {
+    fn out(&mut self, place: DeviceKey, routed: bool) {
         self.netfilter(place);
         if routed {
             self.encrypt(place);
         }
-        let first = place == Place { netns: self.facts.here, ifindex: self.facts.first };
+        let first = place == DeviceKey { netns: self.facts.here, ifindex: self.facts.first };
         let upfront = routed && first && !self.way.is_tcp();
         if upfront {
             self.datagrams_upfront(place);
@@ -236,7 +237,7 @@ impl Judge<'_> {
     }
 
     /// Rules of the namespace may give packets to programs.
-    fn netfilter(&mut self, place: Place) {
+    fn netfilter(&mut self, place: DeviceKey) {
         let queues = self.facts.surroundings.get(&place.netns).map(|surroundings| surroundings.queues);
         match queues {
             Some(Some(false)) | None => {}
@@ -254,7 +255,7 @@ impl Judge<'_> {
 
     /// IPsec comes before the device, for datagrams of IPv4 within the send call, and for TCP if the device does not
     /// gather (`sk_setup_caps()`).
-    fn encrypt(&mut self, place: Place) {
+    fn encrypt(&mut self, place: DeviceKey) {
         let Some(destination) = self.facts.destination else { return };
         let Some(surroundings) = self.facts.surroundings.get(&place.netns) else { return };
         let first = place.netns == self.facts.here;
@@ -294,7 +295,7 @@ impl Judge<'_> {
     }
 
     /// `__ip_append_data()` looks at the device of the route alone.
-    fn datagrams_upfront(&mut self, place: Place) {
+    fn datagrams_upfront(&mut self, place: DeviceKey) {
         match self.facts.offloads.get(&place) {
             Some(Some(on)) if on.gathers() && on.sums(self.facts.ipv6()) => {}
             Some(Some(on)) => {
@@ -307,7 +308,7 @@ impl Judge<'_> {
         }
     }
 
-    fn traffic_control(&mut self, place: Place) {
+    fn traffic_control(&mut self, place: DeviceKey) {
         match self.facts.traffic_control.get(&place) {
             Some(Some(control)) => {
                 match control.corrupts {
@@ -328,7 +329,7 @@ impl Judge<'_> {
     }
 
     /// What `validate_xmit_skb()` does for a device that lacks offloads.
-    fn offloads(&mut self, place: Place) {
+    fn offloads(&mut self, place: DeviceKey) {
         let Some(Some(on)) = self.facts.offloads.get(&place) else {
             let why = "its offloads could not be read";
             return self.add(Hazard::perhaps(Some("no_sg"), Some(place), why));
@@ -354,7 +355,7 @@ impl Judge<'_> {
         mtu(self.facts).is_none_or(|mtu| size > mtu.saturating_sub(ip_header(self.facts) + TCP_HEADERS))
     }
 
-    fn taps_at(&mut self, place: Place) {
+    fn taps_at(&mut self, place: DeviceKey) {
         let facts = self.facts;
         let with = |wanted| -> Vec<u64> {
             let verdict = |tap: &Tap| verdict_for_device(tap, place.netns, place.ifindex, facts.scope);
@@ -370,7 +371,7 @@ impl Judge<'_> {
         }
     }
 
-    fn come_in(&mut self, place: Place, taken: bool) {
+    fn come_in(&mut self, place: DeviceKey, taken: bool) {
         let device = self.facts.devices.get(place);
         match device.map(|device| device.xdp) {
             // A program that takes fragments gets a copy from newer kernels, of which they say nothing.

@@ -10,7 +10,7 @@ use crate::{
         devices::{Received, Sent},
         facts::Facts,
     },
-    model::{check::RouteKind, netns::Place},
+    model::{check::RouteKind, device::DeviceKey},
 };
 
 /// Something that happens to the packet on its way.
@@ -43,7 +43,7 @@ pub(crate) enum Event {
 /// An event and where it happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Waypoint {
-    pub(crate) place: Place,
+    pub(crate) place: DeviceKey,
     pub(crate) event: Event,
 }
 
@@ -65,7 +65,7 @@ const LONGEST: usize = 32;
 pub(crate) fn trace(facts: &Facts) -> Trace {
     let mut walk = Walk { facts, trace: Trace::default() };
     let mut way = Vec::new();
-    let start = Place { netns: facts.here, ifindex: facts.first };
+    let start = DeviceKey { netns: facts.here, ifindex: facts.first };
     let route = facts.surroundings.get(&facts.here).and_then(|surroundings| surroundings.route);
     if let Some(RouteKind::Broadcast | RouteKind::Multicast { member: Some(true) }) =
         route.map(|route| route.kind)
@@ -82,7 +82,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn end(&mut self, mut way: Vec<Waypoint>, place: Place, event: Event) {
+    fn end(&mut self, mut way: Vec<Waypoint>, place: DeviceKey, event: Event) {
         way.push(Waypoint { place, event });
         self.finish(way);
     }
@@ -93,7 +93,7 @@ impl Walk<'_> {
         }
     }
 
-    fn out(&mut self, mut way: Vec<Waypoint>, place: Place, routed: bool) {
+    fn out(&mut self, mut way: Vec<Waypoint>, place: DeviceKey, routed: bool) {
         if way.len() > LONGEST {
             return self.end(way, place, Event::Lost("the devices seem to lead in a circle"));
         }
@@ -125,7 +125,7 @@ impl Walk<'_> {
         }
     }
 
-    fn come_in(&mut self, mut way: Vec<Waypoint>, place: Place) {
+    fn come_in(&mut self, mut way: Vec<Waypoint>, place: DeviceKey) {
         let received = self.facts.devices.received(place);
         way.push(Waypoint { place, event: Event::In { taken: received != Received::Up } });
         match received {
@@ -142,7 +142,7 @@ impl Walk<'_> {
     }
 
     /// Up from the bridge if it is for this namespace or routed by it, else out through another port.
-    fn bridge(&mut self, way: Vec<Waypoint>, bridge: Place, ports: Vec<Place>) {
+    fn bridge(&mut self, way: Vec<Waypoint>, bridge: DeviceKey, ports: Vec<DeviceKey>) {
         let Some(surroundings) = self.facts.surroundings.get(&bridge.netns) else {
             self.trace.wanted.insert(bridge.netns);
             return;
@@ -165,7 +165,7 @@ impl Walk<'_> {
         }
     }
 
-    fn go_up(&mut self, mut way: Vec<Waypoint>, place: Place) {
+    fn go_up(&mut self, mut way: Vec<Waypoint>, place: DeviceKey) {
         if self.facts.destination.is_none() {
             return self.end(
                 way,
@@ -181,7 +181,7 @@ impl Walk<'_> {
             Some(route) if route.kind == RouteKind::Local => self.end(way, place, Event::Delivered),
             Some(route) if route.kind == RouteKind::Unicast && surroundings.forwards == Some(true) => {
                 way.push(Waypoint { place, event: Event::Forwarded });
-                self.out(way, Place { ifindex: route.ifindex, ..place }, true);
+                self.out(way, DeviceKey { ifindex: route.ifindex, ..place }, true);
             }
             _ => {
                 self.end(

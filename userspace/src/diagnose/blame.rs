@@ -8,15 +8,15 @@ use std::{
 
 use zcdiag_wire::{TapKey, TapTally};
 
-use super::report::{Culprits, Known};
-use crate::model::{counts::Counts, sighting::Sighting, tap::Fanout};
+use super::known::{Culprits, Known};
+use crate::model::{counts::Counts, device::DeviceKey, sighting::Sighting, tap::Fanout};
 
 /// The culprits by device, in the light of who was given packets there.
 pub(super) fn blamed(counts: &Counts, known: &Known) -> Culprits {
     let mut seen = Culprits::default();
     for key in counts.taps.iter().filter(|(_, tally)| tally.packets > 0).map(|(key, _)| key) {
         let devices = if key.incoming == 0 { &mut seen.outgoing } else { &mut seen.incoming };
-        devices.entry((key.netns, key.ifindex)).or_default().insert(key.inode);
+        devices.entry(DeviceKey { netns: key.netns, ifindex: key.ifindex }).or_default().insert(key.inode);
     }
     let mut blamed = known.culprits.clone();
     for (devices, seen) in [(&mut blamed.outgoing, seen.outgoing), (&mut blamed.incoming, seen.incoming)] {
@@ -65,11 +65,11 @@ mod tests {
         render::taps::tests::dhclient,
     };
 
-    const DEVICE: (u32, u32) = (1, 5);
+    const DEVICE: DeviceKey = DeviceKey { netns: 1, ifindex: 5 };
 
     fn given(rows: &[(u64, u32, u64)]) -> Counts {
         let row = |&(inode, incoming, packets): &(u64, u32, u64)| {
-            let key = TapKey { inode, netns: DEVICE.0, ifindex: DEVICE.1, incoming, pad: 0 };
+            let key = TapKey { inode, netns: DEVICE.netns, ifindex: DEVICE.ifindex, incoming, pad: 0 };
             (key, TapTally { packets, first_ns: 7 + inode, last_ns: 9 + inode, ..TapTally::default() })
         };
         Counts { taps: rows.iter().map(row).collect(), ..Counts::default() }

@@ -1,6 +1,6 @@
 //! Where bytes were copied, more finely than a report tells.
 
-use super::{blame::blamed, filter::Filter, report::Known};
+use super::{blame::blamed, filter::Filter, known::Known};
 use crate::model::{counts::Counts, report::CauseReport};
 
 /// The copied sends that `filter` takes, one row for each sender and place: what [`super::report()`] puts

@@ -1,9 +1,6 @@
 //! What it takes to make the sends zero-copy that taps made copy.
 
-use super::{
-    causes::{Blame, CAUSES},
-    report::Known,
-};
+use super::{cause::Blame, causes::CAUSES, known::Known};
 use crate::{
     model::{cure::Cure, report::CauseReport, tap::TapVerdict},
     taps::cure::{Blamed, smallest},

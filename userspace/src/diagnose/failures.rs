@@ -2,7 +2,7 @@
 
 use zcdiag_wire::Failure;
 
-use crate::model::{check::NEXT_SEND, report::FailedSends};
+use crate::model::{check::NEXT_SEND, errno, report::FailedSends};
 
 /// What failed, why, and what helps; `optmem_max` as it is now.
 pub(super) fn explain(errno: u32, failure: &Failure, optmem_max: Option<u32>) -> FailedSends {
@@ -55,29 +55,8 @@ fn no_buffers(failure: &Failure, optmem_max: Option<u32>) -> String {
     }
 }
 
-/// The name of an error number, as the manual has it.
 fn name(errno: i32) -> String {
-    let name = match errno {
-        libc::ENOBUFS => "ENOBUFS",
-        libc::ENOMEM => "ENOMEM",
-        libc::EMSGSIZE => "EMSGSIZE",
-        libc::EOPNOTSUPP => "EOPNOTSUPP",
-        libc::EIO => "EIO",
-        libc::EFAULT => "EFAULT",
-        libc::EINVAL => "EINVAL",
-        libc::EPIPE => "EPIPE",
-        libc::ECONNRESET => "ECONNRESET",
-        libc::ECONNREFUSED => "ECONNREFUSED",
-        libc::EHOSTUNREACH => "EHOSTUNREACH",
-        libc::ENETUNREACH => "ENETUNREACH",
-        libc::EPERM => "EPERM",
-        libc::EACCES => "EACCES",
-        libc::ENOTCONN => "ENOTCONN",
-        libc::EDESTADDRREQ => "EDESTADDRREQ",
-        libc::ETIMEDOUT => "ETIMEDOUT",
-        other => return format!("errno {other}"),
-    };
-    name.to_owned()
+    errno::name(errno).map_or_else(|| format!("errno {errno}"), str::to_owned)
 }
 
 #[cfg(test)]

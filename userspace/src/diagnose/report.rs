@@ -5,90 +5,22 @@ use std::{
     time::Duration,
 };
 
-use zcdiag_wire::{Failure, FailureKey, Loss, SendApi, SenderKey, SiteKey, SiteKind, Tally, TapTally};
+use zcdiag_wire::{Failure, FailureKey, Loss, SenderKey, SiteKey, Tally, TapTally};
 
 use super::{
     advice,
     blame::{blamed, sightings},
-    causes::{self, Blame, Case, Evidence, copy_path},
     cure::cure,
     failures,
     filter::Filter,
+    known::{Known, place},
     losses,
 };
 use crate::model::{
     counts::Counts,
-    migration::Migration,
-    process::ProcessIdentity,
-    report::{Api, CauseReport, DeviceId, Report, Sender, SenderReport, Split},
-    sighting::Lifetime,
-    tap::JudgedTap,
+    device::DeviceKey,
+    report::{CauseReport, Report, Sender, SenderReport, Split},
 };
-
-/// What is known of a place of copies.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SiteFacts {
-    /// Name of the device.
-    pub device: String,
-    /// Names of the functions on the stack of the first copy, innermost first.
-    pub stack: Vec<String>,
-}
-
-/// Packet sockets by the device (namespace, ifindex) on which they were seen while sends were copied there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Culprits {
-    /// Those that saw packets leave it.
-    pub outgoing: BTreeMap<(u32, u32), BTreeSet<u64>>,
-    /// Those that saw packets come in through it.
-    pub incoming: BTreeMap<(u32, u32), BTreeSet<u64>>,
-}
-
-/// Everything known besides the counts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Known {
-    /// Release of the kernel.
-    pub kernel: String,
-    /// Processes that send.
-    pub senders: BTreeMap<SenderKey, ProcessIdentity>,
-    /// Places of copies.
-    pub sites: BTreeMap<SiteKey, SiteFacts>,
-    /// Packet sockets seen during the watch, by inode.
-    pub taps: BTreeMap<u64, JudgedTap>,
-    /// Which of them may be to blame.
-    pub culprits: Culprits,
-    /// When those were opened and closed of which that was seen.
-    pub lifetimes: BTreeMap<u64, Lifetime>,
-    /// What could not be seen of packet sockets when they were last looked at, each with the cure.
-    pub missing: Vec<String>,
-    /// `net.core.optmem_max`; `None` if not readable.
-    pub optmem_max: Option<u32>,
-    /// What QEMUs say of their migrations, of those that were asked.
-    pub migrations: Vec<Migration>,
-    /// Notifications still to come at the end of the watch; `None` before.
-    pub in_flight: Option<u64>,
-}
-
-/// The place that a site was recorded under: where the packet went next does not change where it was copied.
-pub fn place(site: SiteKey) -> SiteKey {
-    match site.kind {
-        SiteKind::RX_TAP
-        | SiteKind::RX_LOCAL
-        | SiteKind::RX_FORWARD
-        | SiteKind::RX_LOOPED
-        | SiteKind::RX_MIRRED => SiteKey { kind: SiteKind::STACK, ..site },
-        kind if kind & SiteKind::UNLESS_GATHERED != 0 => SiteKey { kind: SiteKind::STACK, ..site },
-        _ => site,
-    }
-}
-
-/// The kind of a site, in the light of its stack: with [`SiteKind::UNLESS_GATHERED`] that decides.
-fn told_by(kind: u32, path: &[&str]) -> u32 {
-    match (kind & SiteKind::UNLESS_GATHERED, path.first()) {
-        (0, _) => kind,
-        (_, None | Some(&"__pskb_pull_tail")) => SiteKind::STACK,
-        _ => kind & !SiteKind::UNLESS_GATHERED,
-    }
-}
 
 /// The counts of `later` without those of `earlier`.
 pub fn since(earlier: &Counts, later: &Counts) -> Counts {
@@ -201,7 +133,7 @@ fn add<'a>(rows: &mut CauseRows<'a>, key: CauseKey<'a>, new: CauseReport) {
 struct CauseKey<'a> {
     sender: SenderKey,
     cause: &'static str,
-    device: (u32, u32),
+    device: DeviceKey,
     stack: &'a [String],
 }
 
@@ -211,7 +143,7 @@ impl<'a> CauseKey<'a> {
             Some(facts) if cause == "unknown" => &facts.stack,
             _ => &[],
         };
-        Self { sender, cause, device: (site.netns, site.ifindex), stack }
+        Self { sender, cause, device: DeviceKey::from(&site), stack }
     }
 }
 
@@ -270,67 +202,5 @@ fn finish(
         in_flight: known.in_flight,
         born_before: counts.losses[Loss::BORN_BEFORE as usize],
         command: None,
-    }
-}
-
-impl Known {
-    /// Name of a device that copies were seen on.
-    pub fn device_name(&self, netns: u32, ifindex: u32) -> Option<String> {
-        let here = |key: &SiteKey| (key.netns, key.ifindex) == (netns, ifindex);
-        self.sites.iter().find(|(key, _)| here(key)).map(|(_, facts)| facts.device.clone())
-    }
-
-    pub(super) fn sender(&self, key: &SenderKey) -> Sender {
-        let unnamed = || ProcessIdentity { pid: key.tgid, ..ProcessIdentity::default() };
-        let process = self.senders.get(key).cloned().unwrap_or_else(unnamed);
-        let api = if key.api == SendApi::IO_URING { Api::IoUring } else { Api::MsgZerocopy };
-        Sender { process, netns: key.netns, family: key.family, protocol: key.protocol, api }
-    }
-
-    pub(super) fn cause(
-        &self,
-        site: SiteKey,
-        sender: &Sender,
-        tally: Tally,
-        culprits: &Culprits,
-    ) -> CauseReport {
-        let nothing = SiteFacts::default();
-        let facts = self.sites.get(&place(site)).unwrap_or(&nothing);
-        let path = copy_path(&facts.stack);
-        let kind = told_by(site.kind, &path);
-        let cause = causes::classify(&Evidence {
-            kind,
-            family: sender.family,
-            protocol: sender.protocol,
-            path: &path,
-        });
-        let device = (site.ifindex != 0).then(|| DeviceId {
-            netns: site.netns,
-            ifindex: site.ifindex,
-            name: facts.device.clone(),
-        });
-        let inodes = match cause.blames {
-            Blame::Nobody => None,
-            Blame::Outgoing => culprits.outgoing.get(&(site.netns, site.ifindex)),
-            Blame::Incoming => culprits.incoming.get(&(site.netns, site.ifindex)),
-        };
-        let taps: Vec<&JudgedTap> =
-            inodes.into_iter().flatten().filter_map(|inode| self.taps.get(inode)).collect();
-        let case = Case { sender, device: device.as_ref(), taps: &taps, kind, path: &path };
-        CauseReport {
-            cause: cause.name,
-            summary: cause.summary,
-            sender: sender.clone(),
-            sends: tally.copied_sends,
-            bytes: tally.copied_bytes,
-            copies: tally.copies,
-            copy_bytes: tally.copy_bytes,
-            copy_time: Duration::from_nanos(tally.copy_ns),
-            taps: taps.iter().map(|tap| tap.tap.inode).collect(),
-            stack: path.iter().map(|frame| (*frame).to_owned()).collect(),
-            explanation: cause.explain(&case),
-            remedies: cause.remedies(&case),
-            device,
-        }
     }
 }

@@ -44,11 +44,13 @@ pub struct Need {
     /// Its name.
     pub name: &'static str,
     /// Its number, `linux/capability.h`.
-    number: u32,
+    pub number: u32,
     /// What it is for.
     pub purpose: &'static str,
     /// What happens without it.
     pub without: &'static str,
+    /// What a daemon that has attached loses without it; `None` if it has no use for it then.
+    pub to_daemon: Option<&'static str>,
 }
 
 /// All that zcdiag can make use of.
@@ -58,42 +60,51 @@ pub const NEEDS: &[Need] = &[
         number: 39,
         purpose: "loading the programs that watch",
         without: "`watch` does not start",
+        to_daemon: None,
     },
     Need {
         name: "CAP_PERFMON",
         number: 38,
         purpose: "attaching them, and reading kernel memory",
         without: "`watch` does not start",
+        to_daemon: None,
     },
     Need {
         name: "CAP_SYSLOG",
         number: 34,
         purpose: "names of kernel addresses",
         without: "causes that a stack tells are unknown; tap_tx is still told",
+        to_daemon: Some("causes that a stack tells are unknown"),
     },
     Need {
         name: "CAP_SYS_PTRACE",
         number: 19,
         purpose: "descriptors of other users: who holds a tap, and its flag",
         without: "taps without holder, with the verdict unknown",
+        to_daemon: Some("packet sockets have no holder, and their verdict is unknown"),
     },
     Need {
         name: "CAP_DAC_READ_SEARCH",
         number: 2,
         purpose: "listing the descriptors of other users",
         without: "taps without holder, with the verdict unknown",
+        to_daemon: Some("packet sockets of other users have no holder, and their verdict is unknown"),
     },
     Need {
         name: "CAP_SYS_ADMIN",
         number: 21,
         purpose: "entering other network namespaces",
         without: "taps, routes and offloads there are not seen",
+        to_daemon: Some(
+            "other network namespaces are not entered: what is known of their packet sockets is what /proc says",
+        ),
     },
     Need {
         name: "CAP_NET_ADMIN",
         number: 12,
         purpose: "reading IPsec policies",
         without: "`check` cannot tell whether IPsec would copy",
+        to_daemon: None,
     },
 ];
 

@@ -150,12 +150,6 @@ fn text_of_module(line: &str) -> Option<Range<u64>> {
     (start != 0).then_some(start..start + size)
 }
 
-/// A function's name without what the compiler adds to parts and clones of it (`.constprop.0`, `.isra.0`,
-/// `.cold`).
-pub fn base_name(function: &str) -> &str {
-    function.split('.').next().unwrap_or(function)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,11 +222,5 @@ ffffffffc0009000 t bpf_prog_6deef7357e7b4530\t[bpf]
         assert!(!hidden(&format!("0000000000000000 A fixed_percpu_data\n{KALLSYMS}")));
         assert!(hidden("0000000000000000 A fixed_percpu_data\n0000000000000000 T _text\n"));
         assert!(Symbols::hidden(&dir.path().join("missing")));
-    }
-
-    #[test]
-    fn suffixes_of_the_compiler_are_dropped() {
-        assert_eq!(base_name("__netif_receive_skb_core.constprop.0"), "__netif_receive_skb_core");
-        assert_eq!(base_name("skb_copy_ubufs"), "skb_copy_ubufs");
     }
 }

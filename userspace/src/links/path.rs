@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
+    device::{DeviceId, DeviceKey},
     netns::{Device, DeviceLink, Namespace},
     path::{DevicePath, Hop, Passage},
-    report::DeviceId,
 };
 
 /// Kinds that send through the device they are linked to.
@@ -46,15 +46,12 @@ pub fn path(namespaces: &[Namespace], netns: u32, ifindex: u32) -> DevicePath {
 /// The devices of the machine by what they are connected to, for many questions.
 #[derive(Debug, Default)]
 pub struct Topology<'a> {
-    devices: BTreeMap<Place, &'a Device>,
+    devices: BTreeMap<DeviceKey, &'a Device>,
     /// The ports of each device that are up.
-    ports: BTreeMap<Place, Vec<u32>>,
+    ports: BTreeMap<DeviceKey, Vec<u32>>,
     /// The devices that are given what comes in on each.
-    above: BTreeMap<Place, Vec<u32>>,
+    above: BTreeMap<DeviceKey, Vec<u32>>,
 }
-
-/// Network namespace and index of a device.
-type Place = (u32, u32);
 
 impl<'a> Topology<'a> {
     /// Of all devices of these namespaces.
@@ -63,16 +60,24 @@ impl<'a> Topology<'a> {
         for namespace in namespaces {
             let netns = namespace.netns.inum;
             for device in namespace.devices.iter().flatten() {
-                topology.devices.insert((netns, device.ifindex), device);
+                topology.devices.insert(DeviceKey { netns, ifindex: device.ifindex }, device);
                 if !device.up {
                     continue;
                 }
                 if let Some(master) = device.master {
-                    topology.ports.entry((netns, master)).or_default().push(device.ifindex);
+                    topology
+                        .ports
+                        .entry(DeviceKey { netns, ifindex: master })
+                        .or_default()
+                        .push(device.ifindex);
                 }
                 let below = device.link.filter(|link| link.netns == Some(netns));
                 if let Some(below) = below.filter(|_| ABOVE_ANOTHER.contains(&kind(device))) {
-                    topology.above.entry((netns, below.ifindex)).or_default().push(device.ifindex);
+                    topology
+                        .above
+                        .entry(DeviceKey { netns, ifindex: below.ifindex })
+                        .or_default()
+                        .push(device.ifindex);
                 }
             }
         }
@@ -88,12 +93,12 @@ impl<'a> Topology<'a> {
 
     /// The ways through every device there is.
     pub fn paths(&self) -> impl Iterator<Item = DevicePath> {
-        self.devices.keys().map(|(netns, ifindex)| self.path(*netns, *ifindex))
+        self.devices.keys().map(|device| self.path(device.netns, device.ifindex))
     }
 
     /// The device that another one is a port of, with its kind.
     fn master(&self, netns: u32, port: &Device) -> Option<(u32, &'a str)> {
-        let master = self.devices.get(&(netns, port.master?))?;
+        let master = self.devices.get(&DeviceKey { netns, ifindex: port.master? })?;
         Some((master.ifindex, kind(master)))
     }
 }
@@ -104,7 +109,7 @@ fn kind(device: &Device) -> &str {
 
 struct Walk<'walk, 'a> {
     topology: &'walk Topology<'a>,
-    met: BTreeSet<(Place, Passage)>,
+    met: BTreeSet<(DeviceKey, Passage)>,
     path: DevicePath,
 }
 
@@ -128,7 +133,7 @@ impl<'a> Walk<'_, 'a> {
             _ => {}
         }
         if ABOVE_PORTS.contains(&kind) {
-            let ports = self.topology.ports.get(&(netns, ifindex)).map_or(&[][..], Vec::as_slice);
+            let ports = self.topology.ports.get(&DeviceKey { netns, ifindex }).map_or(&[][..], Vec::as_slice);
             for port in ports {
                 self.leave(netns, *port, certain && ports.len() == 1);
             }
@@ -140,7 +145,7 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn enter(&mut self, netns: u32, ifindex: u32, certain: bool) {
-        let Some(device) = self.topology.devices.get(&(netns, ifindex)) else {
+        let Some(device) = self.topology.devices.get(&DeviceKey { netns, ifindex }) else {
             return self.lose(netns, ifindex);
         };
         let master = self.topology.master(netns, device);
@@ -152,7 +157,8 @@ impl<'a> Walk<'_, 'a> {
             // What is for this host comes in again at the bridge, all else leaves through another port.
             Some((bridge, "bridge" | "openvswitch")) => {
                 self.enter(netns, bridge, false);
-                let ports = self.topology.ports.get(&(netns, bridge)).into_iter().flatten();
+                let ports =
+                    self.topology.ports.get(&DeviceKey { netns, ifindex: bridge }).into_iter().flatten();
                 for port in ports.filter(|port| **port != ifindex) {
                     self.leave(netns, *port, false);
                 }
@@ -160,18 +166,18 @@ impl<'a> Walk<'_, 'a> {
             Some((master, "bond" | "team" | "vrf")) => self.enter(netns, master, certain),
             _ => {}
         }
-        for above in self.topology.above.get(&(netns, ifindex)).into_iter().flatten() {
+        for above in self.topology.above.get(&DeviceKey { netns, ifindex }).into_iter().flatten() {
             self.enter(netns, *above, false);
         }
     }
 
     /// Notes that a packet meets a device; `None` if it did so before, or if there is no such device.
     fn meet(&mut self, netns: u32, ifindex: u32, passage: Passage, certain: bool) -> Option<&'a Device> {
-        let Some(device) = self.topology.devices.get(&(netns, ifindex)) else {
+        let Some(device) = self.topology.devices.get(&DeviceKey { netns, ifindex }) else {
             self.lose(netns, ifindex);
             return None;
         };
-        if !self.met.insert(((netns, ifindex), passage)) {
+        if !self.met.insert((DeviceKey { netns, ifindex }, passage)) {
             return None;
         }
         let device_id = DeviceId { netns, ifindex, name: device.name.clone() };

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use super::{netns::Device, report::DeviceId, tap::JudgedTap};
+use super::{device::DeviceId, netns::Device, tap::JudgedTap};
 
 /// How data is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -30,15 +30,6 @@ impl Namespace {
     }
 }
 
-/// A device of one of all namespaces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
-    /// Number of the network namespace.
-    pub netns: u32,
-    /// Interface index there.
-    pub ifindex: u32,
-}
-
 /// A network device of one namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Device {

@@ -1,6 +1,6 @@
 //! The way of a packet through the devices of the machine.
 
-use super::report::DeviceId;
+use super::device::DeviceId;
 
 /// What a packet does at a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

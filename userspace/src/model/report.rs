@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{cure::Cure, migration::Migration, process::ProcessIdentity, sighting::Sighting, tap::JudgedTap};
+use super::{
+    cure::Cure, device::DeviceId, migration::Migration, process::ProcessIdentity, sighting::Sighting,
+    tap::JudgedTap,
+};
 
 /// A number of something, by how the send ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,17 +154,6 @@ pub struct FailedSends {
     pub sends: u64,
     /// Why, and what to do.
     pub reason: String,
-}
-
-/// A network device.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DeviceId {
-    /// Inode number of its network namespace.
-    pub netns: u32,
-    /// Index there.
-    pub ifindex: u32,
-    /// Its name, empty if unknown.
-    pub name: String,
 }
 
 /// One cause of copies, for one sender on one device.

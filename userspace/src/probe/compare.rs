@@ -9,7 +9,8 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::{
     ProbeError,
-    send::{Method, Probe, SendOptions, reach},
+    options::{Method, SendOptions},
+    send::{Probe, reach},
 };
 use crate::model::{
     comparison::{Comparison, Row, Run},

@@ -13,12 +13,9 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use self::group::Group;
+use self::{group::Group, vsock::ROOM};
 use super::{ProbeError, destination};
 use crate::model::probe::Endpoint;
-
-/// Bytes taken at once.
-const ROOM: usize = 256 * 1024;
 
 /// Takes in streams and datagrams at one address, and throws them away.
 pub struct Sink {

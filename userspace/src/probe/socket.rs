@@ -12,7 +12,7 @@ use rustix::{
 
 use super::{
     ProbeError,
-    send::{Method, SendOptions, Timestamping},
+    options::{Method, SendOptions, Timestamping},
 };
 use crate::{
     model::probe::{Endpoint, Transport},

@@ -1,6 +1,7 @@
 //! The serialisable mirror of what is recorded. The types themselves stay plain; serde builds each of them from
 //! its mirror field by field, so a new field that is not mirrored here does not compile.
 
+mod process;
 mod tap;
 
 use std::{
@@ -11,12 +12,12 @@ use std::{
 use serde::{Deserialize, Serialize};
 use zcdiag_wire::{Failure, SenderKey, SiteKey, Tally, TapKey, TapTally};
 
-use self::tap::JudgedTapMirror;
+use self::{process::ProcessIdentityMirror, tap::JudgedTapMirror};
 use crate::{
     diagnose::{Culprits, Filter, SiteFacts},
     model::{
-        migration::Migration, process::ProcessIdentity, report::CommandOutcome, sighting::Lifetime,
-        start::Attachment, tap::JudgedTap,
+        device::DeviceKey, migration::Migration, process::ProcessIdentity, report::CommandOutcome,
+        sighting::Lifetime, start::Attachment, tap::JudgedTap,
     },
 };
 
@@ -250,19 +251,6 @@ struct TallyMirror {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "ProcessIdentity")]
-struct ProcessIdentityMirror {
-    pid: u32,
-    comm: String,
-    exe: Option<String>,
-    uid: Option<u32>,
-    unit: Option<String>,
-    container: Option<String>,
-    pod: Option<String>,
-    start_time: u64,
-}
-
-#[derive(Serialize, Deserialize)]
 #[serde(remote = "SiteFacts")]
 struct SiteFactsMirror {
     device: String,
@@ -278,19 +266,21 @@ struct CulpritsMirror {
     incoming: ByDevice,
 }
 
-type ByDevice = BTreeMap<(u32, u32), BTreeSet<u64>>;
+type ByDevice = BTreeMap<DeviceKey, BTreeSet<u64>>;
 
 /// A map as a list: JSON has no keys of two numbers.
 mod by_device {
     use serde::{Deserialize as _, Deserializer, Serializer};
 
-    use super::ByDevice;
+    use super::{BTreeSet, ByDevice, DeviceKey};
 
     pub(super) fn serialize<S: Serializer>(map: &ByDevice, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(map)
+        serializer.collect_seq(map.iter().map(|(device, inodes)| ((device.netns, device.ifindex), inodes)))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ByDevice, D::Error> {
-        Ok(Vec::deserialize(deserializer)?.into_iter().collect())
+        let rows: Vec<((u32, u32), BTreeSet<u64>)> = Vec::deserialize(deserializer)?;
+        let keyed = |((netns, ifindex), inodes)| (DeviceKey { netns, ifindex }, inodes);
+        Ok(rows.into_iter().map(keyed).collect())
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     diagnose::{Culprits, Filter, Known, SiteFacts},
     model::{
         counts::Counts,
+        device::DeviceKey,
         migration::Migration,
         process::ProcessIdentity,
         report::CommandOutcome,
@@ -55,7 +56,7 @@ fn counts(sends: u64) -> Counts {
 }
 
 fn known() -> Known {
-    let on_device = BTreeMap::from([((1, 5), BTreeSet::from([12354]))]);
+    let on_device = BTreeMap::from([(DeviceKey { netns: 1, ifindex: 5 }, BTreeSet::from([12354]))]);
     let mut judged = taps().taps;
     for (inode, tap) in (1..).zip(&mut judged) {
         tap.tap.inode = inode;

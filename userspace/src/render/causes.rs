@@ -5,13 +5,13 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::lines::{Emphasis, emphasize, wrap};
-use crate::diagnose::causes::Cause;
+use crate::model::manual::ManualEntry;
 
 /// One line for each cause.
 ///
 /// # Errors
 /// If the output cannot be written.
-pub fn write_list(causes: &[&Cause], color: bool, out: &mut dyn Write) -> io::Result<()> {
+pub fn write_list(causes: &[ManualEntry], color: bool, out: &mut dyn Write) -> io::Result<()> {
     let width = causes.iter().map(|cause| cause.name.len()).max().unwrap_or(0);
     for cause in causes {
         let name = format!("{:<width$}", cause.name);
@@ -24,7 +24,7 @@ pub fn write_list(causes: &[&Cause], color: bool, out: &mut dyn Write) -> io::Re
 ///
 /// # Errors
 /// If the output cannot be written.
-pub fn write_manual(causes: &[&Cause], color: bool, out: &mut dyn Write) -> io::Result<()> {
+pub fn write_manual(causes: &[ManualEntry], color: bool, out: &mut dyn Write) -> io::Result<()> {
     for (index, cause) in causes.iter().enumerate() {
         if index > 0 {
             writeln!(out)?;
@@ -32,7 +32,7 @@ pub fn write_manual(causes: &[&Cause], color: bool, out: &mut dyn Write) -> io::
         let title = format!("{}: {}", cause.name, cause.summary);
         writeln!(out, "{}", emphasize(&title, Emphasis::Heading, color))?;
         write!(out, "{}", wrap("  ", cause.meaning))?;
-        for (lead, lines) in [("  by hand: ", cause.by_hand), ("  cure: ", cause.general_remedies())] {
+        for (lead, lines) in [("  by hand: ", cause.by_hand), ("  cure: ", cause.remedies)] {
             for (index, line) in lines.iter().enumerate() {
                 let lead = if index == 0 { lead.to_owned() } else { format!("{:>1$}", "or: ", lead.len()) };
                 write!(out, "{}", wrap(&lead, line))?;
@@ -45,9 +45,8 @@ pub fn write_manual(causes: &[&Cause], color: bool, out: &mut dyn Write) -> io::
     Ok(())
 }
 
-fn stacks(cause: &Cause) -> Vec<String> {
-    let stacks = cause.examples.iter().filter(|example| !example.stack.is_empty());
-    stacks.map(|example| example.stack.join(" < ")).collect()
+fn stacks(cause: &ManualEntry) -> Vec<String> {
+    cause.stacks.iter().map(|stack| stack.join(" < ")).collect()
 }
 
 #[derive(Serialize)]
@@ -64,7 +63,7 @@ struct CauseJson {
 ///
 /// # Errors
 /// If the output cannot be written.
-pub fn write_json(causes: &[&Cause], out: &mut dyn Write) -> io::Result<()> {
+pub fn write_json(causes: &[ManualEntry], out: &mut dyn Write) -> io::Result<()> {
     let causes: Vec<CauseJson> = causes
         .iter()
         .map(|cause| CauseJson {
@@ -72,7 +71,7 @@ pub fn write_json(causes: &[&Cause], out: &mut dyn Write) -> io::Result<()> {
             summary: cause.summary,
             meaning: cause.meaning,
             by_hand: cause.by_hand,
-            remedies: cause.general_remedies(),
+            remedies: cause.remedies,
             stacks: stacks(cause),
         })
         .collect();
@@ -89,7 +88,7 @@ mod tests {
     fn the_manual_has_a_meaning_a_way_to_see_it_and_a_cure_for_every_cause() {
         for cause in CAUSES {
             let mut out = Vec::new();
-            write_manual(&[cause], false, &mut out).expect("write to memory");
+            write_manual(&[cause.manual()], false, &mut out).expect("write to memory");
             let text = String::from_utf8(out).expect("UTF-8");
             assert!(text.starts_with(&format!("{}: {}\n", cause.name, cause.summary)), "{text}");
             for part in ["  by hand: ", "  cure: "] {

@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
 };
 
-use super::{lines::harmless, watch::text::on_device};
+use super::{lines::harmless, phrases::on_device};
 use crate::model::report::CauseReport;
 
 /// What a stack weighs.

@@ -2,7 +2,7 @@
 
 use super::{
     lines::harmless,
-    watch::text::{on_device, why},
+    phrases::{on_device, why},
     words::plural,
 };
 use crate::model::{

@@ -3,13 +3,11 @@
 
 mod causes;
 mod flame;
+mod percent;
 mod taps;
 mod timeline;
 
-use std::{
-    io::{self, Write},
-    time::Duration,
-};
+use std::io::{self, Write};
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 pub use timeline::Point;
@@ -17,8 +15,9 @@ pub use timeline::Point;
 use super::{
     lines::harmless,
     migration,
+    phrases::{failure, on_device, place, who, why},
     taps::changes,
-    watch::text::{failure, headline, on_device, place, who, why},
+    watch::text::headline,
     words::{bytes, plural, time},
 };
 use crate::model::{
@@ -269,18 +268,6 @@ fn attached(start: &Start) -> Markup {
             }
         }
     }
-}
-
-/// A part of a whole in percent, for widths.
-fn percent(part: u64, whole: u64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
-    let share = part as f64 / whole.max(1) as f64;
-    100.0 * share
-}
-
-/// The same of durations.
-fn percent_of_time(part: Duration, whole: Duration) -> f64 {
-    if whole.is_zero() { 0.0 } else { 100.0 * part.as_secs_f64() / whole.as_secs_f64() }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+pub use super::look::Look;
 use crate::{
     model::{cost::Cost, report::Report, start::Start},
     render::lines::harmless,
@@ -25,15 +26,6 @@ pub enum Form {
     Live,
     /// Text at the end only: a command of the user's owns the terminal until then.
     SummaryOnly,
-}
-
-/// How text looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Look {
-    /// With colours.
-    pub color: bool,
-    /// With stacks and attach plan.
-    pub verbose: bool,
 }
 
 /// Shows a watch.

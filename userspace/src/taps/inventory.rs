@@ -1,69 +1,15 @@
 //! All taps of the machine, joined from what namespaces, descriptors and sockets tell.
 
+mod found;
 mod join;
 mod missing;
 mod survey;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io,
-    os::fd::OwnedFd,
-    panic, thread,
-};
+use std::{collections::BTreeMap, io, os::fd::OwnedFd, panic, thread};
 
-use crate::{
-    links::path::Topology,
-    model::{
-        handler::Handler,
-        netns::Namespace,
-        tap::{Tap, TapReport},
-    },
-    process::ProcRoot,
-    taps::{programs::Programs, verdict, way},
-};
+pub use found::Inventory;
 
-/// Everything that could be found out about the packet sockets of the machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Inventory {
-    /// Release of the running kernel; `None` if not readable.
-    pub kernel: Option<String>,
-    /// Number of the network namespace that `collect` was called in; `None` if not readable.
-    pub here: Option<u32>,
-    /// Every packet socket, in order of namespace and inode.
-    pub taps: Vec<Tap>,
-    /// Handlers of other origin that are given every packet.
-    pub handlers: Vec<Handler>,
-    /// Every network namespace that could be found, with its devices.
-    pub namespaces: Vec<Namespace>,
-    /// The programs that are known; those that are built in, unless others are set.
-    pub programs: Programs,
-    /// Namespaces whose packet sockets could not all be listed.
-    pub unlisted: BTreeSet<u32>,
-    /// Whether there may be namespaces, or packet sockets in some, that were not found at all.
-    pub hidden: bool,
-    /// Whether nothing is known to be missing.
-    pub complete: bool,
-    /// What is missing, each with the cure.
-    pub missing: Vec<String>,
-}
-
-impl Inventory {
-    /// Judges the taps.
-    pub fn judge(self, scope: crate::model::kernel::TapListScope) -> TapReport {
-        let mut taps = verdict::judge_all(self.taps, scope, &self.programs);
-        way::note_harms(&mut taps, &Topology::new(&self.namespaces), scope);
-        TapReport {
-            kernel: self.kernel,
-            here: self.here,
-            complete: self.complete,
-            missing: self.missing,
-            taps,
-            handlers: self.handlers.into_iter().map(verdict::judge_handler).collect(),
-            ways: None,
-            cure: None,
-        }
-    }
-}
+use crate::process::ProcRoot;
 
 /// Why there is no inventory at all.
 #[derive(Debug, thiserror::Error)]

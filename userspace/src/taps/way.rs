@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use crate::{
     links::path::Topology,
     model::{
+        device::{DeviceId, DeviceKey},
+        inventory::TapReport,
         kernel::TapListScope,
         path::{DevicePath, Hop, Passage},
-        report::DeviceId,
-        tap::{Binding, Harm, JudgedTap, PacketProtocol, Tap, TapReport, TapVerdict},
+        tap::{Binding, Harm, JudgedTap, PacketProtocol, Tap, TapVerdict},
     },
     taps::{
         cure::{Blamed, smallest},
@@ -56,10 +57,10 @@ pub fn harms(tap: &Tap, way: &DevicePath, scope: TapListScope) -> Vec<Harm> {
 /// A tap of all devices meets the sends of every device where they leave, so there is nothing to add.
 pub fn note_harms(taps: &mut [JudgedTap], topology: &Topology<'_>, scope: TapListScope) {
     let bound = |tap: &Tap| match tap.binding {
-        Binding::Device { ifindex, .. } => Some((tap.netns.inum, ifindex)),
+        Binding::Device { ifindex, .. } => Some(DeviceKey { netns: tap.netns.inum, ifindex }),
         Binding::Any | Binding::Gone => None,
     };
-    let mut passing: BTreeMap<(u32, u32), Vec<(DeviceId, Hop)>> =
+    let mut passing: BTreeMap<DeviceKey, Vec<(DeviceId, Hop)>> =
         taps.iter().filter_map(|judged| Some((bound(&judged.tap)?, Vec::new()))).collect();
     if passing.is_empty() {
         return;
@@ -67,7 +68,8 @@ pub fn note_harms(taps: &mut [JudgedTap], topology: &Topology<'_>, scope: TapLis
     for way in topology.paths() {
         let Some((first, others)) = way.hops.split_first() else { continue };
         for hop in others.iter().filter(|hop| hop.device != first.device) {
-            if let Some(met) = passing.get_mut(&(hop.device.netns, hop.device.ifindex)) {
+            let DeviceId { netns, ifindex, .. } = hop.device;
+            if let Some(met) = passing.get_mut(&DeviceKey { netns, ifindex }) {
                 met.push((first.device.clone(), hop.clone()));
             }
         }

@@ -10,10 +10,7 @@ use std::{
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use zcdiag::{
-    model::{
-        kernel::TapListScope,
-        tap::{JudgedTap, TapReport},
-    },
+    model::{inventory::TapReport, kernel::TapListScope, tap::JudgedTap},
     process::ProcRoot,
     taps::inventory,
 };

@@ -6,7 +6,8 @@ use hyper::Uri;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{
-    app::{outcome::Failure, session::SessionOptions},
+    app::outcome::Failure,
+    engine::session::SessionOptions,
     ledger::{Caps, Rules},
 };
 

@@ -1,33 +1,19 @@
-//! Capabilities: what each is for, what is lost without it, and which are given up once the programs are attached.
+//! Capabilities: what is lost without each, and which are given up once the programs are attached.
 
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 
-use crate::app::{engine::Engine, outcome::Failure};
+use crate::{app::outcome::Failure, engine::Engine, kernel::privilege::NEEDS};
 
-/// Capabilities that the daemon uses after it has attached, with what is lost without each.
-const WANTED: &[(CapabilitySet, &str, &str)] = &[
-    (CapabilitySet::SYSLOG, "CAP_SYSLOG", "causes that a stack tells are unknown"),
-    (
-        CapabilitySet::SYS_PTRACE,
-        "CAP_SYS_PTRACE",
-        "packet sockets have no holder, and their verdict is unknown",
-    ),
-    (
-        CapabilitySet::DAC_READ_SEARCH,
-        "CAP_DAC_READ_SEARCH",
-        "packet sockets of other users have no holder, and their verdict is unknown",
-    ),
-    (
-        CapabilitySet::SYS_ADMIN,
-        "CAP_SYS_ADMIN",
-        "other network namespaces are not entered: what is known of their packet sockets is what /proc says",
-    ),
-];
+/// Capabilities that the daemon uses after it has attached, with their names and what is lost without each.
+fn wanted() -> impl Iterator<Item = (CapabilitySet, &'static str, &'static str)> {
+    let set = |number: u32| CapabilitySet::from_bits_retain(1 << number);
+    NEEDS.iter().filter_map(move |need| Some((set(need.number), need.name, need.to_daemon?)))
+}
 
 /// What is lost for want of a capability, in sentences.
 pub(super) fn missing() -> Vec<String> {
     let effective = capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.effective);
-    let missing = WANTED.iter().filter(|(capability, ..)| !effective.contains(*capability));
+    let missing = wanted().filter(|(capability, ..)| !effective.contains(*capability));
     missing.map(|(_, name, lost)| format!("{name} is missing: {lost}")).collect()
 }
 
@@ -38,7 +24,7 @@ pub(super) fn drop_surplus(engine: &mut Engine) -> Result<(), Failure> {
     let failed = |error| Failure::new(format!("cannot give up capabilities: {error}"), "");
     let can_rest = engine.can_rest()?;
     let now = capabilities(None).map_err(failed)?;
-    let wanted = WANTED.iter().fold(CapabilitySet::empty(), |all, (capability, ..)| all | *capability);
+    let wanted = wanted().fold(CapabilitySet::empty(), |all, (capability, ..)| all | capability);
     let keep = now.permitted & wanted;
     // Still permitted, so that it can be taken up again.
     let tried =

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::model::{
     fleet::{OTHERS, TapRow, Taps},
-    tap::{Binding, JudgedTap, TapReport, TapVerdict},
+    inventory::TapReport,
+    tap::{Binding, JudgedTap, TapVerdict},
 };
 
 /// The rows of `report`, no more than `most` and a few; those beyond are counted as others.

@@ -8,9 +8,10 @@ use std::{
     time::SystemTime,
 };
 
-use super::super::{engine::Seen, outcome::Failure};
+use super::super::outcome::Failure;
 use crate::{
     diagnose::Filter,
+    engine::Seen,
     model::{report::CommandOutcome, start::Start},
     recording::Recorder,
 };

@@ -4,8 +4,8 @@ use crate::model::netns::{DeviceLink, Netns};
 const HERE: u32 = 1;
 const THERE: u32 = 2;
 
-const fn here(ifindex: u32) -> Place {
-    Place { netns: HERE, ifindex }
+const fn here(ifindex: u32) -> DeviceKey {
+    DeviceKey { netns: HERE, ifindex }
 }
 
 /// A device that is up; `kind` is empty for hardware.
@@ -76,7 +76,7 @@ fn every_kind_of_device() {
         ("d0", Sent::Left),
         ("eth0.5", Sent::On(vec![here(2)])),
         ("mv0", Sent::On(vec![here(2)])),
-        ("v0", Sent::In(Place { netns: THERE, ifindex: 2 })),
+        ("v0", Sent::In(DeviceKey { netns: THERE, ifindex: 2 })),
         ("tun0", Sent::Read),
         ("wg0", Sent::WireGuard),
         ("vx0", Sent::Tunnel),

@@ -1,6 +1,6 @@
 //! What would make the kernel copy at one point of the way.
 
-use crate::model::{check::Outlook, netns::Place};
+use crate::model::{check::Outlook, device::DeviceKey};
 
 /// Something that copies, or may.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,7 +8,7 @@ pub(super) struct Hazard {
     /// Name of the cause, if there is one for it.
     pub(super) cause: Option<&'static str>,
     /// Where.
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<DeviceKey>,
     /// Whether it surely does.
     pub(super) certain: bool,
     /// What the kernel reports of its copies.
@@ -25,7 +25,7 @@ pub(super) struct Hazard {
 
 impl Hazard {
     /// Surely copies, and the kernel says so.
-    pub(super) fn certain(cause: &'static str, place: Place) -> Self {
+    pub(super) fn certain(cause: &'static str, place: DeviceKey) -> Self {
         Self {
             cause: Some(cause),
             place: Some(place),
@@ -39,7 +39,7 @@ impl Hazard {
     }
 
     /// May copy.
-    pub(super) fn perhaps(cause: Option<&'static str>, place: Option<Place>, why: &'static str) -> Self {
+    pub(super) fn perhaps(cause: Option<&'static str>, place: Option<DeviceKey>, why: &'static str) -> Self {
         Self {
             cause,
             place,

@@ -5,11 +5,15 @@ use zcdiag_wire::SiteKind;
 use super::hazard::Hazard;
 use crate::{
     check::facts::Facts,
-    diagnose::causes::{self, Case},
+    diagnose::{
+        cause::{Case, Cause},
+        causes,
+    },
     model::{
         check::{Obstacle, Way},
+        device::DeviceId,
         process::ProcessIdentity,
-        report::{Api, DeviceId, Sender},
+        report::{Api, Sender},
         tap::JudgedTap,
     },
 };
@@ -140,7 +144,7 @@ fn remedies(facts: &Facts, hazard: &Hazard, way: Way, device: Option<&DeviceId>)
 }
 
 /// The cause of this name.
-fn cause(name: &str) -> Option<&'static causes::Cause> {
+fn cause(name: &str) -> Option<&'static Cause> {
     causes::CAUSES.iter().find(|cause| cause.name == name).copied()
 }
 

@@ -1,6 +1,9 @@
 //! `driver_linearize`: the driver cannot send a packet of that many pieces and gathers it (`skb_linearize()` in its transmit function).
 
-use super::{Blame, Cause, Evidence, Example, Explanation, Remedies};
+use crate::diagnose::{
+    cause::{Blame, Cause, Example, Explanation, Remedies},
+    evidence::Evidence,
+};
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {

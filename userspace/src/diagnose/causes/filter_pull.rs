@@ -1,6 +1,9 @@
 //! `filter_pull`: a filter reads or writes the whole packet: `bpf_skb_pull_data()`, a conntrack helper, NAT of the payload.
 
-use super::{Blame, Cause, Evidence, Example, Explanation, Remedies};
+use crate::diagnose::{
+    cause::{Blame, Cause, Example, Explanation, Remedies},
+    evidence::Evidence,
+};
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {

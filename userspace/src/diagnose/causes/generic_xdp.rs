@@ -1,6 +1,9 @@
 //! `generic_xdp`: an XDP program in generic (skb) mode on the receiving device needs the packet in one piece.
 
-use super::{Blame, Cause, Evidence, Example, Explanation, Remedies};
+use crate::diagnose::{
+    cause::{Blame, Cause, Example, Explanation, Remedies},
+    evidence::Evidence,
+};
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {

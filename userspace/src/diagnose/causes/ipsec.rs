@@ -1,6 +1,9 @@
 //! `ipsec`: an xfrm policy encrypts the packet in software.
 
-use super::{Blame, Cause, Evidence, Example, Explanation, Remedies};
+use crate::diagnose::{
+    cause::{Blame, Cause, Example, Explanation, Remedies},
+    evidence::Evidence,
+};
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {

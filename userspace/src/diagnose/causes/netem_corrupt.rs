@@ -1,6 +1,9 @@
 //! `netem_corrupt`: the netem queueing discipline corrupts packets, and must own the data to do so.
 
-use super::{Blame, Cause, Evidence, Example, Explanation, Remedies};
+use crate::diagnose::{
+    cause::{Blame, Cause, Example, Explanation, Remedies},
+    evidence::Evidence,
+};
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {

@@ -1,6 +1,9 @@
 //! `no_sg`: the egress device has no scatter-gather.
 
-use super::{Blame, Cause, Evidence, Example, Explanation, Remedies, TURN_ON_OFFLOADS};
+use crate::diagnose::{
+    cause::{Blame, Cause, Example, Explanation, Remedies, TURN_ON_OFFLOADS},
+    evidence::Evidence,
+};
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {

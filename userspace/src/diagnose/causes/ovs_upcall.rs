@@ -1,6 +1,9 @@
 //! `ovs_upcall`: Open vSwitch has no flow for the packet and sends it to its daemon.
 
-use super::{Blame, Cause, Evidence, Example, Explanation, Remedies};
+use crate::diagnose::{
+    cause::{Blame, Cause, Example, Explanation, Remedies},
+    evidence::Evidence,
+};
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {

@@ -2,7 +2,10 @@
 
 use zcdiag_wire::SiteKind;
 
-use super::{Blame, Cause, Evidence, Example, Explanation, RECEIVE, Remedies};
+use crate::diagnose::{
+    cause::{Blame, Cause, Example, Explanation, Remedies},
+    evidence::{Evidence, RECEIVE},
+};
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {

@@ -1,6 +1,9 @@
 //! `sw_checksum`: the egress device cannot compute checksums, so the kernel does.
 
-use super::{Blame, Cause, Evidence, Example, Explanation, Remedies, TURN_ON_OFFLOADS};
+use crate::diagnose::{
+    cause::{Blame, Cause, Example, Explanation, Remedies, TURN_ON_OFFLOADS},
+    evidence::Evidence,
+};
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {

@@ -1,6 +1,9 @@
 //! `sw_gso_no_csum`: a large send is cut into packets in software, without checksum offload.
 
-use super::{Blame, Cause, Evidence, Example, Explanation, Remedies, TURN_ON_OFFLOADS};
+use crate::diagnose::{
+    cause::{Blame, Cause, Example, Explanation, Remedies, TURN_ON_OFFLOADS},
+    evidence::Evidence,
+};
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {

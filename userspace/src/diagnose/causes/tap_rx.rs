@@ -2,7 +2,11 @@
 
 use zcdiag_wire::SiteKind;
 
-use super::{Blame, Case, Cause, Evidence, Example, Explanation, RECEIVE, Remedies, tap_tx::holders};
+use super::tap_tx::holders;
+use crate::diagnose::{
+    cause::{Blame, Case, Cause, Example, Explanation, Remedies},
+    evidence::{Evidence, RECEIVE},
+};
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {

@@ -2,8 +2,13 @@
 
 use zcdiag_wire::SiteKind;
 
-use super::{Blame, Case, Cause, Evidence, Example, Explanation, Remedies};
-use crate::model::tap::JudgedTap;
+use crate::{
+    diagnose::{
+        cause::{Blame, Case, Cause, Example, Explanation, Remedies},
+        evidence::Evidence,
+    },
+    model::tap::JudgedTap,
+};
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {

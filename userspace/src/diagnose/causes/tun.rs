@@ -1,6 +1,9 @@
 //! `tun`: the packet went to a tun or tap device, whose reader is a program of this machine.
 
-use super::{Blame, Cause, Evidence, Example, Explanation, Remedies};
+use crate::diagnose::{
+    cause::{Blame, Cause, Example, Explanation, Remedies},
+    evidence::Evidence,
+};
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {

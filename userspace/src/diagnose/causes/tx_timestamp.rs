@@ -1,6 +1,9 @@
 //! `tx_timestamp`: the socket asks for transmit timestamps together with the packet.
 
-use super::{Blame, Cause, Evidence, Example, Explanation, Remedies};
+use crate::diagnose::{
+    cause::{Blame, Cause, Example, Explanation, Remedies},
+    evidence::Evidence,
+};
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {

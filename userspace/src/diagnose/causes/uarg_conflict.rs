@@ -1,6 +1,9 @@
 //! `uarg_conflict`: data of two different zerocopy sends was to share one packet, which can carry one uarg only.
 
-use super::{Blame, Cause, Evidence, Example, Explanation, Remedies};
+use crate::diagnose::{
+    cause::{Blame, Cause, Example, Explanation, Remedies},
+    evidence::Evidence,
+};
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {

@@ -2,7 +2,10 @@
 
 use zcdiag_wire::SiteKind;
 
-use super::{Blame, Cause, Evidence, Example, Explanation, Remedies, UDP};
+use crate::diagnose::{
+    cause::{Blame, Cause, Example, Explanation, Remedies, UDP},
+    evidence::Evidence,
+};
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {

@@ -2,7 +2,10 @@
 
 use zcdiag_wire::SiteKind;
 
-use super::{Blame, Cause, Evidence, Example, Explanation, Remedies, TCP, TURN_ON_OFFLOADS};
+use crate::diagnose::{
+    cause::{Blame, Cause, Example, Explanation, Remedies, TCP, TURN_ON_OFFLOADS},
+    evidence::Evidence,
+};
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {

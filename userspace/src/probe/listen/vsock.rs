@@ -4,11 +4,13 @@ use std::{io, os::fd::OwnedFd, thread};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, accept_with, bind, listen, socket_with};
 
-use super::ROOM;
 use crate::{
     model::probe::Endpoint,
     sys::vsock::{ANY_CID, VsockAddr},
 };
+
+/// Bytes taken at once.
+pub(super) const ROOM: usize = 256 * 1024;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 16;

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use rustix::io::Errno;
 
 use crate::{
-    model::probe::{Endpoint, Merged, Notifications, ProbeReport, Transport},
-    probe::errno,
+    model::{
+        errno,
+        probe::{Endpoint, Merged, Notifications, ProbeReport, Transport},
+    },
     sys::errqueue::Message,
 };
 
@@ -42,7 +44,7 @@ impl Ledger {
 
     /// A send has failed.
     pub(super) fn failed(&mut self, errno: Errno) {
-        *self.report.failed.entry(errno::name(errno)).or_default() += 1;
+        *self.report.failed.entry(name(errno)).or_default() += 1;
     }
 
     /// The last send that was noted as taken has failed, and the kernel has not reported on it until now: so it
@@ -76,7 +78,7 @@ impl Ledger {
                 return true;
             }
             Message::Timestamp => self.report.notifications.timestamps += 1,
-            Message::Error(errno) => *self.report.errors.entry(errno::name(errno)).or_default() += 1,
+            Message::Error(errno) => *self.report.errors.entry(name(errno)).or_default() += 1,
         }
         false
     }
@@ -113,6 +115,11 @@ impl Ledger {
         self.report.unanswered = self.in_flight.len() as u64 + lost;
         self.report
     }
+}
+
+fn name(errno: Errno) -> String {
+    let number = errno.raw_os_error();
+    errno::name(number).map_or_else(|| format!("error {number}"), str::to_owned)
 }
 
 #[cfg(test)]

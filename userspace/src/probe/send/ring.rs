@@ -4,10 +4,13 @@ use std::os::fd::OwnedFd;
 
 use rustix::net::connect;
 
-use super::{RingRequest, SendOptions, ledger::Ledger};
+use super::ledger::Ledger;
 use crate::{
     model::probe::{Endpoint, ProbeReport, Transport},
-    probe::ProbeError,
+    probe::{
+        ProbeError,
+        options::{RingRequest, SendOptions},
+    },
     sys::uring::{End, Request, Ring},
 };
 

@@ -1,7 +1,10 @@
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::{
+    net::{SocketAddr, TcpListener, UdpSocket},
+    num::NonZeroU64,
+};
 
 use super::*;
-use crate::model::report::Split;
+use crate::{model::report::Split, probe::options::Timestamping};
 
 fn options(transport: Transport) -> SendOptions {
     SendOptions {

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::ProcessIdentityMirror;
+use super::process::ProcessIdentityMirror;
 use crate::model::{
+    device::DeviceId,
     netns::Netns,
     path::{Hop, Passage},
     process::ProcessIdentity,
     program::KnownProgram,
-    report::DeviceId,
     tap::{
         Binding, Fanout, FanoutGroup, Harm, Holder, JudgedTap, PacketProtocol, PacketSocketType, Tap,
         TapJudgement, TapVerdict,

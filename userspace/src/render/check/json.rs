@@ -9,8 +9,8 @@ use serde::Serialize;
 use crate::{
     model::{
         check::{CheckReport, Obstacle, Outlook, PathDevice, Route, RouteKind, Way, WayAnswer},
+        device::DeviceId,
         netns::Xdp,
-        report::DeviceId,
     },
     render::taps::json::{PlainFormatter, TapJson},
 };

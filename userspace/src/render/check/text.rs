@@ -206,8 +206,8 @@ pub(super) mod tests {
     use super::*;
     use crate::model::{
         check::{Offloads, Route, RouteKind, SocketSupport},
+        device::DeviceId,
         netns::Device,
-        report::DeviceId,
     };
 
     fn way(way: Way, outlook: Outlook) -> WayAnswer {

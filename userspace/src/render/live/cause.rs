@@ -3,15 +3,15 @@
 use ratatui::{Frame, layout::Rect, text::Line};
 
 use super::{
-    View, heading, part,
-    select::{CauseId, CauseRow},
+    id::{CauseId, CauseRow},
+    view::{View, heading, part},
 };
 use crate::{
     model::{report::Report, tap::JudgedTap},
     render::{
         lines::harmless,
+        phrases::{concealed, given, on_device, who},
         taps::title,
-        watch::text::{concealed, given, on_device, who},
         words::{bytes, plural, time},
     },
 };

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::select::SenderId;
+use super::id::SenderId;
 use crate::model::report::{Report, Split};
 
 /// Intervals kept: as many as the widest time line has columns.

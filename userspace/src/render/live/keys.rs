@@ -5,7 +5,7 @@ use ratatui::{
     text::Line,
 };
 
-use super::{Pane, Screen, Sort, View, Wish};
+use super::view::{Pane, Screen, Sort, View, Wish};
 
 const HELP: &[(&str, &str)] = &[
     ("up, down, k, j", "choose a row, or scroll"),

@@ -9,13 +9,15 @@ use ratatui::{
 };
 
 use super::{
-    Pane, View, of_all,
-    select::{CauseRow, SenderId, rows},
+    id::{CauseRow, SenderId},
+    select::rows,
+    view::{Pane, View, of_all},
 };
 use crate::{
     model::report::{Report, SenderReport},
     render::{
-        watch::text::{on_device, per_second, who},
+        phrases::{on_device, who},
+        watch::text::per_second,
         words::bytes,
     },
 };

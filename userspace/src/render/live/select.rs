@@ -2,67 +2,16 @@
 
 use std::cmp::Reverse;
 
-use super::{Pane, Screen, Snapshot, Sort, View};
+use super::{
+    id::{CauseId, CauseRow, SenderId},
+    view::{Pane, Screen, Snapshot, Sort, View},
+};
 use crate::{
-    model::report::{Api, CauseReport, DeviceId, Report, Sender, SenderReport, Split},
-    render::watch::text::{on_device, who, why},
+    model::report::{Report, Sender, SenderReport, Split},
+    render::phrases::{on_device, who, why},
 };
 
-/// A sender, in every report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct SenderId {
-    pid: u32,
-    start_time: u64,
-    netns: u32,
-    family: u16,
-    protocol: u16,
-    api: Api,
-}
-
-impl SenderId {
-    pub(super) fn of(sender: &Sender) -> Self {
-        let Sender { process, netns, family, protocol, api } = sender;
-        Self {
-            pid: process.pid,
-            start_time: process.start_time,
-            netns: *netns,
-            family: *family,
-            protocol: *protocol,
-            api: *api,
-        }
-    }
-}
-
-/// A row of the causes.
-#[derive(Clone, Copy)]
-pub(super) struct CauseRow<'a> {
-    pub(super) cause: &'a CauseReport,
-    /// Whether these sends were reported zerocopied all the same.
-    pub(super) hidden: bool,
-}
-
-/// A cause, in every report.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct CauseId {
-    hidden: bool,
-    cause: &'static str,
-    sender: SenderId,
-    device: Option<DeviceId>,
-    /// Tells apart those that nothing explains.
-    stack: Vec<String>,
-}
-
 impl CauseId {
-    fn of(CauseRow { cause, hidden }: CauseRow<'_>) -> Self {
-        Self {
-            hidden,
-            cause: cause.cause,
-            sender: SenderId::of(&cause.sender),
-            device: cause.device.clone(),
-            stack: cause.stack.clone(),
-        }
-    }
-
     /// Its row in a snapshot. The stack is that of its first copy, and stays what it was.
     pub(super) fn find<'a>(&self, snapshot: &'a Snapshot) -> Option<CauseRow<'a>> {
         rows(&snapshot.total).find(|row| Self::of(*row) == *self)
@@ -135,13 +84,6 @@ impl CauseRow<'_> {
     pub(super) fn why(&self, total: &Report) -> String {
         let why = why(self.cause, total);
         if self.hidden { format!("hidden, reported zc=y: {why}") } else { why }
-    }
-}
-
-impl SenderId {
-    /// Its row in a report.
-    pub(super) fn find<'a>(&self, report: &'a Report) -> Option<&'a SenderReport> {
-        report.senders.iter().find(|row| Self::of(&row.sender) == *self)
     }
 }
 

@@ -3,13 +3,14 @@
 use ratatui::{Frame, layout::Rect, text::Line};
 
 use super::{
-    View, heading, part,
-    select::{CauseRow, SenderId, rows},
+    id::{CauseRow, SenderId},
+    select::rows,
+    view::{View, heading, part},
 };
 use crate::{
     model::report::{Report, SenderReport},
     render::{
-        watch::text::{failure, on_device, place, who},
+        phrases::{failure, on_device, place, who},
         words::{bytes, plural, time},
     },
 };

@@ -8,11 +8,15 @@ use ratatui::{
     crossterm::event::{KeyCode, KeyEvent, KeyModifiers},
 };
 
-use super::*;
+use super::{
+    view::{Pane, Sort},
+    *,
+};
 use crate::{
     model::{
+        device::DeviceId,
         process::ProcessIdentity,
-        report::{Api, CauseReport, DeviceId, FailedSends, Sender, SenderReport, Split},
+        report::{Api, CauseReport, FailedSends, Report, Sender, SenderReport, Split},
     },
     render::taps::tests::dhclient,
 };

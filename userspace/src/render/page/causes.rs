@@ -2,12 +2,12 @@
 
 use maud::{Markup, html};
 
-use super::percent;
+use super::percent::percent;
 use crate::{
     model::report::{CauseReport, Report},
     render::{
         lines::harmless,
-        watch::text::{concealed, on_device, who, why},
+        phrases::{concealed, on_device, who, why},
         words::{bytes, plural, time},
     },
 };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use super::percent;
+use super::percent::percent;
 use crate::{
     model::report::CauseReport,
     render::{

@@ -1,5 +1,7 @@
 //! What the page must hold, and what it must not.
 
+use std::time::Duration;
+
 use super::*;
 use crate::model::report::Api;
 use crate::{
@@ -44,7 +46,7 @@ fn hostile() -> Report {
             cause: "tap_tx",
             summary: "a packet tap sees it leave",
             sender,
-            device: Some(crate::model::report::DeviceId { netns: 1, ifindex: 5, name: evil.to_owned() }),
+            device: Some(crate::model::device::DeviceId { netns: 1, ifindex: 5, name: evil.to_owned() }),
             sends: 300,
             bytes: 3 << 20,
             copies: 300,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 
-use super::percent_of_time;
+use super::percent::percent_of_time;
 use crate::{
     model::{
         report::{Report, Split},

@@ -11,14 +11,13 @@ use serde_json::ser::Formatter;
 use crate::{
     model::{
         cure::{Cure, OtherChange},
+        device::DeviceId,
         handler::JudgedHandler,
+        inventory::TapReport,
         netns::Netns,
         path::{DevicePath, Hop, Passage},
         program::KnownProgram,
-        report::DeviceId,
-        tap::{
-            Binding, Fanout, FanoutGroup, Harm, Holder, JudgedTap, PacketSocketType, TapReport, TapVerdict,
-        },
+        tap::{Binding, Fanout, FanoutGroup, Harm, Holder, JudgedTap, PacketSocketType, TapVerdict},
     },
     render::lines::is_dangerous,
 };
@@ -368,9 +367,9 @@ mod tests {
     use crate::{
         model::{
             cure::{Cure, OtherChange},
+            device::DeviceId,
+            inventory::TapReport,
             path::{DevicePath, Hop, Passage},
-            report::DeviceId,
-            tap::TapReport,
         },
         render::taps::text::tests::{dhclient, report},
     };

@@ -5,10 +5,11 @@ use std::io::{self, Write};
 use crate::{
     model::{
         cure::Cure,
+        device::DeviceId,
         handler::{Handler, JudgedHandler},
+        inventory::TapReport,
         path::Passage,
-        report::DeviceId,
-        tap::{Binding, Fanout, Harm, Holder, JudgedTap, PacketSocketType, Tap, TapReport, TapVerdict},
+        tap::{Binding, Fanout, Harm, Holder, JudgedTap, PacketSocketType, Tap, TapVerdict},
     },
     render::{
         lines::{Emphasis, emphasize, harmless, wrap},

@@ -13,7 +13,7 @@ use crate::{
     process::{ProcRoot, identify},
     taps::{
         fds::SocketFd,
-        inventory::{Inventory, missing::Gaps, survey::Survey},
+        inventory::{found::Inventory, missing::Gaps, survey::Survey},
         options::{self, LiveOptions},
         packet::PacketSocket,
         programs::Programs,

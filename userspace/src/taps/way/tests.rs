@@ -4,11 +4,12 @@ use super::{narrow, note_harms, verdict_at};
 use crate::{
     links::path::{Topology, path},
     model::{
+        device::DeviceId,
+        inventory::TapReport,
         kernel::TapListScope::{Global, PerNetns, Unknown},
         netns::{Device, DeviceLink, Namespace, Netns},
         path::{Hop, Passage},
-        report::DeviceId,
-        tap::{Binding, JudgedTap, PacketProtocol, Tap, TapReport, TapVerdict},
+        tap::{Binding, JudgedTap, PacketProtocol, Tap, TapVerdict},
     },
     render::taps::tests::{dhclient, report},
     taps::{programs::Programs, verdict::judge_all},

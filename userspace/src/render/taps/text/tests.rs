@@ -5,15 +5,16 @@ use std::time::Duration;
 use super::{TextOptions, write_text};
 use crate::model::{
     cure::{Cure, OtherChange},
+    device::DeviceId,
     handler::{Handler, JudgedHandler},
+    inventory::TapReport,
     netns::Netns,
     path::{DevicePath, Hop, Passage},
     process::ProcessIdentity,
     program::KnownProgram,
-    report::DeviceId,
     tap::{
         Binding, Fanout, Harm, Holder, JudgedTap, PacketProtocol, PacketSocketType, Tap, TapJudgement,
-        TapReport, TapVerdict,
+        TapVerdict,
     },
 };
 

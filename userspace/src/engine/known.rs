@@ -8,14 +8,13 @@ use std::{
 
 use zcdiag_wire::{Rare, RareKind, SenderInfo, SenderKey, SiteKey, TapEvent, TapEventKind, TapKey, TapTally};
 
-use super::sockets::Sockets;
+use super::{failure::with_sources, session::Session, sockets::Sockets};
 use crate::{
-    app::{outcome::with_sources, session::Session},
     diagnose::{self, Culprits, Filter, Known, SiteFacts},
     kernel::optmem::optmem_max,
     model::{
-        counts::Counts, kernel::TapListScope, migration::Migration, process::ProcessIdentity, report::Report,
-        tap::JudgedTap,
+        counts::Counts, device::DeviceKey, kernel::TapListScope, migration::Migration,
+        process::ProcessIdentity, report::Report, tap::JudgedTap,
     },
     process::{ProcRoot, identify, remembered},
     taps::{
@@ -35,9 +34,9 @@ pub(super) struct Gatherer {
     proc: ProcRoot,
     programs: Programs,
     /// Copies on each tapped device when its taps were last looked at.
-    looked_at: BTreeMap<(u32, u32), u64>,
+    looked_at: BTreeMap<DeviceKey, u64>,
     /// Devices whose taps are to be looked at.
-    to_look: BTreeSet<(u32, u32)>,
+    to_look: BTreeSet<DeviceKey>,
     /// Packet sockets as the kernel side announces them.
     sockets: Sockets,
     /// When the watch began, on the kernel side's clock.
@@ -87,7 +86,7 @@ impl Gatherer {
                 }
             }
             RareKind::SITE => {
-                self.to_look.insert((rare.site.netns, rare.site.ifindex));
+                self.to_look.insert(DeviceKey::from(&rare.site));
             }
             _ => (),
         }
@@ -96,7 +95,7 @@ impl Gatherer {
     /// Takes an announcement about a packet socket.
     pub(super) fn announce_tap(&mut self, event: &TapEvent) {
         if event.kind == TapEventKind::GIVEN {
-            self.to_look.insert((event.netns, event.ifindex));
+            self.to_look.insert(DeviceKey { netns: event.netns, ifindex: event.ifindex });
         }
         let at = Duration::from_nanos(event.at_ns.saturating_sub(self.started_ns));
         let key = SenderKey { tgid: event.tgid, start_ns: event.start_ns, ..SenderKey::default() };
@@ -111,10 +110,9 @@ impl Gatherer {
 
     /// Notes on which devices taps have made copies since they were last looked at.
     pub(super) fn follow(&mut self, counts: &Counts) {
-        let mut copies: BTreeMap<(u32, u32), u64> = BTreeMap::new();
+        let mut copies: BTreeMap<DeviceKey, u64> = BTreeMap::new();
         for (key, tally) in counts.tallies.iter().filter(|(key, _)| key.site != SiteKey::default()) {
-            *copies.entry((key.site.netns, key.site.ifindex)).or_default() +=
-                tally.copied_sends + tally.copies;
+            *copies.entry(DeviceKey::from(&key.site)).or_default() += tally.copied_sends + tally.copies;
         }
         for (device, copies) in copies {
             if self.looked_at.insert(device, copies) != Some(copies) {
@@ -150,7 +148,7 @@ impl Gatherer {
     }
 
     /// Takes in what a look at devices has found.
-    fn accuse(&mut self, devices: &BTreeSet<(u32, u32)>, taps: Vec<JudgedTap>, scope: TapListScope) {
+    fn accuse(&mut self, devices: &BTreeSet<DeviceKey>, taps: Vec<JudgedTap>, scope: TapListScope) {
         for device in devices {
             self.latest.outgoing.remove(device);
             self.latest.incoming.remove(device);
@@ -158,14 +156,15 @@ impl Gatherer {
         for judged in taps {
             let inode = judged.tap.inode;
             let mut named = false;
-            for &(netns, ifindex) in devices {
+            for &device in devices {
+                let DeviceKey { netns, ifindex } = device;
                 if offends_device(&judged.tap, netns, ifindex, scope) {
-                    self.latest.outgoing.entry((netns, ifindex)).or_default().insert(inode);
-                    named |= self.known.culprits.outgoing.entry((netns, ifindex)).or_default().insert(inode);
+                    self.latest.outgoing.entry(device).or_default().insert(inode);
+                    named |= self.known.culprits.outgoing.entry(device).or_default().insert(inode);
                 }
                 if hears_device(&judged.tap, netns, ifindex, scope) {
-                    self.latest.incoming.entry((netns, ifindex)).or_default().insert(inode);
-                    named |= self.known.culprits.incoming.entry((netns, ifindex)).or_default().insert(inode);
+                    self.latest.incoming.entry(device).or_default().insert(inode);
+                    named |= self.known.culprits.incoming.entry(device).or_default().insert(inode);
                 }
             }
             if named || self.sockets.was_given(inode) {
@@ -191,7 +190,7 @@ impl Gatherer {
     ) {
         self.known.senders.retain(|key, _| senders.contains(key));
         self.known.sites.retain(|key, _| sites.contains(key));
-        let devices: BTreeSet<(u32, u32)> = sites.iter().map(|site| (site.netns, site.ifindex)).collect();
+        let devices: BTreeSet<DeviceKey> = sites.iter().map(DeviceKey::from).collect();
         self.looked_at.retain(|device, _| devices.contains(device));
         for culprits in [&mut self.latest.outgoing, &mut self.latest.incoming] {
             culprits.retain(|device, _| devices.contains(device));
@@ -320,12 +319,12 @@ mod tests {
     fn a_tap_that_has_closed_is_to_blame_for_the_whole_but_not_for_what_comes() {
         let (scope, tap) = (TapListScope::Global, dhclient());
         let (netns, inode) = (tap.tap.netns.inum, tap.tap.inode);
-        let devices = BTreeSet::from([(netns, 5)]);
+        let devices = BTreeSet::from([DeviceKey { netns, ifindex: 5 }]);
         let blamed = |culprits: &Culprits| culprits.outgoing.values().flatten().copied().collect::<Vec<_>>();
         let mut gatherer = Gatherer::of("6.1.0".to_owned(), ProcRoot::system());
         gatherer.accuse(&devices, vec![tap], scope);
         assert_eq!((blamed(&gatherer.latest), blamed(&gatherer.known.culprits)), (vec![inode], vec![inode]));
-        gatherer.accuse(&BTreeSet::from([(netns, 6)]), Vec::new(), scope);
+        gatherer.accuse(&BTreeSet::from([DeviceKey { netns, ifindex: 6 }]), Vec::new(), scope);
         assert_eq!(blamed(&gatherer.latest), [inode], "nobody looked at its device");
         gatherer.accuse(&devices, Vec::new(), scope);
         assert_eq!((blamed(&gatherer.latest), blamed(&gatherer.known.culprits)), (vec![], vec![inode]));
@@ -336,7 +335,7 @@ mod tests {
         let (scope, tap) = (TapListScope::Global, dhclient());
         let netns = tap.tap.netns.inum;
         let mut gatherer = Gatherer::of("6.1.0".to_owned(), ProcRoot::system());
-        gatherer.accuse(&BTreeSet::from([(netns, 5)]), vec![tap], scope);
+        gatherer.accuse(&BTreeSet::from([DeviceKey { netns, ifindex: 5 }]), vec![tap], scope);
         let site = SiteKey { netns, ifindex: 5, ..SiteKey::default() };
         gatherer.known.sites.insert(site, SiteFacts::default());
         gatherer.keep(&BTreeSet::new(), &BTreeSet::from([site]), &BTreeSet::new());
@@ -349,7 +348,7 @@ mod tests {
     #[tokio::test]
     async fn a_look_that_failed_is_told_and_taken_again() {
         let mut gatherer = Gatherer::of("6.1.0".to_owned(), ProcRoot::new("/nonexistent"));
-        let devices = BTreeSet::from([(1, 5)]);
+        let devices = BTreeSet::from([DeviceKey { netns: 1, ifindex: 5 }]);
         gatherer.to_look.clone_from(&devices);
         gatherer.look(TapListScope::Global).await;
         assert_eq!(gatherer.to_look, devices);

@@ -11,7 +11,7 @@ use std::{
 use aya::sys::{Stats, enable_stats};
 use zcdiag_wire::{Offsets, SenderInfo, SenderKey, Site, SiteKey};
 
-use super::outcome::Failure;
+use super::failure::Failure;
 use crate::{
     attach::{
         hooks,
@@ -29,11 +29,11 @@ use crate::{
 };
 
 const SYSTEM_BTF: &str = "/sys/kernel/btf/vmlinux";
-pub(super) const KALLSYMS: &str = "/proc/kallsyms";
+pub(crate) const KALLSYMS: &str = "/proc/kallsyms";
 const MODULES: &str = "/proc/modules";
 
 /// What is lost where the kernel hides its symbols.
-pub(super) const HIDDEN_SYMBOLS: &str = "the kernel hides its symbols from zcdiag (CAP_SYSLOG, kernel.kptr_restrict): \
+pub(crate) const HIDDEN_SYMBOLS: &str = "the kernel hides its symbols from zcdiag (CAP_SYSLOG, kernel.kptr_restrict): \
                                          causes that a stack tells are unknown";
 
 /// What is lost where the kernel does not measure BPF programs.
@@ -158,19 +158,19 @@ impl Session {
 }
 
 /// What is known of the kernel before anything is loaded into it.
-pub(super) struct Prepared {
+pub(crate) struct Prepared {
     kernel: String,
     btf: Btf,
     offsets: Offsets,
     /// What to attach.
-    pub(super) plan: Plan,
+    pub(crate) plan: Plan,
 }
 
 /// Reads the kernel's type information, and makes the plan from it.
 ///
 /// # Errors
 /// What is missing, and what helps.
-pub(super) fn prepare(options: &SessionOptions) -> Result<Prepared, Failure> {
+pub(crate) fn prepare(options: &SessionOptions) -> Result<Prepared, Failure> {
     let kernel = release();
     let btf = read_btf(options)?;
     let too_old = |error: &dyn std::fmt::Display| {
@@ -195,7 +195,7 @@ pub(super) fn prepare(options: &SessionOptions) -> Result<Prepared, Failure> {
 }
 
 /// What a watch says that lacks the capabilities for BPF.
-pub(super) fn no_capabilities() -> Failure {
+pub(crate) fn no_capabilities() -> Failure {
     Failure::new(
         "watching needs CAP_BPF and CAP_PERFMON, and zcdiag has not got them",
         "run it as root: `sudo zcdiag ..`; `zcdiag taps` needs less",
@@ -230,7 +230,7 @@ fn no_trampolines(options: &SessionOptions) -> Option<&'static str> {
     }
 }
 
-pub(super) fn read_btf(options: &SessionOptions) -> Result<Btf, Failure> {
+pub(crate) fn read_btf(options: &SessionOptions) -> Result<Btf, Failure> {
     let path = options.btf.as_deref().unwrap_or(Path::new(SYSTEM_BTF));
     let data = fs::read(path).map_err(|error| {
         Failure::new(

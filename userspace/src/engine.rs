@@ -3,8 +3,10 @@
 
 mod budget;
 mod evict;
+pub mod failure;
 mod known;
 mod rest;
+pub mod session;
 mod sockets;
 
 use std::{
@@ -19,11 +21,9 @@ use zcdiag_wire::{Failure as FailedSends, Loss, Rare, RareKind, Tally, TallyKey,
 use self::{
     budget::{Budget, Level, ONE_STACK_OF},
     evict::{Census, Eviction, Evictor, ROOMS},
+    failure::Failure,
     known::Gatherer,
     rest::{Act, Rest},
-};
-use super::{
-    outcome::Failure,
     session::{Session, SessionOptions},
 };
 use crate::{

@@ -1,0 +1,160 @@
+//! What a cause of copies is made of, and the case that its sentences speak of.
+
+use zcdiag_wire::SiteKind;
+
+use super::evidence::Evidence;
+use crate::model::{device::DeviceId, manual::ManualEntry, report::Sender, tap::JudgedTap};
+
+/// A cause of copies.
+pub struct Cause {
+    /// Its name in every output.
+    pub name: &'static str,
+    /// A few words, to follow "copied:".
+    pub summary: &'static str,
+    /// What it means: for the manual.
+    pub meaning: &'static str,
+    /// How to see it without zcdiag.
+    pub by_hand: &'static [&'static str],
+    /// Copies that have this cause.
+    pub examples: &'static [Example],
+    /// Which packet sockets are to blame.
+    pub blames: Blame,
+    /// Whether a copy has this cause.
+    pub recognises: fn(&Evidence<'_>) -> bool,
+    /// What happened, in sentences.
+    pub(super) explanation: Explanation,
+    /// What to do about it, best first.
+    pub(super) remedies: Remedies,
+}
+
+/// Sentences about what happened.
+pub(super) enum Explanation {
+    /// The same for every case, but for the name of the device, which stands for `{device}`.
+    Fixed(&'static str),
+    /// Made for the case.
+    Made(fn(&Case<'_>) -> String),
+}
+
+/// What to do, best first.
+pub(super) enum Remedies {
+    /// The same for every case.
+    Fixed(&'static [&'static str]),
+    /// Made for the case.
+    Made {
+        /// Makes them.
+        make: fn(&Case<'_>) -> Vec<String>,
+        /// Without a case, for the manual.
+        in_general: &'static [&'static str],
+    },
+}
+
+impl Cause {
+    /// What happened in this case, in sentences.
+    pub fn explain(&self, case: &Case<'_>) -> String {
+        match self.explanation {
+            Explanation::Fixed(text) => text.replace("{device}", case.device_name()),
+            Explanation::Made(explain) => explain(case),
+        }
+    }
+
+    /// What to do about it, best first.
+    pub fn remedies(&self, case: &Case<'_>) -> Vec<String> {
+        match self.remedies {
+            Remedies::Fixed(remedies) => remedies.iter().map(|remedy| (*remedy).to_owned()).collect(),
+            Remedies::Made { make, .. } => make(case),
+        }
+    }
+
+    /// What the manual says of it.
+    pub fn manual(&self) -> ManualEntry {
+        let stacks = self.examples.iter().map(|example| example.stack).filter(|stack| !stack.is_empty());
+        ManualEntry {
+            name: self.name,
+            summary: self.summary,
+            meaning: self.meaning,
+            by_hand: self.by_hand,
+            remedies: self.general_remedies(),
+            stacks: stacks.collect(),
+        }
+    }
+
+    /// What to do about it in general, best first.
+    pub fn general_remedies(&self) -> &'static [&'static str] {
+        match self.remedies {
+            Remedies::Fixed(remedies) | Remedies::Made { in_general: remedies, .. } => remedies,
+        }
+    }
+}
+
+/// For causes that a device's offloads would cure.
+pub(super) const TURN_ON_OFFLOADS: &str = "see `ethtool -k DEV` and turn offloads on: `ethtool -K DEV tx on sg on`; on a vlan or \
+                                bond also on the upper device";
+
+/// The packet sockets that have a part in a cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// None.
+    Nobody,
+    /// Those that see packets leave the device.
+    Outgoing,
+    /// Those that see packets come in through the device.
+    Incoming,
+}
+
+/// `IPPROTO_TCP`
+pub(super) const TCP: u16 = 6;
+/// `IPPROTO_UDP`
+pub(super) const UDP: u16 = 17;
+/// `AF_VSOCK`
+pub(super) const VSOCK: u16 = 40;
+
+/// A copy, as the kernel side records it.
+#[derive(Clone, Copy, Debug)]
+pub struct Example {
+    /// One of [`SiteKind`].
+    pub kind: u32,
+    /// Address family of the socket.
+    pub family: u16,
+    /// Its protocol.
+    pub protocol: u16,
+    /// Functions on the stack, from the copying one on.
+    pub stack: &'static [&'static str],
+}
+
+impl Example {
+    /// A TCP send of which the stack tells.
+    pub(super) const fn on_stack(stack: &'static [&'static str]) -> Self {
+        Self { kind: SiteKind::STACK, family: 2, protocol: TCP, stack }
+    }
+
+    /// A send of which `kind` tells alone.
+    pub(super) const fn told(kind: u32) -> Self {
+        Self { kind, family: 2, protocol: 0, stack: &[] }
+    }
+
+    /// A send that the send call itself copied.
+    pub(super) const fn upfront(kind: u32, protocol: u16) -> Self {
+        Self { protocol, ..Self::told(kind) }
+    }
+}
+
+/// What the sentences speak of.
+pub struct Case<'a> {
+    /// Whose sends.
+    pub sender: &'a Sender,
+    /// On which device.
+    pub device: Option<&'a DeviceId>,
+    /// Packet sockets to blame.
+    pub taps: &'a [&'a JudgedTap],
+    /// One of [`SiteKind`].
+    pub kind: u32,
+    /// The stack, as in [`Evidence::path`].
+    pub path: &'a [&'a str],
+}
+
+impl Case<'_> {
+    /// The device's name, or words for it.
+    pub fn device_name(&self) -> &str {
+        self.device.map_or("an unknown device", |device| device.name.as_str())
+    }
+}
