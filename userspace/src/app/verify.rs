@@ -12,6 +12,7 @@ use tokio::{
 
 use super::{
     command::{self, Watched},
+    devices,
     engine::Engine,
     outcome::{Failure, code},
     session::SessionOptions,
@@ -53,6 +54,7 @@ pub async fn run(options: &VerifyOptions, out: &mut dyn Write, err: &mut dyn Wri
     if !options.cure.is_empty() {
         command::find(&options.cure)?;
     }
+    devices::find(&options.filter.dev)?;
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut terminate = listen(SignalKind::terminate())?;
     let verified = tokio::select! {

@@ -20,6 +20,7 @@ use tokio::{
 
 use super::{
     command::{self, Watched},
+    devices,
     engine::Engine,
     outcome::{Failure, code},
     session::SessionOptions,
@@ -82,6 +83,7 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
     if !options.command.is_empty() {
         command::find(&options.command)?;
     }
+    devices::find(&options.filter.dev)?;
     // Before anything is attached: a signal from now on ends the watch in order.
     let mut signals = Signals::new()?;
     tokio::spawn(exit_when_urged(Signals::new()?, |code| {

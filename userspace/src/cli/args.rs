@@ -478,7 +478,7 @@ fn cause(name: &str) -> Result<String, String> {
     if names.contains(&name) {
         Ok(name.to_owned())
     } else {
-        Err(format!("the causes are {}", names.join(", ")))
+        Err(format!("`zcdiag causes` explains the causes: {}", names.join(", ")))
     }
 }
 

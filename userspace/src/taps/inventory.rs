@@ -15,7 +15,7 @@ use crate::{
     links::path::Topology,
     model::{
         handler::Handler,
-        netns::Namespace,
+        netns::{Namespace, Place},
         tap::{Tap, TapReport},
     },
     process::ProcRoot,
@@ -48,6 +48,14 @@ pub struct Inventory {
 }
 
 impl Inventory {
+    /// The devices of this name, by namespace and index.
+    pub fn devices_named(&self, name: &str) -> impl Iterator<Item = Place> {
+        self.namespaces.iter().filter_map(move |namespace| {
+            let device = namespace.devices.as_deref()?.iter().find(|device| device.name == name)?;
+            Some(Place { netns: namespace.netns.inum, ifindex: device.ifindex })
+        })
+    }
+
     /// Judges the taps.
     pub fn judge(self, scope: crate::model::kernel::TapListScope) -> TapReport {
         let mut taps = verdict::judge_all(self.taps, scope, &self.programs);
