@@ -6,10 +6,11 @@ pub mod causes;
 mod copies;
 mod cure;
 mod failures;
-mod filter;
+mod left_out;
 mod losses;
 mod report;
 
 pub use copies::copies;
-pub use filter::Filter;
 pub use report::{Culprits, Known, SiteFacts, place, report, since};
+
+pub use crate::model::filter::Filter;

@@ -6,6 +6,7 @@ pub mod cost;
 pub mod counts;
 pub mod cure;
 pub mod doctor;
+pub mod filter;
 pub mod fleet;
 pub mod handler;
 pub mod kernel;

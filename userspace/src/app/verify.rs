@@ -66,7 +66,7 @@ pub async fn run(options: &VerifyOptions, out: &mut dyn Write, err: &mut dyn Wri
     let show = if options.json {
         write_json(&verification, out)
     } else {
-        write_text(&verification, &options.filter.dev, options.color, out)
+        write_text(&verification, options.color, out)
     };
     match show.and_then(|()| write_missing(&verification.after, err)) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(code::OK),

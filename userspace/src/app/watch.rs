@@ -189,7 +189,7 @@ fn exit_code(options: &WatchOptions, end: &End, report: &Report) -> u8 {
     }
     match report.verdict() {
         Verdict::Copied | Verdict::Mixed => code::BAD_ANSWER,
-        Verdict::Idle => code::NO_ANSWER,
+        Verdict::Idle | Verdict::Elsewhere => code::NO_ANSWER,
         Verdict::Zerocopied if !report.exact() => code::NO_ANSWER,
         Verdict::Zerocopied => code::OK,
     }
