@@ -4,6 +4,7 @@ pub mod causes;
 pub mod check;
 pub mod command;
 pub mod daemon;
+mod devices;
 pub mod doctor;
 pub mod mute;
 pub mod outcome;

@@ -8,12 +8,13 @@ mod copies;
 mod cure;
 pub mod evidence;
 mod failures;
-mod filter;
 mod known;
+mod left_out;
 mod losses;
 mod report;
 
 pub use copies::copies;
-pub use filter::Filter;
 pub use known::{Culprits, Known, SiteFacts, place};
 pub use report::{report, since};
+
+pub use crate::model::filter::Filter;

@@ -8,6 +8,7 @@ pub mod cure;
 pub mod device;
 pub mod doctor;
 pub mod errno;
+pub mod filter;
 pub mod fleet;
 pub mod handler;
 pub mod inventory;

@@ -5,6 +5,7 @@ pub mod check;
 pub mod comparison;
 pub mod doctor;
 pub mod event;
+mod filter;
 pub mod folded;
 mod json;
 pub(crate) mod lines;

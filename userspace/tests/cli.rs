@@ -113,7 +113,7 @@ fn misuse_has_a_code_of_its_own() {
 
 #[test]
 fn what_cannot_be_done_is_said_with_its_cure() {
-    let failures: [(&str, &[&str]); 12] = [
+    let failures: [(&str, &[&str]); 15] = [
         ("check [::1", &["'[::1' is no destination", "fd00::2"]),
         ("check host.invalid", &["host.invalid: ", "cure:"]),
         ("check 127.0.0.1 --dev nope0", &["there is no device nope0", "cure: `ip -br link`"]),
@@ -124,6 +124,9 @@ fn what_cannot_be_done_is_said_with_its_cure() {
         ("probe --listen nowhere", &["'nowhere' is no address to listen on", "cure:"]),
         ("probe --listen 192.0.2.1:0", &["cannot listen on 192.0.2.1:0", "an address of this machine"]),
         ("watch -- /nonexistent/program", &["/nonexistent/program", "there is no such program", "cure:"]),
+        ("watch --dev nope0 --duration 1s", &["there is no device nope0", "cure: `ip -br link`"]),
+        ("verify --dev lo --dev nope0", &["there is no device nope0", "cure: `ip -br link`"]),
+        ("taps --dev nope0", &["no device nope0", "`ip -br link`"]),
         (
             "watch --qmp /nonexistent/qmp",
             &["cannot connect to QEMU's monitor /nonexistent/qmp", "-qmp unix:PATH"],

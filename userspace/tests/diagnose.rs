@@ -185,6 +185,41 @@ fn filters_select_senders_and_causes() {
 }
 
 #[test]
+fn what_a_filter_leaves_out_is_counted_and_never_an_all_clear() {
+    let known = Known {
+        senders: BTreeMap::from([(sender(1), process(1, "one")), (sender(2), process(2, "two"))]),
+        sites: BTreeMap::from([(tapped(2), facts("d0", &[])), (tapped(3), facts("d1", &[]))]),
+        ..Known::default()
+    };
+    let all = counts(&[
+        (sender(1), tapped(2), copied(1)),
+        (sender(1), tapped(3), copied(2)),
+        (sender(2), tapped(2), copied(4)),
+        (sender(2), SiteKey::default(), zerocopied(8)),
+    ]);
+    let under = |filter| report(&all, &known, &filter, SECOND);
+    let words = |word: &str| vec![word.to_owned()];
+    assert_eq!(verdict(&all, &known).filtered, None);
+
+    let others = under(Filter { comm: words("on"), ..Filter::default() });
+    let left_out = others.filtered.as_ref().expect("there is a filter");
+    assert_eq!(others.verdict(), Verdict::Idle);
+    assert_eq!((left_out.other_senders, left_out.others), (2, Split { zerocopied: 8, copied: 7 }));
+
+    let causes = under(Filter { pid: vec![1], cause: words("nfqueue"), ..Filter::default() });
+    let left_out = causes.filtered.as_ref().expect("there is a filter");
+    assert_eq!(causes.verdict(), Verdict::Elsewhere);
+    assert_eq!((left_out.other_senders, left_out.others), (1, Split { zerocopied: 8, copied: 4 }));
+    assert_eq!(left_out.causes, BTreeMap::from([("tap_tx", 3)]));
+    assert_eq!(left_out.sends(), Split { zerocopied: 8, copied: 7 });
+
+    let device = under(Filter { dev: words("d2"), ..Filter::default() });
+    assert_eq!((device.verdict(), device.elsewhere()), (Verdict::Elsewhere, 7), "though 8 were not copied");
+    let device = under(Filter { dev: words("d1"), ..Filter::default() });
+    assert_eq!((device.verdict(), device.elsewhere()), (Verdict::Mixed, 5));
+}
+
+#[test]
 fn whatever_was_lost_makes_the_counts_lower_bounds() {
     for loss in [Loss::UARGS_FULL, Loss::TALLIES_FULL, Loss::STACKS, Loss::RARE_FULL, Loss::UNREADABLE] {
         let mut counts = Counts::default();

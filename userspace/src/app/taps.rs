@@ -198,12 +198,8 @@ pub(super) fn known_programs(directory: &Path, err: &mut dyn Write) -> io::Resul
 /// The ways of what is sent through every device that is meant.
 fn ways(dev: &str, selected: &[u32], inventory: &Inventory) -> Result<Vec<DevicePath>, TapsError> {
     let inums = if selected.is_empty() { inventory.here.as_slice() } else { selected };
-    let namespaces = inventory.namespaces.iter().filter(|namespace| inums.contains(&namespace.netns.inum));
-    let found = namespaces.filter_map(|namespace| {
-        let device = namespace.devices.as_deref()?.iter().find(|device| device.name == dev)?;
-        Some(path(&inventory.namespaces, namespace.netns.inum, device.ifindex))
-    });
-    let found: Vec<_> = found.collect();
+    let places = inventory.devices_named(dev).filter(|place| inums.contains(&place.netns));
+    let found: Vec<_> = places.map(|place| path(&inventory.namespaces, place.netns, place.ifindex)).collect();
     if found.is_empty() {
         let netns = inums.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
         return Err(TapsError::NoSuchDevice { dev: dev.to_owned(), netns });

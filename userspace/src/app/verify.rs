@@ -12,6 +12,7 @@ use tokio::{
 
 use super::{
     command::{self, Watched},
+    devices,
     outcome::{Failure, code},
 };
 use crate::{
@@ -52,6 +53,7 @@ pub async fn run(options: &VerifyOptions, out: &mut dyn Write, err: &mut dyn Wri
     if !options.cure.is_empty() {
         command::find(&options.cure)?;
     }
+    devices::find(&options.filter.dev)?;
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut terminate = listen(SignalKind::terminate())?;
     let verified = tokio::select! {
@@ -63,7 +65,7 @@ pub async fn run(options: &VerifyOptions, out: &mut dyn Write, err: &mut dyn Wri
     let show = if options.json {
         write_json(&verification, out)
     } else {
-        write_text(&verification, &options.filter.dev, options.color, out)
+        write_text(&verification, options.color, out)
     };
     match show.and_then(|()| write_missing(&verification.after, err)) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(code::OK),

@@ -20,6 +20,7 @@ use tokio::{
 
 use super::{
     command::{self, Watched},
+    devices,
     outcome::{Failure, code},
 };
 use crate::{
@@ -81,6 +82,7 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
     if !options.command.is_empty() {
         command::find(&options.command)?;
     }
+    devices::find(&options.filter.dev)?;
     // Before anything is attached: a signal from now on ends the watch in order.
     let mut signals = Signals::new()?;
     tokio::spawn(exit_when_urged(Signals::new()?, |code| {
@@ -186,7 +188,7 @@ fn exit_code(options: &WatchOptions, end: &End, report: &Report) -> u8 {
     }
     match report.verdict() {
         Verdict::Copied | Verdict::Mixed => code::BAD_ANSWER,
-        Verdict::Idle => code::NO_ANSWER,
+        Verdict::Idle | Verdict::Elsewhere => code::NO_ANSWER,
         Verdict::Zerocopied if !report.exact() => code::NO_ANSWER,
         Verdict::Zerocopied => code::OK,
     }

@@ -144,18 +144,19 @@ pub(super) struct TapsArgs {
     pub(super) fail_on_offending: bool,
 }
 
-/// Filters can be repeated; they select what is reported.
+/// Filters can be repeated; they select what is reported. What they leave out is said.
 #[derive(Debug, clap::Args)]
 pub(super) struct FilterArgs {
     /// Only sends of this process
     #[arg(long, value_name = "PID")]
     pub(super) pid: Vec<u32>,
 
-    /// Only sends of processes of this name
+    /// Only sends of processes of this name, of which the kernel keeps 15 bytes
     #[arg(long, value_name = "NAME")]
     pub(super) comm: Vec<String>,
 
-    /// Only copies on this device
+    /// Only copies on this device, of any network namespace; through which device a send went that was not copied is not
+    /// known
     #[arg(long, value_name = "DEV")]
     pub(super) dev: Vec<String>,
 
@@ -163,7 +164,7 @@ pub(super) struct FilterArgs {
     #[arg(long, value_name = "UNIT")]
     pub(super) unit: Vec<String>,
 
-    /// Only copies of this cause
+    /// Only copies of this cause; `zcdiag causes` lists them
     #[arg(long, value_name = "CAUSE", value_parser = cause)]
     pub(super) cause: Vec<String>,
 }
@@ -198,7 +199,8 @@ pub(super) struct WatchArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) record: Option<PathBuf>,
 
-    /// Exit with code 3 if any send was copied, 4 if that cannot be told
+    /// Exit with code 3 if any selected send was copied (for --cause, on --dev), 4 if that cannot be told, or if only
+    /// copies were seen that these two leave out
     #[arg(long)]
     pub(super) fail_on_copy: bool,
 
@@ -226,7 +228,8 @@ pub(super) struct WatchArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct VerifyArgs {
-    /// Only copies on this device; sends that are not copied count whatever their device; can be repeated
+    /// Only copies on this device, of any network namespace; through which device a send went that was not copied is not
+    /// known, so zero copy is proved there only by copies that a cure has ended; can be repeated
     #[arg(long, value_name = "DEV")]
     pub(super) dev: Vec<String>,
 
@@ -478,7 +481,7 @@ fn cause(name: &str) -> Result<String, String> {
     if names.contains(&name) {
         Ok(name.to_owned())
     } else {
-        Err(format!("the causes are {}", names.join(", ")))
+        Err(format!("`zcdiag causes` explains the causes: {}", names.join(", ")))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where bytes were copied, more finely than a report tells.
 
-use super::{blame::blamed, filter::Filter, known::Known};
-use crate::model::{counts::Counts, report::CauseReport};
+use super::{blame::blamed, known::Known};
+use crate::model::{counts::Counts, filter::Filter, report::CauseReport};
 
 /// The copied sends that `filter` takes, one row for each sender and place: what [`super::report()`] puts
 /// together by cause still has its own stack here.

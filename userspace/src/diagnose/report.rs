@@ -12,13 +12,14 @@ use super::{
     blame::{blamed, sightings},
     cure::cure,
     failures,
-    filter::Filter,
     known::{Known, place},
+    left_out::LeftOut,
     losses,
 };
 use crate::model::{
     counts::Counts,
     device::DeviceKey,
+    filter::Filter,
     report::{CauseReport, Report, Sender, SenderReport, Split},
 };
 
@@ -56,14 +57,19 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
     let mut senders: BTreeMap<SenderKey, SenderReport> = BTreeMap::new();
     let mut causes: CauseRows<'_> = BTreeMap::new();
     let mut hidden: CauseRows<'_> = BTreeMap::new();
-    for (key, tally) in &counts.tallies {
+    let mut left_out = LeftOut::default();
+    for (key, tally) in counts.tallies.iter().filter(|(_, tally)| **tally != Tally::default()) {
         let sender = known.sender(&key.sender);
-        if *tally == Tally::default() || !filter.takes_sender(&sender) {
+        if !filter.takes_sender(&sender) {
+            left_out.sender(key.sender, tally);
             continue;
         }
         let copied = (tally.copied_sends > 0 || tally.copies > 0)
-            .then(|| known.cause(key.site, &sender, *tally, &culprits))
-            .filter(|cause| filter.takes_cause(cause));
+            .then(|| known.cause(key.site, &sender, *tally, &culprits));
+        if let Some(cause) = copied.as_ref().filter(|cause| !filter.takes_cause(cause)) {
+            left_out.cause(cause);
+        }
+        let copied = copied.filter(|cause| filter.takes_cause(cause));
         if tally.zerocopied_sends > 0 || copied.is_some() {
             let row = sender_row(&mut senders, key.sender, &sender);
             row.sends.zerocopied += tally.zerocopied_sends;
@@ -80,6 +86,8 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
             let new = known.cause(key.site, &sender, unreported, &culprits);
             if filter.takes_cause(&new) {
                 add(&mut hidden, CauseKey::of(key.sender, key.site, new.cause, known), new);
+            } else {
+                left_out.hidden(&new);
             }
         }
         let Some(new) = copied else { continue };
@@ -97,7 +105,11 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
     }
     for (FailureKey { sender: key, errno, .. }, failure) in &counts.failures {
         let sender = known.sender(key);
-        if failure.sends == 0 || !filter.takes_sender(&sender) {
+        if failure.sends == 0 {
+            continue;
+        }
+        if !filter.takes_sender(&sender) {
+            left_out.sender(*key, &Tally::default());
             continue;
         }
         let row = sender_row(&mut senders, *key, &sender);
@@ -113,7 +125,8 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
         row.failed.sort_by_key(|failed| std::cmp::Reverse(failed.sends));
         row.advice = advice::advice(row);
     }
-    finish(counts, known, senders, causes, hidden.into_values().collect(), duration)
+    let report = finish(counts, known, senders, causes, hidden.into_values().collect(), duration);
+    Report { filtered: left_out.by(filter), ..report }
 }
 
 type CauseRows<'a> = BTreeMap<CauseKey<'a>, CauseReport>;
@@ -202,5 +215,6 @@ fn finish(
         in_flight: known.in_flight,
         born_before: counts.losses[Loss::BORN_BEFORE as usize],
         command: None,
+        filtered: None,
     }
 }

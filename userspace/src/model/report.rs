@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    cure::Cure, device::DeviceId, migration::Migration, process::ProcessIdentity, sighting::Sighting,
-    tap::JudgedTap,
+    cure::Cure, device::DeviceId, filter::Filtered, migration::Migration, process::ProcessIdentity,
+    sighting::Sighting, tap::JudgedTap,
 };
 
 /// A number of something, by how the send ended.
@@ -42,6 +42,8 @@ pub enum Verdict {
     Mixed,
     /// There was no zerocopy send.
     Idle,
+    /// No send was copied for what a filter selects, but some were for causes or on devices that it leaves out.
+    Elsewhere,
 }
 
 impl Verdict {
@@ -236,12 +238,33 @@ pub struct Report {
     pub born_before: u64,
     /// The command that was run.
     pub command: Option<CommandOutcome>,
+    /// The filter in force, and what it left out; `None` without one.
+    pub filtered: Option<Filtered>,
 }
 
 impl Report {
-    /// The short answer.
+    /// The short answer on what is selected.
     pub fn verdict(&self) -> Verdict {
-        Verdict::on(self.sends)
+        match Verdict::on(self.sends) {
+            Verdict::Zerocopied | Verdict::Idle if self.elsewhere() > 0 => Verdict::Elsewhere,
+            verdict => verdict,
+        }
+    }
+
+    /// Copied sends of the selected senders that a filter of causes or devices leaves out.
+    pub fn elsewhere(&self) -> u64 {
+        self.filtered.as_ref().map_or(0, Filtered::elsewhere)
+    }
+
+    /// All copied sends of the selected senders.
+    pub fn all_copied(&self) -> u64 {
+        self.sends.copied + self.elsewhere()
+    }
+
+    /// The devices on which copies are selected; empty for all. Through which device a zerocopied send went is not
+    /// known.
+    pub fn devices(&self) -> &[String] {
+        self.filtered.as_ref().map_or(&[], |filtered| &filtered.filter.dev)
     }
 
     /// Whether the counts are complete; else they are lower bounds.

@@ -22,7 +22,7 @@ pub enum Proof {
     Zerocopied,
     /// Sends are still copied, all or some.
     Copied,
-    /// Nothing was sent, or not all could be recorded.
+    /// Nothing was sent, or not all could be recorded, or what was seen says nothing of what was asked.
     Nothing,
 }
 
@@ -32,9 +32,11 @@ impl Verification {
         let was_copied = self.before.as_ref().is_some_and(|before| before.sends.copied > 0);
         match self.after.verdict() {
             Verdict::Copied | Verdict::Mixed => Proof::Copied,
-            Verdict::Idle => Proof::Nothing,
+            Verdict::Idle | Verdict::Elsewhere => Proof::Nothing,
             Verdict::Zerocopied if !self.after.exact() => Proof::Nothing,
             Verdict::Zerocopied if was_copied => Proof::Restored,
+            // Nobody was seen to send through them.
+            Verdict::Zerocopied if !self.after.devices().is_empty() => Proof::Nothing,
             Verdict::Zerocopied => Proof::Zerocopied,
         }
     }
@@ -43,7 +45,10 @@ impl Verification {
 #[cfg(test)]
 mod tests {
     use super::{Proof, Verification};
-    use crate::model::report::{Report, Split};
+    use crate::model::{
+        filter::{Filter, Filtered},
+        report::{Report, Split},
+    };
 
     #[test]
     fn proofs() {
@@ -59,6 +64,33 @@ mod tests {
             (Some(seen(0, 5)), seen(0, 0), Proof::Nothing),
             (Some(seen(0, 5)), Report { losses: vec![("x", 1)], ..seen(5, 0) }, Proof::Nothing),
             (Some(seen(0, 5)), seen(0, 5), Proof::Copied),
+        ];
+        for (before, after, expected) in cases {
+            let verification = Verification { before, cure: None, after };
+            assert_eq!(verification.proof(), expected, "{verification:?}");
+        }
+    }
+
+    #[test]
+    fn proofs_of_one_device() {
+        let seen = |zerocopied, copied| Report { sends: Split { zerocopied, copied }, ..Report::default() };
+        let on_v0 = |zerocopied, copied, elsewhere| {
+            let filter = Filter { dev: vec!["v0".to_owned()], ..Filter::default() };
+            let causes = [("tap_tx", elsewhere)].into();
+            Report {
+                filtered: Some(Filtered { filter, causes, ..Filtered::default() }),
+                ..seen(zerocopied, copied)
+            }
+        };
+        // Sends that are not copied may have gone through any.
+        let cases = [
+            (None, on_v0(5, 0, 0), Proof::Nothing),
+            (None, on_v0(5, 5, 0), Proof::Copied),
+            (Some(on_v0(5, 0, 0)), on_v0(5, 0, 0), Proof::Nothing),
+            (Some(on_v0(0, 5, 0)), on_v0(5, 0, 0), Proof::Restored),
+            (Some(on_v0(0, 5, 0)), on_v0(0, 0, 0), Proof::Nothing),
+            (Some(on_v0(0, 5, 0)), on_v0(0, 0, 5), Proof::Nothing),
+            (Some(on_v0(0, 5, 0)), on_v0(5, 0, 5), Proof::Nothing),
         ];
         for (before, after, expected) in cases {
             let verification = Verification { before, cure: None, after };

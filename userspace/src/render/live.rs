@@ -20,15 +20,18 @@ use ratatui::{
 
 use self::view::Screen;
 pub use self::view::{View, Wish};
-use super::{watch::text::headline, words::time};
+use super::{filter, watch::text::headline, words::time};
 use crate::model::report::Verdict;
 
 impl View {
     /// Draws it.
     pub fn draw(&self, frame: &mut Frame<'_>) {
-        let [head, body, foot] =
-            Layout::vertical([Constraint::Length(3), Constraint::Min(0), Constraint::Length(1)])
-                .areas(frame.area());
+        let [head, body, foot] = Layout::vertical([
+            Constraint::Length(self.head_lines(frame.area())),
+            Constraint::Min(0),
+            Constraint::Length(1),
+        ])
+        .areas(frame.area());
         self.draw_head(frame, head);
         match &self.screen {
             Screen::Overview => overview::draw(self, frame, body),
@@ -39,12 +42,23 @@ impl View {
         frame.render_widget(Paragraph::new(self.foot()), foot);
     }
 
+    /// What a filter leaves out takes its lines, as long as half of the terminal is left for the rest.
+    fn head_lines(&self, area: Rect) -> u16 {
+        const VERDICT: u16 = 3;
+        let total = &self.shown().total;
+        let Some(left_out) = filter::left_out(total) else { return VERDICT };
+        // Words that do not fit into a line leave some of it empty, and the clock has its place.
+        let lines = |text: &str| (text.chars().count() + 12).div_ceil(usize::from(area.width.max(1)));
+        let wanted = lines(&headline(total)) + lines(&left_out) + 1;
+        u16::try_from(wanted).unwrap_or(u16::MAX).min(area.height / 2).max(VERDICT)
+    }
+
     /// The verdict so far, which may take two lines, and when it was.
     fn draw_head(&self, frame: &mut Frame<'_>, area: Rect) {
         let total = &self.shown().total;
         let color = match total.verdict() {
             Verdict::Copied => Color::Red,
-            Verdict::Mixed => Color::Yellow,
+            Verdict::Mixed | Verdict::Elsewhere => Color::Yellow,
             Verdict::Zerocopied => Color::Green,
             Verdict::Idle => Color::Reset,
         };
@@ -53,7 +67,9 @@ impl View {
         if self.paused.is_some() {
             clock.insert_str(0, "PAUSED at ");
         }
-        let text = Paragraph::new(format!("{clock}{}", headline(total))).style(style);
+        let mut lines = vec![Line::styled(format!("{clock}{}", headline(total)), style)];
+        lines.extend(filter::left_out(total).map(Line::from));
+        let text = Paragraph::new(lines);
         frame.render_widget(text.wrap(ratatui::widgets::Wrap { trim: true }), area);
     }
 

@@ -62,27 +62,29 @@ fn seen(migration: &Migration, report: &Report) -> String {
     let of_it = report.senders.iter().filter(|row| migration.pid == Some(row.sender.process.pid));
     let (zerocopied, copied) =
         of_it.fold((0, 0), |(y, n), row| (y + row.sends.zerocopied, n + row.sends.copied));
+    let some_left_out = report.filtered.as_ref().is_some_and(|filtered| filtered.sends().total() > 0);
+    let one = if some_left_out { "selected zerocopy send" } else { "zerocopy send" };
+    if copied == 0 && zerocopied == 0 && some_left_out {
+        return "None of its zerocopy sends is among those selected.".to_owned();
+    }
     if copied == 0 && zerocopied == 0 {
         return "None of its zerocopy sends was seen in this watch.".to_owned();
     }
     if copied == 0 {
-        return format!("Of its {} none was copied.", plural(zerocopied, "zerocopy send"));
+        return format!("Of its {} none was copied.", plural(zerocopied, one));
     }
     let causes: Vec<String> = causes
         .iter()
         .map(|cause| format!("{}{} ({}): {}", cause.cause, on_device(cause), why(cause, report), cause.sends))
         .collect();
-    format!(
-        "Of its {} {copied} were copied, by {}.",
-        plural(zerocopied + copied, "zerocopy send"),
-        causes.join("; ")
-    )
+    format!("Of its {} {copied} were copied, by {}.", plural(zerocopied + copied, one), causes.join("; "))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::{
+        filter::Filtered,
         process::ProcessIdentity,
         report::{Sender, SenderReport, Split},
     };
@@ -124,5 +126,13 @@ mod tests {
         assert_eq!(seen(&tapped, &clean), "Of its 2 zerocopy sends none was copied.");
         let other = Migration { pid: Some(813), ..tapped };
         assert_eq!(seen(&other, &copied), "None of its zerocopy sends was seen in this watch.");
+        let filtered = || Some(Filtered { causes: [("tun", 3)].into(), ..Filtered::default() });
+        let clean = Report { filtered: filtered(), ..clean };
+        assert_eq!(
+            seen(&Migration { pid: Some(812), ..other.clone() }, &clean),
+            "Of its 2 selected zerocopy sends none was copied."
+        );
+        let nothing = Report { filtered: filtered(), ..Report::default() };
+        assert_eq!(seen(&other, &nothing), "None of its zerocopy sends is among those selected.");
     }
 }

@@ -13,6 +13,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 pub use timeline::Point;
 
 use super::{
+    filter,
     lines::harmless,
     migration,
     phrases::{failure, on_device, place, who, why},
@@ -91,7 +92,7 @@ impl Page<'_> {
         let report = self.report;
         let class = match report.verdict() {
             Verdict::Copied => "copied",
-            Verdict::Mixed => "mixed",
+            Verdict::Mixed | Verdict::Elsewhere => "mixed",
             Verdict::Zerocopied => "zerocopied",
             Verdict::Idle => "idle",
         };
@@ -105,6 +106,7 @@ impl Page<'_> {
                         " · " code { (harmless(&command.argv.join(" "))) }
                     }
                 }
+                @if let Some(sentence) = filter::left_out(report) { p.facts { (sentence) } }
                 (tiles(report))
                 @if let Some(cause) = report.causes.iter().find(|cause| cause.sends > 0) {
                     div.cure {

@@ -114,7 +114,7 @@ pub fn write_json(report: &ProbeReport, why: &Why, out: &mut dyn Write) -> io::R
         verdict: report.verdict().map(|verdict| match verdict {
             Verdict::Copied => "copied",
             Verdict::Mixed => "mixed",
-            Verdict::Zerocopied | Verdict::Idle => "zerocopied",
+            Verdict::Zerocopied | Verdict::Idle | Verdict::Elsewhere => "zerocopied",
         }),
         failed: &report.failed,
         notifications: (&report.notifications).into(),
@@ -192,7 +192,7 @@ fn sentences(report: &ProbeReport) -> Vec<String> {
         Some(Verdict::Mixed) => {
             sentences.push("The kernel copied the data of some sends and not of others.".to_owned());
         }
-        Some(Verdict::Zerocopied | Verdict::Idle) => sentences.push(
+        Some(Verdict::Zerocopied | Verdict::Idle | Verdict::Elsewhere) => sentences.push(
             "The kernel reports no copy: the pages of the sender went as far as the network device. \
              (Packets that were dropped on the way are reported so too.)"
                 .to_owned(),

@@ -10,6 +10,7 @@ mod daemon;
 mod daemons;
 mod documented;
 mod ends;
+mod filters;
 mod gathered;
 mod harmless;
 mod limits;

@@ -123,7 +123,7 @@ fn cause_columns(view: &View, causes: &[CauseRow<'_>], width: u16) -> Columns {
         let mut cells =
             vec![Text::from(format!("{}{}", cause.cause, on_device(cause))), number(cause.sends.to_string())];
         if share {
-            let share = u128::from(cause.sends) * 100 / u128::from(total.sends.copied.max(1));
+            let share = u128::from(cause.sends) * 100 / u128::from(total.all_copied().max(1));
             // Of what was reported copied.
             cells.push(number(if hidden { "-".to_owned() } else { format!("{share}%") }));
         }

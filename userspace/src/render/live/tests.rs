@@ -15,6 +15,7 @@ use super::{
 use crate::{
     model::{
         device::DeviceId,
+        filter::{Filter, Filtered},
         process::ProcessIdentity,
         report::{Api, CauseReport, FailedSends, Report, Sender, SenderReport, Split},
     },
@@ -149,6 +150,27 @@ fn the_overview_at_its_usual_size() {
 
 ? help  q quit  Enter details  Tab pane  s sort  / filter  p pause";
     assert_eq!(seen(&view(false), 80, 24), expected);
+}
+
+#[test]
+fn what_a_filter_leaves_out_is_on_the_screen() {
+    let filter = Filter { comm: vec!["zcd".to_owned()], ..Filter::default() };
+    let others = Split { zerocopied: 0, copied: 20 };
+    let filtered = Filtered { filter, other_senders: 2, others, ..Filtered::default() };
+    let report = Report { filtered: Some(filtered), duration: Duration::from_secs(3), ..Report::default() };
+    let mut view = View::new(false);
+    view.report(report.clone(), report);
+    for (columns, lines) in [(80, 24), (40, 20)] {
+        let screen = seen(&view, columns, lines);
+        let words = screen.split_whitespace().collect::<Vec<_>>().join(" ");
+        for part in [
+            "3.0 s no zerocopy send of the selected senders was seen; 20 sends of 2 other senders were left out by \
+             --comm zcd only --comm zcd; left out: 20 sends of 2 other senders (20 of them copied) > 0 senders",
+            "no zerocopy send of those selected yet",
+        ] {
+            assert!(words.contains(part), "{part}\n{screen}");
+        }
+    }
 }
 
 #[test]

@@ -132,7 +132,8 @@ impl View {
     /// What to say where there is no row.
     pub(super) fn nothing(&self, what: &str) -> String {
         if self.filter.is_empty() {
-            format!("no {what} yet")
+            let selected = if self.shown().total.filtered.is_some() { " of those selected" } else { "" };
+            format!("no {what}{selected} yet")
         } else {
             format!("no {what} with '{}'", self.filter)
         }

@@ -25,14 +25,14 @@ pub(super) fn section(report: &Report) -> Markup {
 
 /// The share of the copied sends.
 pub(super) fn share(cause: &CauseReport, report: &Report) -> String {
-    match percent(cause.sends, report.sends.copied) {
+    match percent(cause.sends, report.all_copied()) {
         small if small > 0.0 && small < 1.0 => "< 1 %".to_owned(),
         share => format!("{share:.0} %"),
     }
 }
 
 fn one(cause: &CauseReport, report: &Report) -> Markup {
-    let width = percent(cause.sends, report.sends.copied);
+    let width = percent(cause.sends, report.all_copied());
     let count = if cause.sends > 0 {
         format!("{}, {}", plural(cause.sends, "send"), bytes(cause.bytes))
     } else {

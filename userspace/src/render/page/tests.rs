@@ -6,6 +6,7 @@ use super::*;
 use crate::model::report::Api;
 use crate::{
     model::{
+        filter::{Filter, Filtered},
         process::ProcessIdentity,
         report::{FailedSends, Sender},
     },
@@ -142,4 +143,15 @@ fn an_idle_watch_is_a_short_page() {
     let page = page(&Report { duration: Duration::from_secs(1), ..Report::default() });
     assert!(page.contains("no zerocopy send was seen"), "{page}");
     assert!(!page.contains("<svg") && !page.contains("<h2>Senders"), "{page}");
+}
+
+#[test]
+fn a_filter_says_what_it_left_out() {
+    let filter = Filter { comm: vec!["<zcd>".to_owned()], ..Filter::default() };
+    let others = Split { zerocopied: 0, copied: 20 };
+    let filtered = Filtered { filter, other_senders: 1, others, ..Filtered::default() };
+    let page = page(&Report { filtered: Some(filtered), ..Report::default() });
+    let said = "only --comm &lt;zcd&gt;; left out: 20 sends of 1 other sender (20 of them copied)";
+    assert!(page.contains(said), "{page}");
+    assert!(page.contains("<h1>no zerocopy send of the selected senders was seen; 20 sends of 1"), "{page}");
 }

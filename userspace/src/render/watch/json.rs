@@ -13,6 +13,7 @@ use crate::{
         tap::JudgedTap,
     },
     render::{
+        filter::FilterJson,
         json::{SplitJson, line},
         migration,
         taps::json::{CureJson, TapJson},
@@ -49,7 +50,9 @@ pub(crate) struct ReportJson<'a> {
     schema: u32,
     kernel: &'a str,
     duration_seconds: f64,
-    #[schemars(extend("enum" = ["copied", "zerocopied", "mixed", "idle"]))]
+    /// On what the filter selects. `unknown`: none of that was copied, but sends of the selected senders were, for
+    /// causes or on devices that the filter leaves out.
+    #[schemars(extend("enum" = ["copied", "zerocopied", "mixed", "idle", "unknown"]))]
     verdict: &'static str,
     exact: bool,
     lost_events: u64,
@@ -70,6 +73,8 @@ pub(crate) struct ReportJson<'a> {
     /// What has to be changed, all of it, so that none of the taps makes sends copy.
     cure: Option<CureJson<'a>>,
     command: Option<CommandJson<'a>>,
+    /// The filter in force; `null` without one.
+    filter: Option<FilterJson<'a>>,
 }
 
 /// A tap, and what was seen of it. Times are in seconds since the watch began.
@@ -202,6 +207,7 @@ pub(super) fn report(out: &mut dyn Write, kind: &'static str, report: &Report) -
                 Verdict::Zerocopied => "zerocopied",
                 Verdict::Mixed => "mixed",
                 Verdict::Idle => "idle",
+                Verdict::Elsewhere => "unknown",
             },
             exact: report.exact(),
             lost_events: report.lost_events(),
@@ -222,6 +228,7 @@ pub(super) fn report(out: &mut dyn Write, kind: &'static str, report: &Report) -
                 .command
                 .as_ref()
                 .map(|command| CommandJson { argv: &command.argv, status: command.status }),
+            filter: report.filtered.as_ref().map(FilterJson::from),
         },
     )
 }

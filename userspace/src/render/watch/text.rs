@@ -11,6 +11,7 @@ use crate::{
         start::Start,
     },
     render::{
+        filter,
         lines::{Emphasis, emphasize, harmless, wrap},
         look::Look,
         migration,
@@ -38,6 +39,10 @@ pub(super) fn start(out: &mut dyn Write, start: &Start, look: Look) -> io::Resul
 
 /// One line for what happened in an interval; none if nothing did.
 pub(super) fn interval(out: &mut dyn Write, interval: &Report, at: Duration) -> io::Result<()> {
+    let left_out = interval.filtered.as_ref().is_some_and(|filtered| filtered.sends().total() > 0);
+    if let Some(sentence) = filter::left_out(interval).filter(|_| interval.senders.is_empty() && left_out) {
+        writeln!(out, "{:>8}  {sentence}", time(at))?;
+    }
     for row in &interval.senders {
         let causes: Vec<String> = interval
             .causes
@@ -67,36 +72,40 @@ pub(crate) fn per_second(count: u64, interval: &Report) -> String {
     format!("{rate:.0}")
 }
 
-/// The answer in one sentence.
+/// The answer in one sentence. Under a filter it says nothing good of what that leaves out.
 pub(crate) fn headline(report: &Report) -> String {
     let Split { zerocopied, copied } = report.sends;
+    let sends = zerocopied + copied + report.elsewhere();
+    // Who sent what is left out need not be among the senders.
     let of_whom = match report.senders.as_slice() {
-        [only] => format!(" of {}", who(&only.sender)),
-        _ => String::new(),
+        [only] if report.elsewhere() == 0 => format!(" of {}", who(&only.sender)),
+        _ => filter::of_selected(report).to_owned(),
     };
     let deciding: Vec<&CauseReport> = report.causes.iter().filter(|cause| cause.sends > 0).collect();
     let because = match deciding.as_slice() {
         [only] => reason(only, report),
-        _ => String::new(),
+        _ => filter::scope(report),
     };
-    let at_least = if report.exact() { "" } else { "at least " };
-    match report.verdict() {
-        Verdict::Idle => "no zerocopy send was seen".to_owned(),
+    let (at_least, seen) = if report.exact() { ("", "") } else { ("at least ", "seen to be ") };
+    let answer = match report.verdict() {
+        Verdict::Idle => filter::nobody(report).unwrap_or_else(|| "no zerocopy send was seen".to_owned()),
+        Verdict::Elsewhere => format!("none was {seen}copied{}", filter::scope(report)),
         Verdict::Zerocopied => {
-            let seen = if report.exact() { "" } else { "seen to be " };
             format!("zc=y: {at_least}{}{of_whom}, none was {seen}copied", plural(zerocopied, "send"))
         }
         Verdict::Copied => {
-            let all = if report.exact() { "all " } else { at_least };
-            format!("zc=n: {all}{}{of_whom} were copied{because}", plural(copied, "send"))
+            let all = match report.exact() {
+                _ if report.elsewhere() > 0 => format!("{at_least}{copied} of "),
+                true => "all ".to_owned(),
+                false => at_least.to_owned(),
+            };
+            format!("zc=n: {all}{}{of_whom} were copied{because}", plural(sends, "send"))
         }
         Verdict::Mixed => {
-            format!(
-                "mixed: {at_least}{copied} of {}{of_whom} were copied{because}",
-                plural(zerocopied + copied, "send")
-            )
+            format!("mixed: {at_least}{copied} of {}{of_whom} were copied{because}", plural(sends, "send"))
         }
-    }
+    };
+    answer + &filter::but(report)
 }
 
 /// Why, to follow "were copied": the device is named once.
@@ -110,12 +119,16 @@ pub(super) fn summary(out: &mut dyn Write, report: &Report, look: Look) -> io::R
     let emphasis = match report.verdict() {
         Verdict::Copied | Verdict::Mixed => Emphasis::Bad,
         Verdict::Zerocopied => Emphasis::Good,
+        Verdict::Elsewhere => Emphasis::Doubtful,
         Verdict::Idle => Emphasis::Heading,
     };
     for line in wrap("", &headline(report)).lines() {
         writeln!(out, "{}", emphasize(line, emphasis, look.color))?;
     }
-    if report.verdict() == Verdict::Idle {
+    if let Some(sentence) = filter::left_out(report) {
+        write!(out, "{}", wrap("  ", &sentence))?;
+    }
+    if report.verdict() == Verdict::Idle && filter::nobody(report).is_none() {
         writeln!(
             out,
             "  in {}; a send counts when it carries MSG_ZEROCOPY on a socket with SO_ZEROCOPY",

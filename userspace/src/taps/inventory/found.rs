@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     links::path::Topology,
-    model::{handler::Handler, inventory::TapReport, netns::Namespace, tap::Tap},
+    model::{device::DeviceKey, handler::Handler, inventory::TapReport, netns::Namespace, tap::Tap},
     taps::{programs::Programs, verdict, way},
 };
 
@@ -34,6 +34,14 @@ pub struct Inventory {
 }
 
 impl Inventory {
+    /// The devices of this name.
+    pub fn devices_named(&self, name: &str) -> impl Iterator<Item = DeviceKey> {
+        self.namespaces.iter().filter_map(move |namespace| {
+            let device = namespace.devices.as_deref()?.iter().find(|device| device.name == name)?;
+            Some(DeviceKey { netns: namespace.netns.inum, ifindex: device.ifindex })
+        })
+    }
+
     /// Judges the taps.
     pub fn judge(self, scope: crate::model::kernel::TapListScope) -> TapReport {
         let mut taps = verdict::judge_all(self.taps, scope, &self.programs);
