@@ -13,6 +13,9 @@ pub(crate) type Addr = u64;
 
 /// A kernel struct whose fields can be read.
 pub(crate) trait Struct: Copy {
+    /// Whether the verifier knows its type, which it does behind trampolines only: there the kernel has BTF.
+    const TYPED: bool;
+
     /// Where it is.
     fn addr(self) -> Addr;
 
@@ -24,6 +27,8 @@ pub(crate) trait Struct: Copy {
 }
 
 impl Struct for Addr {
+    const TYPED: bool = false;
+
     #[inline(always)]
     fn addr(self) -> Addr {
         self
@@ -57,6 +62,8 @@ impl Struct for Addr {
 pub(crate) struct Typed(pub(crate) *const u8);
 
 impl Struct for Typed {
+    const TYPED: bool = true;
+
     #[inline(always)]
     fn addr(self) -> Addr {
         self.0 as Addr

@@ -27,9 +27,9 @@ static SENDERS: HashMap<SenderKey, SenderInfo> = HashMap::with_max_entries(rooms
 
 /// The current task as the sender on socket `sk`, through one of `SendApi`.
 #[inline(always)]
-pub(crate) fn current(tgid: u32, sk: impl Struct, api: u32) -> SenderKey {
+pub(crate) fn current<S: Struct>(tgid: u32, sk: S, api: u32) -> SenderKey {
     SenderKey {
-        start_ns: current_start(),
+        start_ns: current_start::<S>(),
         tgid,
         netns: sk.follow(offset!(sock_net)).value(offset!(net_inum)),
         family: sk.value(offset!(sock_family)),
@@ -62,10 +62,11 @@ pub(crate) fn info() -> SenderInfo {
     }
 }
 
-/// Start of the current task's process, in nanoseconds since boot.
+/// Start of the current task's process, in nanoseconds since boot; read as a struct like `S` is. A kernel without BTF
+/// refuses a program that calls for a task whose type is known, and it runs probes only.
 #[inline(always)]
-pub(crate) fn current_start() -> u64 {
-    if facts::is_old() {
+pub(crate) fn current_start<S: Struct>() -> u64 {
+    if !S::TYPED || facts::is_old() {
         // SAFETY: returns the current task's address, which is only handed to checked reads.
         let task: Addr = unsafe { bpf_get_current_task() };
         return start(task);

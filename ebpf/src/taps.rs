@@ -93,7 +93,7 @@ pub(crate) fn announce(socket: Addr, kind: u32) -> Option<()> {
     rare::announce_tap(&TapEvent {
         inode,
         at_ns: cpu::now(),
-        start_ns: sender::current_start(),
+        start_ns: sender::current_start::<Addr>(),
         info: sender::info(),
         tgid,
         kind,

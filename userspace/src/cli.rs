@@ -8,8 +8,9 @@ mod manuals;
 use std::io::{self, IsTerminal as _, Write};
 
 use args::{
-    Args, CausesArgs, CheckArgs, ColorChoice, Command, DaemonArgs, FilterArgs, FoldedBy, MuteArgs, ProbeArgs,
-    ReportArgs, RingKind, Stamps, StatusArgs, TapsArgs, TransportChoice, VerifyArgs, WatchArgs,
+    Args, AttachArgs, CausesArgs, CheckArgs, ColorChoice, Command, DaemonArgs, FilterArgs, FoldedBy,
+    MuteArgs, ProbeArgs, ReportArgs, RingKind, Stamps, StatusArgs, TapsArgs, TransportChoice, VerifyArgs,
+    WatchArgs,
 };
 use clap::Parser as _;
 
@@ -95,18 +96,20 @@ fn run_watch(args: &Args, watch: &WatchArgs) -> Result<u8, Failure> {
         record: watch.record.clone(),
         fail_on_copy: watch.fail_on_copy,
         session: SessionOptions {
-            btf: watch.btf.clone(),
-            probes_only: watch.probes_only,
-            own_sends: false,
             rest_after: Some(watch.rest_after).filter(|after| !after.is_zero()),
             measure: args.verbose > 0 || watch.budget.is_some(),
             budget: watch.budget,
+            ..attach(&watch.attach)
         },
     };
     let mut out = io::stdout();
     let mut notices = io::stderr();
     let mut face = Face::new(form, look(args, terminal), &mut out, &mut notices);
     runtime()?.block_on(watch::run(options, &mut face))
+}
+
+fn attach(args: &AttachArgs) -> SessionOptions {
+    SessionOptions { btf: args.btf.clone(), probes_only: args.probes_only, ..SessionOptions::default() }
 }
 
 fn filter(args: &FilterArgs) -> Filter {
@@ -200,7 +203,7 @@ fn run_verify(args: &Args, verify: &VerifyArgs) -> Result<u8, Failure> {
         cure: verify.cure.clone(),
         json: verify.json,
         color: use_color(args.color, io::stdout().is_terminal()),
-        session: SessionOptions::default(),
+        session: attach(&verify.attach),
     };
     runtime()?.block_on(verify::run(&options, &mut io::stdout(), &mut io::stderr()))
 }
@@ -208,7 +211,7 @@ fn run_verify(args: &Args, verify: &VerifyArgs) -> Result<u8, Failure> {
 fn run_check(args: &Args, check: &CheckArgs) -> Result<u8, Failure> {
     let color = use_color(args.color, io::stdout().is_terminal());
     if check.itself {
-        return doctor::run(check.json, color, &mut io::stdout());
+        return doctor::run(&attach(&check.attach), check.json, color, &mut io::stdout());
     }
     let way = |choice: &TransportChoice| match choice {
         TransportChoice::Tcp => Way::Tcp,
@@ -245,7 +248,13 @@ fn run_probe(args: &Args, probe: &ProbeArgs) -> Result<u8, Failure> {
         return probe::compare(&destination, &options, probe.json, &mut out);
     }
     let look = look(args, io::stdout().is_terminal());
-    let options = ProbeOptions { destination, json: probe.json, look, watch: !probe.no_watch, send };
+    let options = ProbeOptions {
+        destination,
+        json: probe.json,
+        look,
+        watch: (!probe.no_watch).then(|| attach(&probe.attach)),
+        send,
+    };
     runtime()?.block_on(probe::send(&options, &mut out))
 }
 

@@ -8,15 +8,16 @@ mod known;
 mod rest;
 pub mod session;
 mod sockets;
+mod trial;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
 use aya::maps::{MapData, MapError, RingBuf};
 use tokio::io::unix::AsyncFd;
-use zcdiag_wire::{Failure as FailedSends, Loss, Rare, RareKind, Tally, TallyKey, Uarg};
+use zcdiag_wire::{Failure as FailedSends, Loss, Rare, RareKind, SenderKey, SiteKey, Tally, TallyKey, Uarg};
 
 use self::{
     budget::{Budget, Level, ONE_STACK_OF},
@@ -45,6 +46,8 @@ pub struct Engine {
     latest: Moment,
     evictor: Evictor,
     rest: Rest,
+    /// Whether hooks have rested since the start, or do.
+    rested: bool,
     budget: Option<Budget>,
     /// At the last tick, or when everything was detached.
     cost: Cost,
@@ -83,8 +86,10 @@ impl Engine {
         let mut session = Session::start(options)?;
         let rare = session.loaded.take_rare();
         let rare = rare.ok_or_else(|| Failure::new("the BPF object has no ring buffer", ""))?;
-        let rare = awaitable(rare).map_err(|error| Failure::new(error, ""))?;
+        let mut rare = awaitable(rare).map_err(|error| Failure::new(error, ""))?;
         let started_ns = clock::monotonic_ns();
+        let mut gatherer = Gatherer::new(&session, started_ns);
+        take_but(&session.own, rare.get_mut(), &mut gatherer);
         let rest = Rest::new(options.rest_after);
         let cost = Cost {
             attaching: clock::own_cpu(),
@@ -93,7 +98,7 @@ impl Engine {
             ..Cost::default()
         };
         Ok(Self {
-            gatherer: Gatherer::new(&session, started_ns),
+            gatherer,
             session,
             rare,
             started: Instant::now(),
@@ -102,6 +107,7 @@ impl Engine {
             latest: Moment::default(),
             evictor: Evictor::default(),
             rest,
+            rested: false,
             budget: options.budget.map(Budget::new),
             cost,
             left_out: Vec::new(),
@@ -213,6 +219,7 @@ impl Engine {
                 loaded.walk_one_stack_of(ONE_STACK_OF).map_err(|error| Failure::new(error, ""))?;
             }
             Level::HooksDetached => {
+                self.rested = true;
                 loaded.suspend().map_err(|error| Failure::new(error, ""))?;
             }
         }
@@ -227,7 +234,10 @@ impl Engine {
             Act::Resume => self.resume(),
             Act::Ask => self.session.loaded.wait_for_send().map_err(|error| Failure::new(error, "")),
             Act::Suspend if over_budget || !self.can_rest()? => Ok(()),
-            Act::Suspend => self.session.loaded.suspend().map_err(|error| Failure::new(error, "")),
+            Act::Suspend => {
+                self.rested = true;
+                self.session.loaded.suspend().map_err(|error| Failure::new(error, ""))
+            }
         }
     }
 
@@ -277,13 +287,15 @@ impl Engine {
             *loss += more;
         }
         let duration = self.latest.at.saturating_sub(self.earlier.at);
-        self.gatherer.report_interval(&mut self.session, &window, filter, duration)
+        let report = self.gatherer.report_interval(&mut self.session, &window, filter, duration);
+        Report { rested: self.rested, ..report }
     }
 
     /// What happened from the start to the last tick. Blames everything seen since the start.
     pub fn total(&mut self, filter: &Filter) -> Report {
         let Moment { counts, at } = &self.latest;
-        self.gatherer.report(&mut self.session, counts, filter, *at)
+        let report = self.gatherer.report(&mut self.session, counts, filter, *at);
+        Report { rested: self.rested, ..report }
     }
 
     /// Takes out of the maps what nothing will come for any more, and forgets what was known of it, so that an
@@ -403,8 +415,10 @@ impl Engine {
         let at = self.started.elapsed();
         #[cfg(feature = "kernel-log")]
         self.session.loaded.flush_log();
-        // What was announced in the last moment, such as the end of a tap, belongs to the watch.
+        // What was announced until now, such as the end of a tap, belongs to the watch.
         take(self.rare.get_mut(), &mut self.gatherer);
+        self.session.try_again();
+        take_but(&self.session.own, self.rare.get_mut(), &mut self.gatherer);
         let counts = self.counts()?;
         self.gatherer.name(&mut self.session, &counts);
         self.measure();
@@ -425,6 +439,7 @@ impl Engine {
         let counts = self.session.loaded.counts(&self.cost.programs);
         let mut counts =
             counts.map_err(|error| Failure::new(format!("cannot read the counts: {error}"), ""))?;
+        counts.losses[Loss::HOOKS_BLIND as usize] = self.session.blind;
         for tally in counts.taps.values_mut() {
             tally.first_ns = tally.first_ns.saturating_sub(self.started_ns);
             tally.last_ns = tally.last_ns.saturating_sub(self.started_ns);
@@ -435,9 +450,23 @@ impl Engine {
 
 /// Takes in everything that the kernel side has announced until now; whether a send was among it that was waited for.
 fn take(rare: &mut RingBuf<MapData>, gatherer: &mut Gatherer) -> bool {
+    take_but(&Own::default(), rare, gatherer)
+}
+
+/// The senders and places of zcdiag's own.
+type Own = (BTreeSet<SenderKey>, BTreeSet<SiteKey>);
+
+/// The same without what is zcdiag's own.
+fn take_but(own: &Own, rare: &mut RingBuf<MapData>, gatherer: &mut Gatherer) -> bool {
+    let is_own = |rare: &Rare| match rare.kind {
+        RareKind::SENDER => own.0.contains(&rare.sender),
+        RareKind::SITE => own.1.contains(&rare.site),
+        _ => false,
+    };
     let mut stirred = false;
     while let Some(item) = rare.next() {
         match Announcement::decode(&item) {
+            Some(Announcement::Rare(rare)) if is_own(&rare) => (),
             Some(Announcement::Rare(Rare { kind: RareKind::STIRRED, .. })) => stirred = true,
             Some(Announcement::Rare(rare)) => gatherer.announce(&rare),
             Some(Announcement::Tap(event)) => gatherer.announce_tap(&event),

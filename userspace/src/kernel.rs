@@ -6,4 +6,5 @@ pub mod offsets;
 pub mod optmem;
 pub mod preempt;
 pub mod privilege;
+pub mod switches;
 pub mod symbols;

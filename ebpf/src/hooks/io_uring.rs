@@ -61,7 +61,12 @@ fn sender_on(tgid: u32, sk: Addr) -> SenderKey {
     if sk != 0 {
         return sender::current(tgid, sk, SendApi::IO_URING);
     }
-    SenderKey { tgid, start_ns: sender::current_start(), api: SendApi::IO_URING, ..SenderKey::default() }
+    SenderKey {
+        tgid,
+        start_ns: sender::current_start::<Addr>(),
+        api: SendApi::IO_URING,
+        ..SenderKey::default()
+    }
 }
 
 /// The uarg of a request, 0 if it has none.

@@ -413,6 +413,8 @@ impl Loss {
     pub const TAPS_FULL: u32 = 11;
     /// A send call whose result counts, and was not seen because the program for that was detached.
     pub const RESULT_UNSEEN: u32 = 12;
+    /// A program that is attached and does not run; counted by user space.
+    pub const HOOKS_BLIND: u32 = 13;
     /// Number of counters.
-    pub const COUNT: u32 = 13;
+    pub const COUNT: u32 = 14;
 }

@@ -1,4 +1,4 @@
-//! `zcdiag check --self`: whether zcdiag can do its work on this host. Attaches nothing.
+//! `zcdiag check --self`: whether zcdiag can do its work on this host. For a moment it attaches what a watch would.
 
 use std::{
     io::{self, Write},
@@ -7,7 +7,7 @@ use std::{
 
 use super::outcome::{Failure, code};
 use crate::{
-    engine::session::{self, SessionOptions},
+    engine::session::{self, Session, SessionOptions},
     kernel::{
         preempt::preemptible,
         privilege::{NEEDS, Privileges},
@@ -21,8 +21,8 @@ use crate::{
 ///
 /// # Errors
 /// If the output cannot be written to.
-pub fn run(json: bool, color: bool, out: &mut dyn Write) -> Result<u8, Failure> {
-    let report = examine();
+pub fn run(options: &SessionOptions, json: bool, color: bool, out: &mut dyn Write) -> Result<u8, Failure> {
+    let report = examine(options);
     let written = if json {
         render::doctor::write_json(&report, out)
     } else {
@@ -37,33 +37,34 @@ pub fn run(json: bool, color: bool, out: &mut dyn Write) -> Result<u8, Failure> 
     }
 }
 
-fn examine() -> SelfReport {
+/// What stands in the way; where nothing does that can be read, everything is loaded, attached and tried for a moment.
+fn examine(options: &SessionOptions) -> SelfReport {
     let privileges = Privileges::read(Path::new("/"));
-    let prepared = session::prepare(&SessionOptions::default());
-    let btf = session::read_btf(&SessionOptions::default()).is_ok();
+    let btf = session::read_btf(options).is_ok();
     let symbols = !Symbols::hidden(Path::new(session::KALLSYMS));
-    let mut hindrances = Vec::new();
-    if !privileges.may_trace() {
-        hindrances.push(Hindrance::from(session::no_capabilities()));
-    }
-    if privileges.lockdown.as_deref() == Some("confidentiality") {
-        hindrances.push(Hindrance {
-            what: "kernel lockdown is at 'confidentiality', which forbids BPF to read kernel memory"
-                .to_owned(),
-            cure: "boot with lockdown=integrity, or without Secure Boot".to_owned(),
-        });
-    }
-    let (plan, mut degraded) = match prepared {
+    let mut hindrances: Vec<Hindrance> =
+        session::forbidden(&privileges).map(Hindrance::from).into_iter().collect();
+    let (plan, mut degraded) = match session::prepare(options) {
         Ok(prepared) => (prepared.plan.steps, prepared.plan.degraded),
         Err(failure) => {
             hindrances.push(failure.into());
             (Vec::new(), Vec::new())
         }
     };
-    if !symbols {
+    let (mut steps, mut tried) = (plan, false);
+    if hindrances.is_empty() {
+        match Session::start(options) {
+            Ok(session) => {
+                tried = true;
+                (steps, degraded) = (session.loaded.steps.clone(), session.loaded.degraded.clone());
+            }
+            Err(failure) => hindrances.push(failure.into()),
+        }
+    } else if !symbols {
         degraded.push(session::HIDDEN_SYMBOLS.to_owned());
     }
     SelfReport {
+        tried,
         version: env!("CARGO_PKG_VERSION"),
         kernel: session::release(),
         hindrances,
@@ -82,7 +83,7 @@ fn examine() -> SelfReport {
         symbols,
         preemptible: preemptible(Path::new("/")),
         tap_scope: session::tap_list_scope(),
-        plan: plan
+        plan: steps
             .into_iter()
             .map(|step| PlannedStep {
                 function: step.function.to_owned(),

@@ -35,8 +35,8 @@ pub struct ProbeOptions {
     pub json: bool,
     /// How text looks.
     pub look: Look,
-    /// Watch the kernel meanwhile, for the cause.
-    pub watch: bool,
+    /// Watch the kernel meanwhile, for the cause: how to attach.
+    pub watch: Option<SessionOptions>,
     /// What to send.
     pub send: SendOptions,
 }
@@ -47,10 +47,9 @@ pub struct ProbeOptions {
 /// If the destination cannot be reached, or the kernel refuses to send.
 pub async fn send(options: &ProbeOptions, out: &mut dyn Write) -> Result<u8, Failure> {
     let destinations = resolve(&options.destination).map_err(|error| failure(&error))?;
-    let attached = if options.watch {
-        Engine::attach(&SessionOptions { own_sends: true, ..SessionOptions::default() })
-    } else {
-        Err(Failure::new("the kernel was not watched", ""))
+    let attached = match &options.watch {
+        Some(session) => Engine::attach(&SessionOptions { own_sends: true, ..session.clone() }),
+        None => Err(Failure::new("the kernel was not watched", "")),
     };
     let (sent, why) = match attached {
         Ok(engine) => followed(engine, destinations, options.send.clone()).await?,

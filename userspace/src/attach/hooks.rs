@@ -302,7 +302,11 @@ pub const HOOKS: &[Hook] = &[
         ..HOOK
     },
     sent(&["inet_sendmsg"], "inet_sendmsg_fexit"),
-    sent(&["inet6_sendmsg"], "inet6_sendmsg_fexit"),
+    // Before 5.3 IPv6 goes through inet_sendmsg, too.
+    Hook {
+        need: Need::WhereThere("sends over IPv6 that failed or were not zero-copy at all"),
+        ..sent(&["inet6_sendmsg"], "inet6_sendmsg_fexit")
+    },
     Hook {
         role: Role::Mptcp,
         functions: &["mptcp_sendmsg"],

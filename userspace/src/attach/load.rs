@@ -110,7 +110,7 @@ pub fn load(
     btf: Option<&aya::Btf>,
     with_own_sends: bool,
 ) -> Result<Loaded, LoadError> {
-    let own_tgid = if with_own_sends { 0 } else { std::process::id() };
+    let own_tgid = if with_own_sends || !in_first_pid_namespace() { 0 } else { std::process::id() };
     let sees_io_results = plan.steps.iter().any(|step| step.role == Role::IoSent);
     let config = Config { own_tgid, io_results: u32::from(sees_io_results) };
     let mut object = EbpfLoader::new();
@@ -137,6 +137,13 @@ pub fn load(
     }
     loaded.choose_what_rests();
     Ok(loaded)
+}
+
+/// Whether this process goes by the number that the kernel side sees: elsewhere that number is somebody else's.
+fn in_first_pid_namespace() -> bool {
+    /// `PROC_PID_INIT_INO` of `linux/proc_ns.h`.
+    const FIRST: &str = "pid:[4026531836]";
+    fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == FIRST)
 }
 
 /// A program that runs at its function.
@@ -285,6 +292,12 @@ fn explain(what: &str, error: &(dyn std::error::Error + 'static)) -> LoadError {
         let words = match os_error {
             // As where a processor has no trampolines yet: arm64 before 6.4.
             Some(ENOTSUPP) => "this kernel does not support it here (ENOTSUPP)".to_owned(),
+            // `ftrace_kill()`
+            Some(libc::ENODEV) => {
+                "the kernel has given up ftrace after a fault of its own, until it is booted anew; see dmesg \
+                                   (ENODEV)"
+                    .to_owned()
+            }
             _ => error.to_string(),
         };
         let _ = write!(text, "{}{words}", if text.is_empty() { "" } else { ": " });

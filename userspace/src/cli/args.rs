@@ -204,13 +204,8 @@ pub(super) struct WatchArgs {
     #[arg(long)]
     pub(super) fail_on_copy: bool,
 
-    /// Type information of the running kernel, if it carries none itself
-    #[arg(long, value_name = "FILE")]
-    pub(super) btf: Option<PathBuf>,
-
-    /// Attach through kprobes only, even where trampolines can be had
-    #[arg(long)]
-    pub(super) probes_only: bool,
+    #[command(flatten)]
+    pub(super) attach: AttachArgs,
 
     /// Detach what runs for everybody's packets once nobody has sent with zero copy for twice this time; 0s: never
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
@@ -245,9 +240,25 @@ pub(super) struct VerifyArgs {
     #[arg(long)]
     pub(super) json: bool,
 
+    #[command(flatten)]
+    pub(super) attach: AttachArgs,
+
     /// Run this cure in between, and compare
     #[arg(last = true, value_name = "CURE")]
     pub(super) cure: Vec<String>,
+}
+
+/// How to attach to the kernel.
+#[derive(Debug, clap::Args)]
+pub(super) struct AttachArgs {
+    /// Type information of the running kernel, if it carries none itself; made of its vmlinux by
+    /// `pahole --btf_encode_detached FILE vmlinux`
+    #[arg(long, value_name = "FILE")]
+    pub(super) btf: Option<PathBuf>,
+
+    /// Attach through kprobes only, even where trampolines can be had
+    #[arg(long)]
+    pub(super) probes_only: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -272,6 +283,9 @@ pub(super) struct CheckArgs {
     /// Only this way of sending; can be repeated
     #[arg(long, value_name = "WAY", value_enum)]
     pub(super) transport: Vec<TransportChoice>,
+
+    #[command(flatten)]
+    pub(super) attach: AttachArgs,
 
     /// Write JSON
     #[arg(long)]
@@ -333,7 +347,7 @@ pub(super) struct ProbeArgs {
         long,
         value_name = "[ADDR:]PORT",
         conflicts_with_all = ["destination", "udp", "count", "size", "interval", "timeout", "json", "gso", "more", "io_uring",
-            "timestamping", "keep_going", "read_every", "without_so_zerocopy", "copy", "no_watch", "compare", "rounds",
+            "timestamping", "keep_going", "read_every", "without_so_zerocopy", "copy", "no_watch", "btf", "probes_only", "compare", "rounds",
             "each"]
     )]
     pub(super) listen: Option<String>,
@@ -402,6 +416,9 @@ pub(super) struct ProbeArgs {
     /// Do not watch the kernel meanwhile: without that it cannot be told why sends are copied
     #[arg(long)]
     pub(super) no_watch: bool,
+
+    #[command(flatten)]
+    pub(super) attach: AttachArgs,
 
     /// Measure copying and zero copy by turns, and tell from which size zero copy pays on this way
     #[arg(

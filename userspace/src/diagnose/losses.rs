@@ -17,6 +17,7 @@ const NAMES: &[(u32, &str)] = &[
     (Loss::TAPS_FULL, "too many taps to count what they were given"),
     (Loss::RESULT_UNSEEN, "results of send calls not seen while hooks rested"),
     (Loss::END_UNKNOWN, "ends of sends not seen"),
+    (Loss::HOOKS_BLIND, "programs that are attached and do not run"),
 ];
 
 /// The losses that happened, by name.

@@ -214,6 +214,7 @@ fn finish(
         losses: losses::named(counts),
         in_flight: known.in_flight,
         born_before: counts.losses[Loss::BORN_BEFORE as usize],
+        rested: false,
         command: None,
         filtered: None,
     }

@@ -1,7 +1,7 @@
 //! From the facts of the kernel to attached programs; shared by all commands that watch.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
@@ -9,9 +9,12 @@ use std::{
 };
 
 use aya::sys::{Stats, enable_stats};
-use zcdiag_wire::{Offsets, SenderInfo, SenderKey, Site, SiteKey};
+use zcdiag_wire::{MISSING, Offsets, SenderInfo, SenderKey, Site, SiteKey};
 
-use super::failure::Failure;
+use super::{
+    failure::Failure,
+    trial::{self, Trial},
+};
 use crate::{
     attach::{
         hooks,
@@ -23,6 +26,7 @@ use crate::{
         offsets::{self, taps_per_netns},
         preempt::preemptible,
         privilege::Privileges,
+        switches::Switches,
         symbols::Symbols,
     },
     model::{cost::StartTimes, kernel::TapListScope},
@@ -68,6 +72,14 @@ pub struct Session {
     pub scope: TapListScope,
     /// How long it took to attach, and where the time went.
     pub start: StartTimes,
+    /// What trying the hooks has left in the ring buffer.
+    pub(super) own: (BTreeSet<SenderKey>, BTreeSet<SiteKey>),
+    /// Programs that are attached and do not run.
+    pub(super) blind: u64,
+    /// Whether programs can tell sends on sockets that do not allow zero copy.
+    tells_ignored: bool,
+    /// Whether what this process sends counts.
+    own_sends: bool,
     symbols: Symbols,
     detached: bool,
     /// While it is open, the kernel measures all BPF programs.
@@ -81,11 +93,12 @@ impl Session {
     /// What is missing, and what helps.
     pub fn start(options: &SessionOptions) -> Result<Self, Failure> {
         let privileges = Privileges::read(Path::new("/"));
-        if !privileges.may_trace() {
-            return Err(no_capabilities());
+        if let Some(forbidden) = forbidden(&privileges) {
+            return Err(forbidden);
         }
         let begun = Instant::now();
         let Prepared { kernel, btf, offsets, plan } = prepare(options)?;
+        let tells_ignored = offsets.sock_flags != MISSING && offsets.sock_zerocopy_flag != MISSING;
         let planned = begun.elapsed();
         let loader_btf = match no_trampolines(options) {
             None => aya::Btf::parse(&btf.functions_only(), aya::Endianness::default()).ok(),
@@ -97,6 +110,7 @@ impl Session {
         if Symbols::hidden(Path::new(KALLSYMS)) {
             loaded.degraded.push(HIDDEN_SYMBOLS.to_owned());
         }
+        let trial = try_hooks(&mut loaded, tells_ignored)?;
         let scope = scope_of(&btf);
         let measure = options.measure || options.budget.is_some();
         let stats = if measure { enable_stats(Stats::RunTime).ok() } else { None };
@@ -105,7 +119,30 @@ impl Session {
         }
         let Took { maps, load, attach } = loaded.took;
         let start = StartTimes { total: begun.elapsed(), plan: planned, types, maps, load, attach };
-        Ok(Self { loaded, kernel, scope, start, symbols: Symbols::default(), detached: false, stats })
+        Ok(Self {
+            loaded,
+            kernel,
+            scope,
+            start,
+            blind: trial.blind.len() as u64,
+            own: trial.own,
+            tells_ignored,
+            own_sends: options.own_sends,
+            symbols: Symbols::default(),
+            detached: false,
+            stats,
+        })
+    }
+
+    /// Tries again whether the programs run, before they are detached. What does not run any more is a loss.
+    pub(super) fn try_again(&mut self) {
+        if self.own_sends {
+            return;
+        }
+        if let Ok(trial) = trial::run(&mut self.loaded, self.tells_ignored) {
+            self.blind = self.blind.max(trial.blind.len() as u64);
+            self.own = trial.own;
+        }
     }
 
     /// Reads the kernel's symbols anew: a module may have been loaded since. Only while the programs are
@@ -157,6 +194,34 @@ impl Session {
     }
 }
 
+/// Tries whether the programs run that are attached.
+///
+/// # Errors
+/// If one does not without which nothing works.
+fn try_hooks(loaded: &mut Loaded, tells_ignored: bool) -> Result<Trial, Failure> {
+    let trial = trial::run(loaded, tells_ignored)
+        .map_err(|error| Failure::new(format!("cannot try the attached programs: {error}"), ""))?;
+    if trial.is_hopeless() {
+        return Err(trial.failure());
+    }
+    if !trial.blind.is_empty() {
+        let lost: BTreeSet<&str> = trial.blind.iter().filter_map(|step| step.lost).collect();
+        let lost: Vec<&str> = lost.into_iter().collect();
+        loaded.degraded.push(format!("{}; lost: {}", trial.failure().what, lost.join(", ")));
+    }
+    if let Some(why) = &trial.untried {
+        // What keeps every program from running is known all the same.
+        if let Some((what, cure)) = Switches::read(Path::new("/")).off() {
+            return Err(Failure::new(what, cure));
+        }
+        loaded.degraded.push(format!(
+            "whether the attached programs run could not be tried by a send over lo ({why}): if zerocopy sends are made and \
+             none is counted, they do not"
+        ));
+    }
+    Ok(trial)
+}
+
 /// What is known of the kernel before anything is loaded into it.
 pub(crate) struct Prepared {
     kernel: String,
@@ -194,12 +259,20 @@ pub(crate) fn prepare(options: &SessionOptions) -> Result<Prepared, Failure> {
     Ok(Prepared { kernel, btf, offsets: resolved.offsets, plan })
 }
 
-/// What a watch says that lacks the capabilities for BPF.
-pub(crate) fn no_capabilities() -> Failure {
-    Failure::new(
-        "watching needs CAP_BPF and CAP_PERFMON, and zcdiag has not got them",
-        "run it as root: `sudo zcdiag ..`; `zcdiag taps` needs less",
-    )
+/// What forbids a watch, whatever the kernel offers: the kernel's own answers, such as EINVAL under lockdown, do not tell.
+pub(crate) fn forbidden(privileges: &Privileges) -> Option<Failure> {
+    if !privileges.may_trace() {
+        return Some(Failure::new(
+            "watching needs CAP_BPF and CAP_PERFMON, and zcdiag has not got them",
+            "run it as root: `sudo zcdiag ..`; `zcdiag taps` needs less",
+        ));
+    }
+    (privileges.lockdown.as_deref() == Some("confidentiality")).then(|| {
+        Failure::new(
+            "kernel lockdown is at 'confidentiality', which forbids BPF to read kernel memory",
+            "boot with lockdown=integrity, or without Secure Boot; `zcdiag taps` and `zcdiag check` need no BPF",
+        )
+    })
 }
 
 /// Release of the running kernel.
@@ -235,7 +308,8 @@ pub(crate) fn read_btf(options: &SessionOptions) -> Result<Btf, Failure> {
     let data = fs::read(path).map_err(|error| {
         Failure::new(
             format!("no type information (BTF) of this kernel: {}: {error}", path.display()),
-            "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, or give its BTF with --btf FILE",
+            "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, or make its BTF from its vmlinux with debugging information \
+             (`pahole --btf_encode_detached FILE vmlinux`) and give that with --btf FILE",
         )
     })?;
     let wanted: Vec<&str> = offsets::types().into_iter().chain(hooks::functions()).collect();
@@ -249,19 +323,11 @@ fn refusal(error: &LoadError, privileges: &Privileges) -> Failure {
     if !error.not_permitted() {
         return Failure::new(error, "please report this with the kernel's version");
     }
-    let cure = match privileges.lockdown.as_deref() {
-        Some("confidentiality") => {
-            "kernel lockdown is at 'confidentiality', which forbids reading kernel memory: boot with \
-             lockdown=integrity, or without Secure Boot"
-                .to_owned()
-        }
-        lockdown => {
-            let also = lockdown.map_or(String::new(), |mode| format!(" (kernel lockdown is at '{mode}')"));
-            format!(
-                "zcdiag has the capabilities, so a policy forbids BPF tracing{also}: look at the container's seccomp \
-                 profile, the security module, and the hypervisor; `zcdiag taps` needs no BPF"
-            )
-        }
-    };
+    let lockdown = privileges.lockdown.as_deref();
+    let also = lockdown.map_or(String::new(), |mode| format!(" (kernel lockdown is at '{mode}')"));
+    let cure = format!(
+        "zcdiag has the capabilities, so a policy forbids BPF tracing{also}: look at the container's seccomp profile, the \
+         security module, and the hypervisor; `zcdiag taps` needs no BPF"
+    );
     Failure::new(error, cure)
 }

@@ -60,4 +60,6 @@ pub struct SelfReport {
     pub tap_scope: TapListScope,
     /// What would be attached, in order.
     pub plan: Vec<PlannedStep>,
+    /// Whether it was attached for a moment, and tried by sends over `lo`.
+    pub tried: bool,
 }

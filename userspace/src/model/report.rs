@@ -90,6 +90,9 @@ impl Sender {
         const VSOCK: u16 = 40;
         match (self.family, self.protocol) {
             (VSOCK, _) => "vsock".to_owned(),
+            // A request of io_uring that was refused before its socket was looked at.
+            (0, 0) => "unknown".to_owned(),
+            (_, 262) => "mptcp".to_owned(),
             (_, 6) => "tcp".to_owned(),
             (_, 17) => "udp".to_owned(),
             (family, protocol) => format!("{family}/{protocol}"),
@@ -236,6 +239,8 @@ pub struct Report {
     pub in_flight: Option<u64>,
     /// Notifications for sends made before the watch began; not among the sends.
     pub born_before: u64,
+    /// Whether the hooks that see failed and ignored sends rested in between.
+    pub rested: bool,
     /// The command that was run.
     pub command: Option<CommandOutcome>,
     /// The filter in force, and what it left out; `None` without one.

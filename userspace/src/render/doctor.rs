@@ -26,6 +26,7 @@ struct SelfJson<'a> {
     btf: bool,
     symbols: bool,
     preemptible: bool,
+    tried: bool,
     taps_per_netns: Option<bool>,
     attach: Vec<StepJson<'a>>,
 }
@@ -78,6 +79,7 @@ pub fn write_json(report: &SelfReport, out: &mut dyn Write) -> io::Result<()> {
         btf: report.btf,
         symbols: report.symbols,
         preemptible: report.preemptible,
+        tried: report.tried,
         taps_per_netns: match report.tap_scope {
             TapListScope::Global => Some(false),
             TapListScope::PerNetns => Some(true),
@@ -151,7 +153,8 @@ pub fn write_text(report: &SelfReport, color: bool, out: &mut dyn Write) -> io::
     if report.plan.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\nWhat `watch` would attach; whether the kernel lets it is seen then")?;
+    let tried = if report.tried { "; loaded, attached and tried just now" } else { "" };
+    writeln!(out, "\nWhat `watch` attaches{tried}")?;
     for step in &report.plan {
         let head = format!("  {:<10}", step.kind);
         write!(
@@ -185,6 +188,7 @@ mod tests {
             symbols: true,
             preemptible: false,
             tap_scope: TapListScope::Global,
+            tried: false,
             plan: vec![PlannedStep {
                 function: "skb_copy_ubufs".to_owned(),
                 kind: "fentry",

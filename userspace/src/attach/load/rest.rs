@@ -18,7 +18,7 @@ impl Loaded {
     }
 
     /// Those that rest now and are to run again.
-    fn at_rest(&self) -> Vec<Step> {
+    pub fn at_rest(&self) -> Vec<Step> {
         let rests =
             |step: &&Step| step.role.is_for_everybody() && (self.probes_rest || step.kind.is_trampoline());
         let attached = |step: &Step| self.resting_links.iter().any(|(other, _)| other == step);
@@ -130,6 +130,14 @@ impl Loaded {
     /// If the map cannot be written.
     pub fn walk_one_stack_of(&mut self, many: u32) -> Result<(), MapError> {
         self.switch(Switch::STACKS, many)
+    }
+
+    /// Has the kernel side count what this process itself sends, or leave it out again.
+    ///
+    /// # Errors
+    /// If the map cannot be written.
+    pub fn count_own_sends(&mut self, on: bool) -> Result<(), MapError> {
+        self.switch(Switch::OWN_SENDS, on.into())
     }
 
     fn switch(&mut self, switch: u32, to: u32) -> Result<(), MapError> {

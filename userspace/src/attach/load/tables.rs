@@ -193,7 +193,7 @@ fn misses(programs: &[ProgramRow]) -> [u64; 2] {
     let mut misses = [0, 0];
     for row in programs {
         match row.program.as_str() {
-            "put_fexit" | "abort_fexit" => {}
+            "put_fexit" | "abort_fexit" | "io_put_fexit" | "io_flush_fexit" => {}
             "inet_sendmsg_fexit" | "inet6_sendmsg_fexit" => misses[1] += row.misses,
             _ => misses[0] += row.misses,
         }

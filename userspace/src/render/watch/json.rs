@@ -63,6 +63,8 @@ pub(crate) struct ReportJson<'a> {
     /// Notifications still to come; `null` before the end.
     in_flight: Option<u64>,
     born_before: u64,
+    /// Whether the hooks that see failed and ignored sends rested in between.
+    rested: bool,
     misreported: u64,
     hidden_copies: Vec<CauseJson<'a>>,
     senders: Vec<SenderJson<'a>>,
@@ -217,6 +219,7 @@ pub(super) fn report(out: &mut dyn Write, kind: &'static str, report: &Report) -
             copy_seconds: report.copy_time.as_secs_f64(),
             in_flight: report.in_flight,
             born_before: report.born_before,
+            rested: report.rested,
             misreported: report.misreported,
             hidden_copies: report.hidden.iter().map(cause).collect(),
             senders: report.senders.iter().map(sender).collect(),

@@ -72,6 +72,26 @@ pub(crate) fn per_second(count: u64, interval: &Report) -> String {
     format!("{rate:.0}")
 }
 
+/// What there is to say where no send was counted.
+fn idle(report: &Report) -> String {
+    let whose = match report.senders.as_slice() {
+        [only] => format!(" of {}", who(&only.sender)),
+        _ => String::new(),
+    };
+    let ignored: u64 = report.senders.iter().map(|row| row.not_requested).sum();
+    let ignored = (ignored > 0).then(|| {
+        format!("{}{whose} asked for it by MSG_ZEROCOPY, which the kernel ignored", plural(ignored, "send"))
+    });
+    let failed = Some(report.failed()).filter(|failed| *failed > 0);
+    let failed = failed.map(|failed| format!("{}{whose} failed", plural(failed, "zerocopy send")));
+    let what: Vec<String> = ignored.into_iter().chain(failed).collect();
+    let missed = if report.exact() { "" } else { "; not everything could be recorded" };
+    if what.is_empty() {
+        return format!("no zerocopy send was seen{missed}");
+    }
+    format!("no send went out with zero copy: {}{missed}", what.join(", "))
+}
+
 /// The answer in one sentence. Under a filter it says nothing good of what that leaves out.
 pub(crate) fn headline(report: &Report) -> String {
     let Split { zerocopied, copied } = report.sends;
@@ -88,7 +108,7 @@ pub(crate) fn headline(report: &Report) -> String {
     };
     let (at_least, seen) = if report.exact() { ("", "") } else { ("at least ", "seen to be ") };
     let answer = match report.verdict() {
-        Verdict::Idle => filter::nobody(report).unwrap_or_else(|| "no zerocopy send was seen".to_owned()),
+        Verdict::Idle => filter::nobody(report).unwrap_or_else(|| idle(report)),
         Verdict::Elsewhere => format!("none was {seen}copied{}", filter::scope(report)),
         Verdict::Zerocopied => {
             format!("zc=y: {at_least}{}{of_whom}, none was {seen}copied", plural(zerocopied, "send"))
@@ -127,6 +147,17 @@ pub(super) fn summary(out: &mut dyn Write, report: &Report, look: Look) -> io::R
     }
     if let Some(sentence) = filter::left_out(report) {
         write!(out, "{}", wrap("  ", &sentence))?;
+    }
+    if report.verdict() == Verdict::Idle && report.rested {
+        write!(
+            out,
+            "{}",
+            wrap(
+                "  ",
+                "failed sends, and those whose MSG_ZEROCOPY the kernel ignored, were not looked for while hooks rested \
+                 (--rest-after 0s: never rest)"
+            )
+        )?;
     }
     if report.verdict() == Verdict::Idle && filter::nobody(report).is_none() {
         writeln!(
@@ -269,6 +300,7 @@ fn footnotes(out: &mut dyn Write, report: &Report) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::report::{Sender, SenderReport};
 
     #[test]
     fn a_lower_bound_is_no_proof_that_nothing_was_copied() {
@@ -277,6 +309,20 @@ mod tests {
         assert_eq!(headline(&exact), "zc=y: 2 sends, none was copied");
         let lossy = Report { losses: vec![("site", 1)], ..exact };
         assert_eq!(headline(&lossy), "zc=y: at least 2 sends, none was seen to be copied");
+    }
+
+    #[test]
+    fn that_nothing_was_seen_is_not_said_of_sends_that_were() {
+        let mut row = SenderReport::new(Sender::default());
+        row.not_requested = 8;
+        let mut report = Report { senders: vec![row], ..Report::default() };
+        let ignored = "no send went out with zero copy: 8 sends of ? (pid 0) asked for it by MSG_ZEROCOPY, which the \
+                       kernel ignored";
+        assert_eq!(headline(&report), ignored);
+        report.losses = vec![("site", 1)];
+        assert_eq!(headline(&report), format!("{ignored}; not everything could be recorded"));
+        report.senders.clear();
+        assert_eq!(headline(&report), "no zerocopy send was seen; not everything could be recorded");
     }
 
     #[test]

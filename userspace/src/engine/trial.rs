@@ -1,0 +1,315 @@
+//! Tries the hooks: that a program is attached does not mean that it runs. With `kernel.ftrace_enabled=0`, or with
+//! kprobes switched off below debugfs, the kernel takes every program and calls none.
+//!
+//! A thread of zcdiag's sends to itself over `lo`: with zero copy, with MSG_ZEROCOPY on a socket that does not allow it,
+//! and through io_uring. What the programs then have counted under the thread's name says which of them run; it is taken
+//! out of the maps again.
+
+use std::{
+    collections::BTreeSet,
+    io,
+    net::{Ipv4Addr, Ipv6Addr, UdpSocket},
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use aya::maps::MapError;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    net::{SendFlags, send},
+};
+use zcdiag_wire::{SendApi, SenderKey, SiteKey};
+
+use super::failure::Failure;
+use crate::{
+    attach::{hooks::Role, load::Loaded, plan::Step},
+    kernel::switches::Switches,
+    sys::{
+        errqueue::{self, MSG_ZEROCOPY, Message},
+        uring::{End, Request, Ring},
+    },
+};
+
+/// Name of the thread, at most 15 bytes.
+const NAME: &str = "zcdiag-trial";
+/// A program may miss an event: what was seen once does run.
+const ROUNDS: u32 = 3;
+/// For one notification, which on `lo` comes at once.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// For the counts, which are made beside the notification.
+const COUNTED: Duration = Duration::from_millis(200);
+
+/// What the sends of one round were told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Told {
+    /// Notifications of MSG_ZEROCOPY.
+    notified: u32,
+    /// Of these, such as said "copied".
+    copied: u32,
+    /// Sends with MSG_ZEROCOPY on a socket that does not allow it, over IPv4 and IPv6.
+    ignored: [u32; 2],
+    /// Requests of io_uring that the kernel has done with.
+    requests: u32,
+}
+
+/// What was counted of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Seen {
+    sends: u64,
+    copies: u64,
+    ignored: [bool; 2],
+    requests: u64,
+    senders: BTreeSet<SenderKey>,
+    sites: BTreeSet<SiteKey>,
+    /// Sends that are told already, but whose copied packet was not seen again.
+    uargs: Vec<u64>,
+    /// These packets.
+    held: Vec<u64>,
+}
+
+/// What trying the hooks has shown.
+#[derive(Debug, Default)]
+pub(super) struct Trial {
+    /// Programs that do not run although they are attached, with the function.
+    pub(super) blind: Vec<Step>,
+    /// Why it could not be tried, if so.
+    pub(super) untried: Option<String>,
+    /// The senders and places that the kernel side may have announced meanwhile, and that are to be passed over.
+    pub(super) own: (BTreeSet<SenderKey>, BTreeSet<SiteKey>),
+}
+
+impl Trial {
+    /// Whether a program without which nothing works does not run.
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.blind.iter().any(|step| step.lost.is_none())
+    }
+
+    /// What does not run and why, as far as the kernel's switches say, and what helps.
+    pub(super) fn failure(&self) -> Failure {
+        let functions: BTreeSet<&str> = self.blind.iter().map(|step| step.function).collect();
+        let functions: Vec<&str> = functions.into_iter().collect();
+        let what = format!("programs are attached, but do not run, at {}", functions.join(", "));
+        match Switches::read(Path::new("/")).off() {
+            Some((why, cure)) => Failure::new(format!("{what}; {why}"), cure),
+            None => Failure::new(
+                what,
+                "see whether another tool holds these functions (livepatch, ftrace, security modules), and try again",
+            ),
+        }
+    }
+}
+
+/// Tries every kind of hook that sends of one's own can exercise and that is not at rest; those that tell a send from one
+/// on a socket that does not allow zero copy only if they can (`tells_ignored`).
+///
+/// # Errors
+/// If a map cannot be read or written.
+pub(super) fn run(loaded: &mut Loaded, tells_ignored: bool) -> Result<Trial, MapError> {
+    let before: BTreeSet<SiteKey> = loaded.sites()?.into_keys().collect();
+    let at_rest: Vec<String> = loaded.at_rest().into_iter().map(|step| step.program).collect();
+    let active: Vec<Step> = loaded
+        .steps
+        .iter()
+        .filter(|step| !at_rest.contains(&step.program) && (tells_ignored || step.role != Role::Sent))
+        .cloned()
+        .collect();
+    loaded.count_own_sends(true)?;
+    let tried = try_all(loaded, &active);
+    loaded.count_own_sends(false)?;
+    let (told, seen) = match tried? {
+        Ok(result) => result,
+        Err(error) => return Ok(Trial { untried: Some(error.to_string()), ..Trial::default() }),
+    };
+    let own = (seen.senders.clone(), clean_up(loaded, &seen, &before)?);
+    let blind = active.into_iter().filter(|step| is_blind(step, &told, &seen)).collect();
+    Ok(Trial { blind, untried: None, own })
+}
+
+/// Sends until all was seen that was sent and that active hooks can see, or so often.
+fn try_all(loaded: &Loaded, active: &[Step]) -> Result<io::Result<(Told, Seen)>, MapError> {
+    let has = |role, function: &str| active.iter().any(|step| step.role == role && step.function == function);
+    let copies = active.iter().any(|step| step.role == Role::Copy);
+    let plain = [has(Role::Sent, "inet_sendmsg"), has(Role::Sent, "inet6_sendmsg")];
+    let ring = active.iter().any(|step| step.role == Role::IoBirth);
+    let (mut told, mut seen) = (Told::default(), Seen::default());
+    for _ in 0..ROUNDS {
+        let sent = thread::Builder::new().name(NAME.to_owned()).spawn(move || send_all(plain, ring));
+        let sent =
+            sent.and_then(|thread| thread.join().unwrap_or_else(|_| Err(io::Error::other("it panicked"))));
+        match sent {
+            Ok(more) => told = told.plus(Told { copied: if copies { more.copied } else { 0 }, ..more }),
+            Err(error) => return Ok(Err(error)),
+        }
+        let until = Instant::now() + COUNTED;
+        loop {
+            seen = Seen::read(loaded)?;
+            if seen.has_all(&told) {
+                return Ok(Ok((told, seen)));
+            }
+            if Instant::now() > until {
+                break;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+    Ok(Ok((told, seen)))
+}
+
+impl Told {
+    fn plus(self, more: Self) -> Self {
+        Self {
+            notified: self.notified + more.notified,
+            copied: self.copied + more.copied,
+            ignored: [self.ignored[0] + more.ignored[0], self.ignored[1] + more.ignored[1]],
+            requests: self.requests + more.requests,
+        }
+    }
+}
+
+impl Seen {
+    fn read(loaded: &Loaded) -> Result<Self, MapError> {
+        let named =
+            |comm: &[u8]| comm.strip_prefix(NAME.as_bytes()).is_some_and(|rest| rest.first() == Some(&0));
+        let senders: BTreeSet<SenderKey> =
+            loaded.senders()?.into_iter().filter(|(_, info)| named(&info.comm)).map(|(key, _)| key).collect();
+        let counts = loaded.counts(&[])?;
+        let mut seen = Self::default();
+        for (key, tally) in counts.tallies.iter().filter(|(key, _)| senders.contains(&key.sender)) {
+            seen.add(&key.sender, tally.zerocopied_sends + tally.copied_sends);
+            seen.copies += tally.copies;
+            seen.sites.insert(key.site);
+        }
+        for (address, uarg) in loaded.uargs()?.iter().filter(|(_, uarg)| senders.contains(&uarg.sender)) {
+            seen.add(&uarg.sender, u64::from(uarg.ended == 1));
+            seen.sites.insert(uarg.site);
+            seen.uargs.push(*address);
+        }
+        for (skb, _) in loaded.held()?.iter().filter(|(_, held)| senders.contains(&held.charge.sender)) {
+            seen.copies += 1;
+            seen.held.push(*skb);
+        }
+        for (key, _) in counts.failures.iter().filter(|(key, _)| senders.contains(&key.sender)) {
+            seen.ignored[usize::from(key.sender.family == AF_INET6)] |= key.errno == 0;
+        }
+        Ok(Self { senders, ..seen })
+    }
+
+    fn add(&mut self, sender: &SenderKey, sends: u64) {
+        *(if sender.api == SendApi::IO_URING { &mut self.requests } else { &mut self.sends }) += sends;
+    }
+
+    fn has_all(&self, told: &Told) -> bool {
+        self.sends >= u64::from(told.notified)
+            && (told.copied == 0 || self.copies > 0)
+            && (0..2).all(|version| told.ignored[version] == 0 || self.ignored[version])
+            && self.requests >= u64::from(told.requests)
+    }
+}
+
+/// `AF_INET6`
+const AF_INET6: u16 = 10;
+
+/// Whether a program should have run, and nothing that it counts was seen.
+fn is_blind(step: &Step, told: &Told, seen: &Seen) -> bool {
+    match step.role {
+        Role::Birth | Role::Put | Role::OldPut | Role::OldEnd => told.notified > 0 && seen.sends == 0,
+        Role::Copy => told.copied > 0 && seen.copies == 0,
+        Role::Sent if step.function == "inet6_sendmsg" => told.ignored[1] > 0 && !seen.ignored[1],
+        Role::Sent => told.ignored[0] > 0 && !seen.ignored[0],
+        // Only one kind of request was made, and not every kernel has a function for each.
+        Role::IoBirth | Role::IoPut | Role::IoSent if step.function != "io_sendmsg_zc" => {
+            told.requests > 0 && seen.requests == 0
+        }
+        _ => false,
+    }
+}
+
+/// Takes out of the maps what was counted; gives the places that nobody else has copied at.
+fn clean_up(
+    loaded: &mut Loaded,
+    seen: &Seen,
+    before: &BTreeSet<SiteKey>,
+) -> Result<BTreeSet<SiteKey>, MapError> {
+    for skb in &seen.held {
+        loaded.take_held(*skb)?;
+    }
+    for address in &seen.uargs {
+        loaded.take_uarg(*address)?;
+    }
+    let counts = loaded.counts(&[])?;
+    let mut sites = seen.sites.clone();
+    for key in counts.tallies.keys() {
+        if seen.senders.contains(&key.sender) {
+            loaded.take_tally(key)?;
+        } else {
+            sites.remove(&key.site);
+        }
+    }
+    for key in counts.failures.keys().filter(|key| seen.senders.contains(&key.sender)) {
+        loaded.take_failure(key)?;
+    }
+    for key in &seen.senders {
+        loaded.take_sender(key)?;
+    }
+    sites.retain(|site| !before.contains(site));
+    for site in &sites {
+        loaded.take_site(&crate::diagnose::place(*site))?;
+    }
+    Ok(sites)
+}
+
+/// One send of each kind, from this thread to itself: `plain` ones over IPv4 and IPv6.
+fn send_all(plain: [bool; 2], ring: bool) -> io::Result<Told> {
+    let (receiver, sender) = pair(Ipv4Addr::LOCALHOST.into())?;
+    errqueue::allow_zerocopy(&sender).map_err(io::Error::other)?;
+    send(&sender, &[0x5a; 64], MSG_ZEROCOPY)?;
+    let copied = notification(&sender)?;
+    let mut told = Told { notified: 1, copied: copied.into(), ..Told::default() };
+    for (version, address) in [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()].into_iter().enumerate()
+    {
+        // A host may have no IPv6.
+        if plain[version]
+            && let Ok((_receiver, sender)) = pair(address)
+            && send(&sender, &[0x5a; 64], MSG_ZEROCOPY | SendFlags::NOSIGNAL).is_ok()
+        {
+            told.ignored[version] = 1;
+        }
+    }
+    // A kernel that refuses io_uring to this process has no requests to be seen from others of its kind either, or a
+    // policy forbids it: both are no fault of a hook.
+    if ring && let Ok(Some(mut ring)) = Ring::new(Request::Send) {
+        static DATA: [u8; 64] = [0x5a; 64];
+        if let Ok(End::Done { .. }) = ring.send(&sender, &DATA, true, PATIENCE) {
+            told.requests = 1;
+        }
+    }
+    drop(receiver);
+    Ok(told)
+}
+
+/// A socket, and one that is connected to it.
+fn pair(address: std::net::IpAddr) -> io::Result<(UdpSocket, UdpSocket)> {
+    let receiver = UdpSocket::bind((address, 0))?;
+    let sender = UdpSocket::bind((address, 0))?;
+    sender.connect(receiver.local_addr()?)?;
+    Ok((receiver, sender))
+}
+
+/// Whether the send was copied, as the kernel tells.
+fn notification(socket: &UdpSocket) -> io::Result<bool> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match errqueue::next(socket).map_err(io::Error::other)? {
+            Some(Message::Zerocopy { copied, .. }) => return Ok(copied),
+            Some(_) => {}
+            None => {
+                let left = until.saturating_duration_since(Instant::now());
+                let left = Timespec::try_from(left).map_err(io::Error::other)?;
+                if poll(&mut [PollFd::new(socket, PollFlags::empty())], Some(&left))? == 0 {
+                    return Err(io::Error::other("the kernel sent no notification for a send over lo"));
+                }
+            }
+        }
+    }
+}
