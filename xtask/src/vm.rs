@@ -191,14 +191,14 @@ pub(crate) fn run_with(
         let machine = qemu::Machine { options, accel, kernel: &kernel.vmlinuz, sysroot: sysroot.as_deref() };
         let limits = Limits { boot: accel.boot_bound(), run: options.timeout };
         let ending = watch::watch(machine.start(&files)?, limits, options.tty, sink)?;
-        let not_ready = matches!(ending, Ending::NotReady(_));
+        let not_ready = if let Ending::NotReady(why) = &ending { Some(why.as_str()) } else { None };
         if accel == Accel::KvmOnTrial {
-            Accel::remember(project, !not_ready)?;
+            Accel::remember(project, not_ready)?;
         }
         match ending {
             Ending::Exit(code) => return Ok(code),
-            Ending::NotReady(why) if accel == Accel::KvmOnTrial => {
-                eprintln!("guest: /dev/kvm does not work here ({why})");
+            Ending::NotReady(_) if accel == Accel::KvmOnTrial => {
+                eprintln!("guest: /dev/kvm does not work here, emulating (slower)");
                 accel = Accel::Tcg;
             }
             Ending::NotReady(why) if attempts == 0 => {
