@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 use self::source::{Source, parse};
 
 /// The first file of every program and library with modules, and what its modules are called here.
-const ROOTS: [(&str, &str); 4] = [
+const ROOTS: [(&str, &str); 5] = [
     ("xtask/src/main.rs", "xtask"),
     ("xtask/guest/src/main.rs", "guest"),
     ("ebpf/src/main.rs", "ebpf"),
+    ("ebpf/wire/src/lib.rs", "wire"),
     ("userspace/src/lib.rs", "userspace"),
 ];
 
@@ -42,6 +43,7 @@ const KNOWN: &[(&str, &str)] = &[
     ("userspace::render::page", "userspace::render::page"),
     ("userspace::render::watch::text", "userspace::render::watch"),
     ("userspace::taps::inventory::join", "userspace::taps::inventory"),
+    ("wire::tally", "wire"),
 ];
 
 /// Whether it is this file or one below it.
