@@ -6,6 +6,7 @@ mod summary;
 mod table;
 mod tally;
 mod targets;
+mod times;
 
 use std::io::{self, Read as _, Write as _};
 use std::process::{Command, ExitCode, Stdio};
@@ -21,6 +22,7 @@ use self::suites::{Asked, Planned, Suite};
 use self::summary::{Outcome, Row, Summary};
 use self::table::Table;
 use self::tally::{Reader, Tally};
+use self::times::Times;
 use crate::project::Project;
 use crate::setup::{self, Purpose};
 use crate::vm::arch::Arch;
@@ -169,6 +171,7 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
     let mut told = Vec::new();
     for (guest, ran) in guests.iter().zip(run_all(project, &guests)) {
         table.read(guest.vm.kernel, &ran.stdout);
+        summary.guests.0.push((ran.row.name.clone(), ran.times));
         summary.rows.push(ran.row);
         told.push((guest.vm.kernel, ran.stdout));
     }
@@ -201,6 +204,7 @@ struct Guest<'run> {
 /// What became of it.
 struct Ran {
     row: Row,
+    times: Times,
     stdout: Vec<u8>,
 }
 
@@ -229,16 +233,18 @@ impl Guest<'_> {
         let init_word = if self.vm.init.is_some() { ", systemd" } else { "" };
         let name = format!("guest {}{cpus_word}{init_word}", kernel.key());
         let argv = ["/bin/sh".into(), "-c".into(), script(self.binaries, &self.filter)];
-        let (mut stdout, mut output) = (Vec::new(), Vec::new());
+        let (mut stdout, mut output, mut times) = (Vec::new(), Vec::new(), Times::default());
         let start = Instant::now();
         let code = vm::run_with(project, &self.vm, &argv, &mut |stream, bytes| {
             if stream == Stream::Stdout {
+                times.read(start.elapsed(), bytes);
                 stdout.extend_from_slice(bytes);
             }
             output.extend_from_slice(bytes);
             Ok(())
         });
         let time = start.elapsed();
+        times.finish(time);
         let mut reader = Reader::default();
         reader.read(&stdout);
         let judged = code.and_then(|code| judged(reader.tally, code == 0, &format!("exit code {code}")));
@@ -248,7 +254,7 @@ impl Guest<'_> {
         let _ = show(&all);
         let mut row = row(name, time, judged);
         row.note = format!("{} {}", self.version, row.note).trim_end().into();
-        Ran { row, stdout }
+        Ran { row, times, stdout }
     }
 }
 
