@@ -1,6 +1,7 @@
 //! `cargo xtask dist`: packages of all forms, in `target/packages`, and whether they are what they should be.
 
 mod check;
+mod places;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result};
 use clap::Args;
 
+use self::places::{CHECKSUMS, PROFILE, built, sources};
 use crate::project::{Project, metadata, output, run, text};
 use crate::setup::{self, Purpose};
 use crate::vm::arch::Arch;
@@ -26,9 +28,6 @@ pub(crate) struct Options {
 
 /// What is built for; the first is the host's own.
 const PLATFORMS: [Arch; 2] = [Arch::Amd64, Arch::Arm64];
-
-/// The profile of `Cargo.toml`.
-const PROFILE: &str = "dist";
 
 /// The command.
 pub(crate) fn command(options: &Options) -> Result<ExitCode> {
@@ -54,11 +53,6 @@ pub(crate) fn command(options: &Options) -> Result<ExitCode> {
     if options.check { check::all(&project, &dir, platforms) } else { Ok(ExitCode::SUCCESS) }
 }
 
-/// Where cargo puts what it builds.
-fn built(project: &Project, platform: Arch) -> PathBuf {
-    project.target.join(platform.target()).join(PROFILE)
-}
-
 fn build(project: &Project, platform: Arch) -> Result<()> {
     eprintln!("building for {}", platform.target());
     let mut cargo = project.cargo();
@@ -68,24 +62,10 @@ fn build(project: &Project, platform: Arch) -> Result<()> {
 
 /// What leaves the directories of this machine out of the program, so that the same source gives the same program.
 fn remaps(project: &Project) -> Result<Vec<String>> {
-    places(project)?
+    sources(project)?
         .iter()
         .map(|(from, to)| Ok(format!("--remap-path-prefix={}={to}", text(from)?)))
         .collect()
-}
-
-/// The directories that source comes from, and what they are called in programs.
-fn places(project: &Project) -> Result<[(PathBuf, &'static str); 3]> {
-    let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]))?;
-    let home = |variable, dir: &str| {
-        let default = || Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(dir);
-        std::env::var_os(variable).map_or_else(default, PathBuf::from)
-    };
-    Ok([
-        (project.root.clone(), "/zcdiag"),
-        (home("CARGO_HOME", ".cargo"), "/cargo"),
-        (Path::new(sysroot.trim()).join("lib/rustlib/src/rust"), "/rust"),
-    ])
 }
 
 /// The program writes its manuals itself; those of one architecture are those of all.
@@ -160,8 +140,6 @@ fn version() -> Result<String> {
         .find_map(|package| package["version"].as_str());
     zcdiag.map(str::to_owned).context("cargo metadata has no version of zcdiag")
 }
-
-const CHECKSUMS: &str = "SHA256SUMS";
 
 fn write_checksums(dir: &Path) -> Result<()> {
     let mut names = fs::read_dir(dir)?

@@ -1,6 +1,8 @@
 //! Build, test and demo commands of zcdiag.
 
 mod bench;
+#[cfg(test)]
+mod circles;
 mod demo;
 mod dist;
 #[cfg(test)]

@@ -57,8 +57,20 @@ pub(crate) fn metadata() -> Result<Value> {
     serde_json::from_str(&metadata).context("parse cargo metadata")
 }
 
+/// Cargo as a user would start it: without what `cargo run` says of this package. Build scripts of libraries ask to be run
+/// again when that changes, so that builds by hand and by `cargo xtask` in turn would compile them each time.
 fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for name in names.filter(|name| is_of_package(name)) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Whether a variable tells of the package that cargo runs.
+fn is_of_package(variable: &str) -> bool {
+    ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| variable.starts_with(prefix))
 }
 
 /// A process that is ended when nobody needs it any more.
@@ -113,4 +125,24 @@ fn shown(command: &Command) -> String {
 /// A path as text, for programs and file formats that know nothing else.
 pub(crate) fn text(path: &Path) -> Result<&str> {
     path.to_str().with_context(|| format!("{} is not UTF-8", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargo_is_not_told_of_the_package_that_calls_it() {
+        // Tests are run by cargo, as `cargo xtask` is.
+        assert!(
+            std::env::var_os("CARGO_PKG_NAME").is_some() && std::env::var_os("CARGO_MANIFEST_DIR").is_some()
+        );
+        let command = cargo();
+        let removed: Vec<_> =
+            command.get_envs().filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
+        assert!(
+            ["CARGO_PKG_NAME", "CARGO_MANIFEST_DIR"].iter().all(|name| removed.contains(&OsStr::new(name))),
+            "{removed:?}"
+        );
+    }
 }

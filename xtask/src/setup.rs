@@ -6,7 +6,11 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 
 use crate::project::{Project, output, run};
-use crate::vm::mirror;
+
+/// debootstrap knows where Debian is even on distributions derived from it.
+pub(crate) const DEBOOTSTRAP: &str = "/usr/share/debootstrap/scripts/sid";
+/// What Debian's archives are signed with.
+pub(crate) const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// What a tool is needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +57,8 @@ const TOOLS: &[Tool] = &[
     Tool { name: "dpkg-deb", why: "unpacks packages", source: Source::Package("dpkg"), purpose: Purpose::Fetch },
     Tool { name: "xz", why: "unpacks modules", source: Source::Package("xz-utils"), purpose: Purpose::Fetch },
     Tool { name: "depmod", why: "indexes modules", source: Source::Package("kmod"), purpose: Purpose::Fetch },
-    Tool { name: mirror::DEBOOTSTRAP, why: "says where Debian is", source: Source::Package("debootstrap"), purpose: Purpose::ForeignHost },
-    Tool { name: mirror::KEYRING, why: "proves that kernels are Debian's", source: Source::Package("debian-archive-keyring"), purpose: Purpose::ForeignHost },
+    Tool { name: DEBOOTSTRAP, why: "says where Debian is", source: Source::Package("debootstrap"), purpose: Purpose::ForeignHost },
+    Tool { name: KEYRING, why: "proves that kernels are Debian's", source: Source::Package("debian-archive-keyring"), purpose: Purpose::ForeignHost },
     Tool { name: "qemu-system-x86_64", why: "runs guests", source: Source::Package("qemu-system-x86"), purpose: Purpose::Guest },
     Tool { name: "modprobe", why: "loads modules in guests", source: Source::Package("kmod"), purpose: Purpose::Guest },
     Tool { name: "setpriv", why: "ends guests together with xtask", source: Source::Package("util-linux"), purpose: Purpose::Guest },

@@ -1,10 +1,12 @@
 //! `cargo xtask test`: every check there is, on the host and on each guest kernel, with one summary.
 
 mod evidence;
+mod suites;
 mod summary;
 mod table;
 mod tally;
 mod targets;
+mod times;
 
 use std::io::{self, Read as _, Write as _};
 use std::process::{Command, ExitCode, Stdio};
@@ -16,9 +18,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
+use self::suites::{Asked, Planned, Suite};
 use self::summary::{Outcome, Row, Summary};
 use self::table::Table;
 use self::tally::{Reader, Tally};
+use self::times::Times;
 use crate::project::Project;
 use crate::setup::{self, Purpose};
 use crate::vm::arch::Arch;
@@ -32,24 +36,8 @@ const GUEST_TESTS: &str = "guest";
 const SCENARIOS: &str = "scenarios";
 /// Compiled for another machine, by the build script of the program.
 const KERNEL_SIDE: &str = "zcdiag-ebpf";
-/// Kernels on which tests of more than one processor are run again with two of them: one before and one
-/// after the completion of sends got a function of its own.
-const TWO_CPUS: [Kernel; 2] = [Kernel::V6_1, Kernel::Newest];
-/// What the names of such tests contain.
-const CPU_TESTS: &str = "cpus";
 /// For all tests of a guest, emulated on a busy machine.
 const TIMEOUT: Duration = Duration::from_mins(70);
-/// Kernels on which tests of the service are run when they are asked for, in a guest of their own under a real systemd:
-/// the oldest, on which reading counts takes a capability that is else given up, and the newest.
-const SYSTEMD: [Kernel; 2] = [Kernel::V5_10, Kernel::Newest];
-/// What the names of such tests begin with.
-const SYSTEMD_TESTS: &str = "systemd::";
-/// What the names of the service's tests without systemd begin with; they are run when they are asked for, too.
-const DAEMON_TESTS: &str = "daemon::";
-/// What the names of tests begin with that take the host's own QEMU, which does not run in guests of another processor.
-const QEMU_TESTS: &str = "migration::";
-/// Where systemd is.
-const SYSTEMD_PROGRAM: &str = "/lib/systemd/systemd";
 /// With fewer kernels than this, a run says too little about the differences between them.
 const FEWEST_KERNELS: usize = 3;
 
@@ -131,7 +119,7 @@ fn on_host(project: &Project, summary: &mut Summary) -> Result<()> {
 fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Result<()> {
     let wanted: &[&str] = if options.scenarios { &[SCENARIOS] } else { &[GUEST_TESTS, SCENARIOS] };
     let all = options.kernel.is_empty();
-    let kernels = if all { &Kernel::USUAL[..] } else { &options.kernel };
+    let kernels = if all { Suite::General.kernels() } else { &options.kernel };
     let mut archs = vec![Arch::Amd64, Arch::Arm64];
     archs.retain(|arch| kernels.iter().any(|kernel| kernel.arch() == *arch));
     let mut built: Vec<(Arch, Vec<String>)> = Vec::new();
@@ -145,19 +133,7 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
     if built.len() < archs.len() {
         return Ok(());
     }
-    let filter = options.filter.as_slice();
-    let of_cpus =
-        !options.scenarios && (filter.is_empty() || filter.iter().any(|name| name.contains(CPU_TESTS)));
-    let (systemd_tests, others): (Vec<String>, Vec<String>) =
-        filter.iter().cloned().partition(|name| name.contains(SYSTEMD_TESTS));
-    let of_systemd = !options.scenarios && !systemd_tests.is_empty();
-    let of_systemd_only = of_systemd && others.is_empty();
-    let mut tests = others;
-    tests.push(format!("--skip={SYSTEMD_TESTS}"));
-    if filter.is_empty() {
-        tests.push(format!("--skip={DAEMON_TESTS}"));
-    }
-    let cpu_tests = [CPU_TESTS.to_owned()];
+    let asked = Asked { kernels: !all, names: &options.filter, scenarios: options.scenarios };
     let mut guests = Vec::new();
     for &kernel in kernels {
         match vm::kernels::get(project, kernel) {
@@ -166,10 +142,6 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
                 let arch = kernel.arch();
                 let binaries =
                     built.iter().find(|(of, _)| *of == arch).map_or(&[][..], |(_, binaries)| binaries);
-                let mut tests = tests.clone();
-                if arch != Arch::Amd64 {
-                    tests.push(format!("--skip={QEMU_TESTS}"));
-                }
                 let release = kernel.release().key();
                 let mut env =
                     vec![("ZCDIAG_KERNEL".into(), release.into()), (vm::IN_GUEST.into(), "1".into())];
@@ -177,17 +149,12 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
                     env.push((evidence::WANTED.into(), "1".into()));
                 }
                 let vm = VmOptions { timeout: TIMEOUT, env, ..VmOptions::new(kernel) };
-                let guest = |vm, binaries, filter| Guest { vm, version: version.clone(), binaries, filter };
-                if of_systemd && (SYSTEMD.contains(&kernel) || !all) {
-                    let vm = VmOptions { init: Some(SYSTEMD_PROGRAM.into()), ..vm.clone() };
-                    guests.push(guest(vm, &binaries[..1], systemd_tests.clone()));
-                }
-                if of_cpus && TWO_CPUS.contains(&kernel) {
-                    let vm = VmOptions { cpus: 2, ..vm.clone() };
-                    guests.push(guest(vm, &binaries[..1], cpu_tests.to_vec()));
-                }
-                if !of_systemd_only {
-                    guests.push(guest(vm, binaries, tests));
+                for Planned { suite, words } in asked.guests(kernel) {
+                    let init = suite.init().map(str::to_owned);
+                    let vm = VmOptions { cpus: suite.cpus(), init, ..vm.clone() };
+                    // The scenarios are general.
+                    let binaries = if suite == Suite::General { binaries } else { &binaries[..1] };
+                    guests.push(Guest { suite, vm, version: version.clone(), binaries, filter: words });
                 }
             }
             Err(error) => summary.rows.push(Row {
@@ -199,16 +166,17 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
             }),
         }
     }
-    let ran = guests.iter().filter(|guest| guest.vm.cpus == 1 && guest.vm.init.is_none()).count();
+    let ran = guests.iter().filter(|guest| guest.suite == Suite::General).count();
     let mut table = Table::default();
     let mut told = Vec::new();
     for (guest, ran) in guests.iter().zip(run_all(project, &guests)) {
         table.read(guest.vm.kernel, &ran.stdout);
+        summary.guests.0.push((ran.row.name.clone(), ran.times));
         summary.rows.push(ran.row);
         told.push((guest.vm.kernel, ran.stdout));
     }
     let fewest = if all { FEWEST_KERNELS } else { kernels.len() };
-    if ran < fewest && !of_systemd_only {
+    if ran < fewest && asked.is_general() {
         step(summary, "kernels", || bail!("tested on {ran} kernels, which is fewer than {fewest}"));
     }
     if !table.is_empty() {
@@ -225,6 +193,7 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
 
 /// A guest to run tests in.
 struct Guest<'run> {
+    suite: Suite,
     vm: VmOptions,
     version: String,
     /// Test binaries, to run one after the other.
@@ -235,6 +204,7 @@ struct Guest<'run> {
 /// What became of it.
 struct Ran {
     row: Row,
+    times: Times,
     stdout: Vec<u8>,
 }
 
@@ -263,16 +233,18 @@ impl Guest<'_> {
         let init_word = if self.vm.init.is_some() { ", systemd" } else { "" };
         let name = format!("guest {}{cpus_word}{init_word}", kernel.key());
         let argv = ["/bin/sh".into(), "-c".into(), script(self.binaries, &self.filter)];
-        let (mut stdout, mut output) = (Vec::new(), Vec::new());
+        let (mut stdout, mut output, mut times) = (Vec::new(), Vec::new(), Times::default());
         let start = Instant::now();
         let code = vm::run_with(project, &self.vm, &argv, &mut |stream, bytes| {
             if stream == Stream::Stdout {
+                times.read(start.elapsed(), bytes);
                 stdout.extend_from_slice(bytes);
             }
             output.extend_from_slice(bytes);
             Ok(())
         });
         let time = start.elapsed();
+        times.finish(time);
         let mut reader = Reader::default();
         reader.read(&stdout);
         let judged = code.and_then(|code| judged(reader.tally, code == 0, &format!("exit code {code}")));
@@ -282,7 +254,7 @@ impl Guest<'_> {
         let _ = show(&all);
         let mut row = row(name, time, judged);
         row.note = format!("{} {}", self.version, row.note).trim_end().into();
-        Ran { row, stdout }
+        Ran { row, times, stdout }
     }
 }
 

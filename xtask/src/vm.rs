@@ -8,8 +8,9 @@ mod apt;
 pub(crate) mod arch;
 mod initramfs;
 pub(crate) mod kernels;
-pub(crate) mod mirror;
+mod mirror;
 mod modules;
+mod options;
 mod qemu;
 pub(crate) mod sysroot;
 mod terminal;
@@ -26,6 +27,7 @@ use zcdiag_guest::Job;
 
 use self::accel::Accel;
 pub(crate) use self::kernels::Kernel;
+pub(crate) use self::options::VmOptions;
 pub(crate) use self::watch::Stream;
 use self::watch::{Ending, Limits};
 use crate::project::{Project, text};
@@ -70,39 +72,6 @@ pub(crate) struct Options {
     /// The command; its exit code is passed on, and 125 means that the guest itself failed
     #[arg(last = true)]
     argv: Vec<String>,
-}
-
-/// A guest to run a command in.
-#[derive(Debug, Clone)]
-pub(crate) struct VmOptions {
-    pub(crate) kernel: Kernel,
-    pub(crate) cpus: u32,
-    pub(crate) memory: u32,
-    pub(crate) icount: bool,
-    pub(crate) timeout: Duration,
-    /// Whether the command gets a terminal; its errors then come with its output.
-    pub(crate) tty: bool,
-    /// The program that becomes PID 1, if it is not the guest's own.
-    pub(crate) init: Option<String>,
-    /// Variables for the command, besides those carried over from the host.
-    pub(crate) env: Vec<(String, String)>,
-}
-
-impl VmOptions {
-    /// A guest of one processor with `kernel`.
-    pub(crate) fn new(kernel: Kernel) -> Self {
-        let timeout = Duration::from_mins(10);
-        Self {
-            kernel,
-            cpus: 1,
-            memory: 1024,
-            icount: false,
-            timeout,
-            tty: false,
-            init: None,
-            env: Vec::new(),
-        }
-    }
 }
 
 /// The command `cargo xtask vm`.
@@ -191,14 +160,14 @@ pub(crate) fn run_with(
         let machine = qemu::Machine { options, accel, kernel: &kernel.vmlinuz, sysroot: sysroot.as_deref() };
         let limits = Limits { boot: accel.boot_bound(), run: options.timeout };
         let ending = watch::watch(machine.start(&files)?, limits, options.tty, sink)?;
-        let not_ready = matches!(ending, Ending::NotReady(_));
+        let not_ready = if let Ending::NotReady(why) = &ending { Some(why.as_str()) } else { None };
         if accel == Accel::KvmOnTrial {
-            Accel::remember(project, !not_ready)?;
+            Accel::remember(project, not_ready)?;
         }
         match ending {
             Ending::Exit(code) => return Ok(code),
-            Ending::NotReady(why) if accel == Accel::KvmOnTrial => {
-                eprintln!("guest: /dev/kvm does not work here ({why})");
+            Ending::NotReady(_) if accel == Accel::KvmOnTrial => {
+                eprintln!("guest: /dev/kvm does not work here, emulating (slower)");
                 accel = Accel::Tcg;
             }
             Ending::NotReady(why) if attempts == 0 => {

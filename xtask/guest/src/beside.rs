@@ -8,7 +8,7 @@ use std::process::{Command, exit};
 use anyhow::{Context as _, Error, Result};
 use zcdiag_guest::{Job, Report};
 
-use crate::{command, report, tell};
+use crate::{command, control};
 
 /// The argument that selects this role.
 pub(crate) const ROLE: &str = "beside";
@@ -32,11 +32,11 @@ fn spawn(job: &Job) -> Result<()> {
 
 /// Runs the command of the job.
 pub(crate) fn run() -> ! {
-    let done = report(|control| {
+    let done = control::report(|port| {
         let job = fs::read(JOB).with_context(|| format!("read {JOB}"))?;
         let job: Job = serde_json::from_slice(&job).with_context(|| format!("parse {JOB}"))?;
         let mut streams = command::Streams::open()?;
-        tell(control, &Report::Ready)?;
+        control::tell(port, &Report::Ready)?;
         command::run(&job, &mut streams)
     });
     if let Err(error) = done {

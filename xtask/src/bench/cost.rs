@@ -12,9 +12,9 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::figures::write_json;
 use super::guest::{self, Guest, Protocol, Sender};
 use super::tools::{self, Running, Tool};
-use super::write_json;
 use crate::project::Project;
 use crate::vm::Kernel;
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
+use super::crowd;
 use crate::project::{Helper, Project, output, run};
 use crate::setup::{self, Purpose};
 use crate::vm::{self, Kernel, VmOptions};
@@ -183,5 +184,5 @@ impl Sink {
 
 /// So many packet sockets for all protocols of all devices.
 pub(super) fn taps(many: usize) -> Result<Vec<OwnedFd>> {
-    (0..many).map(|_| super::crowd::tap()).collect()
+    (0..many).map(|_| crowd::tap()).collect()
 }

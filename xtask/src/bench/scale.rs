@@ -7,9 +7,9 @@ use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::figures::write_json;
 use super::guest::{self, Guest, Protocol};
 use super::tools::{self, Running, Tool};
-use super::write_json;
 use crate::project::Project;
 use crate::vm::Kernel;
 

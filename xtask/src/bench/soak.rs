@@ -11,9 +11,9 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::figures::{median, write_json};
 use super::guest::{self, Guest, Protocol};
 use super::tools::memory_kb;
-use super::{median, write_json};
 use crate::project::{Helper, Project, output, run};
 use crate::vm::Kernel;
 

@@ -8,9 +8,9 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::figures::{median, write_json};
 use super::guest::{self, Guest};
 use super::tools::{self, Running, Tool};
-use super::{median, write_json};
 use crate::project::Project;
 use crate::vm::Kernel;
 

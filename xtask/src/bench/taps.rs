@@ -11,7 +11,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use serde_json::Value;
 
-use super::{Figure, crowd::Crowd, show};
+use super::crowd::Crowd;
+use super::figures::{Figure, show};
 use crate::project::{Project, run};
 use crate::setup::{self, Purpose};
 

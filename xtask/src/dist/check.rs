@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::{built, places};
+use super::places::{CHECKSUMS, built, sources};
 use crate::project::{Project, output, run, text};
 use crate::setup::{self, Purpose};
 use crate::vm::arch::Arch;
@@ -90,7 +90,7 @@ pub(super) fn all(project: &Project, dir: &Path, platforms: &[Arch]) -> Result<E
     let silent = platforms.iter().try_for_each(|platform| tells_nothing(project, *platform));
     results.push(("programs name no directory of this machine", silent));
     results.push(("cargo install --git", install_from_git(project)));
-    let sums = output(Command::new("sha256sum").args(["--check", super::CHECKSUMS]).current_dir(dir));
+    let sums = output(Command::new("sha256sum").args(["--check", CHECKSUMS]).current_dir(dir));
     results.push(("the checksums", sums.map(drop)));
     println!();
     for (what, result) in &results {
@@ -138,7 +138,7 @@ fn in_guest(
 fn tells_nothing(project: &Project, platform: Arch) -> Result<()> {
     let path = built(project, platform).join("zcdiag");
     let program = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
-    for (place, _) in places(project)? {
+    for (place, _) in sources(project)? {
         let name = text(&place)?.as_bytes();
         let found = program.windows(name.len()).any(|window| window == name);
         ensure!(!found, "{} holds the path {}", path.display(), place.display());

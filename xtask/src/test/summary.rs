@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::tally::Tally;
+use super::times::Guests;
 
 /// One step of the run.
 pub(super) struct Row {
@@ -27,6 +28,8 @@ pub(super) enum Outcome {
 #[derive(Default)]
 pub(super) struct Summary {
     pub(super) rows: Vec<Row>,
+    /// Where the time of guests went.
+    pub(super) guests: Guests,
 }
 
 impl Summary {
@@ -65,6 +68,10 @@ impl fmt::Display for Summary {
             let line = format!("{name:width$}  {:7.1} s  {word:7}{counts}{note}", time.as_secs_f64());
             writeln!(f, "{}", line.trim_end())?;
         }
+        let guests = self.guests.to_string();
+        if !guests.is_empty() {
+            write!(f, "\n{guests}")?;
+        }
         let Tally { passed, failed } = self.total();
         write!(f, "\n{passed} passed, {failed} failed")
     }
@@ -82,14 +89,15 @@ mod tests {
     #[test]
     fn the_last_line_is_the_sum() {
         let rows = vec![row("unit", 3, 0, Outcome::Passed), row("guest 6.1", 2, 1, Outcome::Failed)];
-        let text = Summary { rows }.to_string();
+        let text = Summary { rows, ..Summary::default() }.to_string();
         assert!(text.contains("unit           1.5 s  ok       3 passed, 0 failed\n"), "{text}");
         assert_eq!(text.lines().last(), Some("5 passed, 1 failed"));
     }
 
     #[test]
     fn a_failed_step_without_tests_is_no_success() {
-        let summary = Summary { rows: vec![row("format", 0, 0, Outcome::Failed)] };
+        let rows = vec![row("format", 0, 0, Outcome::Failed)];
+        let summary = Summary { rows, ..Summary::default() };
         assert!(summary.failed());
         assert_eq!(summary.to_string().lines().last(), Some("0 passed, 1 failed"));
     }

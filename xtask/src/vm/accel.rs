@@ -28,19 +28,14 @@ impl Accel {
         if icount || arch != Arch::Amd64 || !Path::new("/dev/kvm").exists() {
             return Self::Tcg;
         }
-        let known = std::fs::read_to_string(cache(project)).unwrap_or_default();
-        match known.strip_prefix(&boot_id()) {
-            Some("works") => Self::Kvm,
-            Some("fails") => Self::Tcg,
-            _ => Self::KvmOnTrial,
-        }
+        known(&std::fs::read_to_string(cache(project)).unwrap_or_default(), &boot_id())
     }
 
-    /// Keeps the result of a trial until the host boots again.
-    pub(super) fn remember(project: &Project, works: bool) -> Result<()> {
+    /// Keeps the result of a trial until the host boots again, with why it failed for who wants to know.
+    pub(super) fn remember(project: &Project, failed: Option<&str>) -> Result<()> {
         let path = cache(project);
-        let word = if works { "works" } else { "fails" };
-        std::fs::write(&path, boot_id() + word).with_context(|| format!("write {}", path.display()))
+        let result = failed.map_or_else(|| WORKS.to_owned(), |why| format!("{FAILS}\n{why}\n"));
+        std::fs::write(&path, boot_id() + &result).with_context(|| format!("write {}", path.display()))
     }
 
     /// For the line that says what runs.
@@ -61,10 +56,35 @@ impl Accel {
     }
 }
 
+const WORKS: &str = "works";
+const FAILS: &str = "fails";
+
+/// What a trial's result means, if it is of this boot.
+fn known(result: &str, boot_id: &str) -> Accel {
+    match result.strip_prefix(boot_id).and_then(|result| result.lines().next()) {
+        Some(WORKS) => Accel::Kvm,
+        Some(FAILS) => Accel::Tcg,
+        _ => Accel::KvmOnTrial,
+    }
+}
+
 fn cache(project: &Project) -> PathBuf {
     project.vm().join("kvm")
 }
 
 fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trial_counts_until_the_host_boots_again() {
+        assert_eq!(known("boot-1\nworks", "boot-1\n"), Accel::Kvm);
+        assert_eq!(known("boot-1\nfails\nqemu: an assertion\n", "boot-1\n"), Accel::Tcg);
+        assert_eq!(known("boot-1\nworks", "boot-2\n"), Accel::KvmOnTrial);
+        assert_eq!(known("", "boot-1\n"), Accel::KvmOnTrial);
+    }
 }

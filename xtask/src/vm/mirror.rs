@@ -5,14 +5,10 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use crate::project::{Project, output};
-use crate::setup::{self, Purpose};
+use crate::setup::{self, DEBOOTSTRAP, KEYRING, Purpose};
 
 /// Names the archive where the host does not.
 const OVERRIDE: &str = "ZCDIAG_DEBIAN_MIRROR";
-/// debootstrap knows where Debian is even on distributions derived from it.
-pub(crate) const DEBOOTSTRAP: &str = "/usr/share/debootstrap/scripts/sid";
-/// What Debian's archives are signed with.
-pub(crate) const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Where Debian is.
 #[derive(Debug, PartialEq, Eq)]

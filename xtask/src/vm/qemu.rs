@@ -12,7 +12,8 @@ use zcdiag_guest::{CONTROL_PORT, HOST_TAG, STDERR_PORT, STDOUT_PORT, SYSROOT_TAG
 
 use super::accel::Accel;
 use super::arch::Arch;
-use super::{Kernel, VmOptions};
+use super::kernels::Kernel;
+use super::options::VmOptions;
 use crate::project::{Project, output, text};
 
 /// What a run leaves on the disk.
