@@ -29,7 +29,9 @@ pub(crate) fn damaged(originals: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>>
         1 => (any::<Index>(), any::<u8>()).prop_map(|(at, count)| Damage::Repeat(at, count)),
     ];
     (prop::sample::select(originals), prop::collection::vec(damage, 1..5)).prop_map(|(mut bytes, damages)| {
-        damages.iter().for_each(|damage| inflict(damage, &mut bytes));
+        for damage in &damages {
+            inflict(damage, &mut bytes);
+        }
         bytes
     })
 }
