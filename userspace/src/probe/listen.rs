@@ -6,11 +6,13 @@ mod vsock;
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
 };
 
 use tokio::{
     net::{TcpListener, TcpStream, UdpSocket},
     signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc::{Receiver, Sender, channel},
 };
 
 use self::group::Group;
@@ -19,6 +21,11 @@ use crate::model::probe::Endpoint;
 
 /// Bytes taken at once.
 const ROOM: usize = 256 * 1024;
+/// Until it is tried again to let somebody in: some streams will have ended.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Where the first trouble with letting somebody in is told; further ones are the same.
+type Trouble = Sender<io::Error>;
 
 /// Takes in streams and datagrams at one address, and throws them away.
 pub struct Sink {
@@ -81,13 +88,15 @@ impl Sink {
         }
     }
 
-    /// Takes in everything until SIGINT or SIGTERM.
-    pub async fn run(self) {
+    /// Takes in everything until SIGINT or SIGTERM. `trouble` is told, once, why somebody has to wait.
+    pub async fn run(self, trouble: impl FnOnce(io::Error)) {
         let Self { doors, mut interrupt, mut terminate } = self;
+        let (sender, receiver) = channel(1);
         tokio::select! {
             _ = interrupt.recv() => (),
             _ = terminate.recv() => (),
-            () = doors.take_in() => (),
+            () = doors.take_in(sender) => (),
+            () = first(receiver, trouble) => (),
         }
     }
 }
@@ -111,15 +120,23 @@ impl Doors {
         Ok(Self::Inet { tcp, udp })
     }
 
-    async fn take_in(self) {
+    async fn take_in(self, trouble: Trouble) {
         match self {
             Self::Inet { tcp, udp } => tokio::select! {
-                () = streams(tcp) => (),
+                () = streams(tcp, trouble) => (),
                 () = datagrams(udp) => (),
             },
-            Self::Vsock(listener) => listener.take_in().await,
+            Self::Vsock(listener) => listener.take_in(trouble).await,
         }
     }
+}
+
+/// Tells the first trouble, and goes on for ever.
+async fn first(mut troubles: Receiver<io::Error>, tell: impl FnOnce(io::Error)) {
+    if let Some(trouble) = troubles.recv().await {
+        tell(trouble);
+    }
+    std::future::pending::<()>().await;
 }
 
 /// The addresses to try, the best first.
@@ -131,14 +148,23 @@ fn candidates(address: &str) -> Option<Vec<SocketAddr>> {
 }
 
 /// Accepts connections for ever.
-async fn streams(listener: TcpListener) {
+async fn streams(listener: TcpListener, trouble: Trouble) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => drop(tokio::spawn(discard(stream))),
-            // Out of descriptors, or a connection that was gone again: the others go on first.
-            Err(_) => tokio::task::yield_now().await,
+            Err(error) if is_gone(&error) => {}
+            // Out of descriptors.
+            Err(error) => {
+                let _ = trouble.try_send(error);
+                tokio::time::sleep(PAUSE).await;
+            }
         }
     }
+}
+
+/// Whether a connection was gone again before it was let in.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
 }
 
 /// Reads a stream to its end.
