@@ -119,12 +119,11 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
                     announced?;
                     engine.look().await;
                 }
-                _ = ticks.tick() => {
-                    engine.tick().await?;
-                    // The report on the interval waits for what they say; nothing else does.
-                    qemus.ask();
-                }
+                // The report on the interval waits for what they say; nothing else does.
+                _ = ticks.tick() => qemus.ask(),
                 migrations = qemus.answers() => {
+                    // At one go: an interval is what was counted between two ticks.
+                    engine.tick().await?;
                     engine.learn_migrations(migrations);
                     let interval = engine.interval(&options.filter);
                     // Nobody else looks at it before the end, and with many senders it takes its time.
