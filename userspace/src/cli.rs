@@ -233,7 +233,7 @@ fn run_check(args: &Args, check: &CheckArgs) -> Result<u8, Failure> {
 fn run_probe(args: &Args, probe: &ProbeArgs) -> Result<u8, Failure> {
     let mut out = io::stdout();
     if let Some(address) = &probe.listen {
-        return runtime()?.block_on(probe::listen(address, &probe.join, &mut out));
+        return runtime()?.block_on(probe::listen(address, &probe.join, &mut out, &mut io::stderr()));
     }
     let destination = probe.destination.clone().unwrap_or_default();
     if probe.udp && destination.starts_with("vsock:") {

@@ -13,6 +13,8 @@ pub mod kernel;
 pub mod ledger;
 pub mod links;
 pub mod model;
+#[cfg(test)]
+mod mutation;
 pub mod probe;
 pub mod process;
 pub mod qmp;

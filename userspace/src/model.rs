@@ -23,6 +23,7 @@ pub mod process;
 pub mod program;
 pub mod report;
 pub mod sighting;
+pub mod split;
 pub mod start;
 pub mod tap;
 pub mod verification;

@@ -15,10 +15,12 @@ use tokio::{
 
 use crate::model::migration::Migration;
 
-/// A monitor answers at once, unless QEMU is stuck or talks to somebody else.
+/// A monitor answers at once, unless QEMU is stuck or talks to somebody else. For all that a question takes.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// More than any monitor says in a line.
 const LONGEST_LINE: u64 = 1 << 20;
+/// More than any monitor says before it answers: its events come one by one.
+const LONGEST: u64 = 4 << 20;
 
 /// Why a monitor gives no answer.
 #[derive(Debug, thiserror::Error)]
@@ -31,9 +33,15 @@ pub enum QmpError {
         /// Why.
         source: io::Error,
     },
-    /// It says nothing.
-    #[error("QEMU's monitor {} says nothing for {} s", path.display(), PATIENCE.as_secs())]
+    /// It says nothing, or nothing that is an answer.
+    #[error("QEMU's monitor {} gives no answer for {} s", path.display(), PATIENCE.as_secs())]
     Silent {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// It says too much that is no answer.
+    #[error("QEMU's monitor {} says {} MiB and no answer", path.display(), LONGEST >> 20)]
+    Endless {
         /// The socket.
         path: PathBuf,
     },
@@ -85,6 +93,8 @@ pub struct Monitor {
     path: PathBuf,
     stream: BufReader<UnixStream>,
     pid: Option<u32>,
+    /// Bytes that it may still say before it has answered.
+    left: u64,
 }
 
 impl Monitor {
@@ -93,10 +103,14 @@ impl Monitor {
     /// # Errors
     /// If nobody is there who speaks QMP.
     pub async fn connect(path: &Path) -> Result<Self, QmpError> {
+        in_time(path, Self::begin(path)).await
+    }
+
+    async fn begin(path: &Path) -> Result<Self, QmpError> {
         let stream = UnixStream::connect(path).await;
         let stream = stream.map_err(|source| QmpError::Connect { path: path.to_owned(), source })?;
         let pid = stream.peer_cred().ok().and_then(|peer| peer.pid()).and_then(|pid| u32::try_from(pid).ok());
-        let mut monitor = Self { path: path.to_owned(), stream: BufReader::new(stream), pid };
+        let mut monitor = Self { path: path.to_owned(), stream: BufReader::new(stream), pid, left: LONGEST };
         if monitor.read().await?.get("QMP").is_none() {
             return Err(QmpError::Foreign { path: path.to_owned() });
         }
@@ -104,12 +118,14 @@ impl Monitor {
         Ok(monitor)
     }
 
-    /// How the migration goes.
+    /// How the migration goes. Waits a few seconds at most.
     ///
     /// # Errors
     /// If it does not answer, or not with that. It must not be asked again then.
     pub async fn migration(&mut self) -> Result<Migration, QmpError> {
-        let told = self.execute("query-migrate").await?;
+        self.left = LONGEST;
+        let path = self.path.clone();
+        let told = in_time(&path, self.execute("query-migrate")).await?;
         Ok(Migration {
             socket: self.path.to_string_lossy().into_owned(),
             pid: self.pid,
@@ -139,16 +155,22 @@ impl Monitor {
     /// The next line.
     async fn read(&mut self) -> Result<Value, QmpError> {
         let mut line = Vec::new();
-        let mut limited = (&mut self.stream).take(LONGEST_LINE);
-        let read = timeout(PATIENCE, limited.read_until(b'\n', &mut line)).await;
+        let mut limited = (&mut self.stream).take(LONGEST_LINE.min(self.left));
+        let read = limited.read_until(b'\n', &mut line).await;
+        self.left = self.left.saturating_sub(line.len() as u64);
         let path = || self.path.clone();
         match read {
-            Err(_) => Err(QmpError::Silent { path: path() }),
-            Ok(Err(source)) => Err(QmpError::Closed { path: path(), source }),
-            Ok(Ok(0)) => Err(QmpError::Closed { path: path(), source: io::ErrorKind::UnexpectedEof.into() }),
-            Ok(Ok(_)) => serde_json::from_slice(&line).map_err(|_| QmpError::Foreign { path: path() }),
+            Err(source) => Err(QmpError::Closed { path: path(), source }),
+            Ok(_) if self.left == 0 => Err(QmpError::Endless { path: path() }),
+            Ok(0) => Err(QmpError::Closed { path: path(), source: io::ErrorKind::UnexpectedEof.into() }),
+            Ok(_) => serde_json::from_slice(&line).map_err(|_| QmpError::Foreign { path: path() }),
         }
     }
+}
+
+/// What comes of an exchange, if it does in time.
+async fn in_time<T>(path: &Path, exchange: impl Future<Output = Result<T, QmpError>>) -> Result<T, QmpError> {
+    timeout(PATIENCE, exchange).await.unwrap_or_else(|_| Err(QmpError::Silent { path: path.to_owned() }))
 }
 
 #[cfg(test)]
@@ -203,6 +225,34 @@ mod tests {
         let refusal = r#"{"error": {"class": "CommandNotFound", "desc": "not now"}}"#;
         let refused = asked(&[GREETING, refusal], true).await.expect_err("it refuses");
         assert!(refused.to_string().ends_with("refuses qmp_capabilities: not now"), "{refused}");
+    }
+
+    /// A QEMU that says `line` over and over, and takes a moment's rest after each.
+    async fn chattering(line: &'static str, rest: Duration) -> QmpError {
+        let dir = TempDir::new().expect("a directory");
+        let path = dir.path().join("qmp");
+        let listener = UnixListener::bind(&path).expect("listen");
+        let qemu = tokio::spawn(async move {
+            let (mut client, _) = listener.accept().await.expect("a client");
+            client.write_all(format!("{GREETING}\n").as_bytes()).await.expect("say it");
+            while client.write_all(line.as_bytes()).await.is_ok() {
+                tokio::time::sleep(rest).await;
+            }
+        });
+        let failed = Monitor::connect(&path).await.expect_err("no answer");
+        qemu.await.expect("it ends with its client");
+        failed
+    }
+
+    #[tokio::test]
+    async fn events_without_end_are_not_listened_to_forever() {
+        let event = "{\"event\": \"BALLOON_CHANGE\"}\n";
+        let endless = chattering(event, Duration::ZERO).await;
+        assert!(matches!(endless, QmpError::Endless { .. } | QmpError::Silent { .. }), "{endless}");
+        let slow = chattering(event, Duration::from_millis(100)).await;
+        assert!(matches!(slow, QmpError::Silent { .. }), "{slow}");
+        let long = chattering(Box::leak(" ".repeat(1 << 16).into_boxed_str()), Duration::ZERO).await;
+        assert!(matches!(long, QmpError::Foreign { .. }), "{long}");
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@
 //! [`FORMAT`] rises with a change that an older reader would misunderstand. A field that it may do without is
 //! added with `#[serde(default)]` instead, and older recordings stay readable.
 
+mod limits;
 mod mirror;
 mod read;
 mod write;

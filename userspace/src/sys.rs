@@ -8,6 +8,7 @@ pub(crate) mod netns;
 pub(crate) mod pidfd;
 pub(crate) mod ring;
 pub(crate) mod sockopt;
+pub(crate) mod unix;
 pub(crate) mod uring;
 pub(crate) mod vsock;
 

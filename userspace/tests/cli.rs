@@ -1,7 +1,9 @@
 //! The command line, as far as it goes without BPF and without root.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write as _},
+    net::TcpStream,
+    os::unix::net::UnixListener,
     process::{Child, Command, Output, Stdio},
 };
 
@@ -144,6 +146,56 @@ fn a_report_needs_a_recording() {
     fails(&format!("report {ZCDIAG}"), 1, &["it is no recording of zcdiag", "cure:"]);
     fails("report --html --json x", 2, &["cannot be used with"]);
     fails("watch --record /nonexistent/file", 1, &["cannot record in /nonexistent/file", "cure:"]);
+}
+
+#[test]
+fn a_watch_that_does_not_begin_leaves_recordings_alone() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+    std::fs::write(&old, "precious").expect("write");
+    for path in [&old, &new] {
+        fails(&format!("watch --qmp /nonexistent/qmp --record {}", path.display()), 1, &["/nonexistent/qmp"]);
+    }
+    assert_eq!(std::fs::read_to_string(&old).expect("it is there"), "precious");
+    assert!(!new.exists());
+}
+
+#[test]
+fn a_sink_that_is_full_says_so_and_goes_on() {
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 16; exec \"$0\" probe --listen 127.0.0.1:0", ZCDIAG]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("run zcdiag");
+    let line = |of: &mut dyn BufRead| {
+        let mut line = String::new();
+        of.read_line(&mut line).expect("a line");
+        line
+    };
+    let said = line(&mut BufReader::new(child.stdout.take().expect("piped")));
+    let address = said.trim().strip_prefix("listening on ").expect("the address");
+    let connect = || TcpStream::connect(address).expect("connect");
+    let mut crowd: Vec<TcpStream> = (0..32).map(|_| connect()).collect();
+    let mut notices = BufReader::new(child.stderr.take().expect("piped"));
+    assert!(line(&mut notices).contains("cannot let everybody in"));
+    assert!(line(&mut notices).contains("ulimit -n"));
+    // Those that waited are let in once the others have gone: they take more than any socket buffer.
+    let mut last = crowd.pop().expect("the last of them");
+    drop(crowd);
+    last.write_all(&vec![0; 64 << 20]).expect("it is taken in");
+    kill_process(Pid::from_child(&child), Signal::TERM).expect("signal it");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    assert_eq!(line(&mut notices), "", "it is said once");
+}
+
+#[test]
+fn a_signal_is_heard_while_a_monitor_does_not_answer() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let path = dir.path().join("qmp");
+    let listener = UnixListener::bind(&path).expect("listen");
+    let mut command = Command::new(ZCDIAG);
+    let mut watch = command.arg("watch").arg("--qmp").arg(&path).spawn().expect("run zcdiag");
+    let (_silent, _) = listener.accept().expect("it asks");
+    kill_process(Pid::from_child(&watch), Signal::TERM).expect("signal it");
+    assert_eq!(watch.wait().expect("it ends").code(), Some(128 + Signal::TERM.as_raw()));
 }
 
 #[test]

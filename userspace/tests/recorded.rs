@@ -29,6 +29,17 @@ fn diagnosed(player: &Player<&[u8]>) -> Report {
     report(&player.counts, &player.known, &player.filter, Duration::from_secs(1))
 }
 
+/// The line, with its time so many milliseconds later than the beginning; not the end of a recording, for that is one.
+fn at(milliseconds: usize, line: &str) -> Option<String> {
+    if line.starts_with("{\"end\"") {
+        return None;
+    }
+    let mark = "\"until_ns\":";
+    let Some((before, rest)) = line.split_once(mark) else { return Some(line.to_owned()) };
+    let rest = rest.trim_start_matches(|digit: char| digit.is_ascii_digit());
+    Some(format!("{before}{mark}{}{rest}", milliseconds * 1_000_000))
+}
+
 fn check(lines: &[&str]) -> Result<(), TestCaseError> {
     let recording = packed(lines.iter().copied());
     let mut player = Player::open(recording.as_slice()).expect("the first line stays first");
@@ -77,7 +88,8 @@ proptest! {
     ) {
         let lines: Vec<&str> = which.get(&RECORDINGS).lines().collect();
         let (first, rest) = lines.split_first().expect("a beginning");
-        let picked: Vec<&str> = std::iter::once(*first).chain(picks.iter().map(|pick| *pick.get(rest))).collect();
-        check(&picked)?;
+        let picked = picks.iter().enumerate().filter_map(|(moment, pick)| at(moment, pick.get::<&str>(rest)));
+        let picked: Vec<String> = picked.collect();
+        check(&std::iter::once(*first).chain(picked.iter().map(String::as_str)).collect::<Vec<_>>())?;
     }
 }

@@ -23,26 +23,10 @@ const ROOTS: [(&str, &str); 5] = [
 /// Imports that close a circle and are there all the same, from and to, each a file and those below it: to become none.
 #[rustfmt::skip]
 const KNOWN: &[(&str, &str)] = &[
-    ("ebpf::cpu", "ebpf::taps"),
-    ("ebpf::sender", "ebpf::uarg"),
     ("userspace::app::daemon::http::push", "userspace::app::daemon"),
-    ("userspace::diagnose::causes", "userspace::diagnose::causes"),
-    ("userspace::diagnose::report", "userspace::diagnose::blame"),
-    ("userspace::diagnose::report", "userspace::diagnose::cure"),
     ("userspace::ledger::verdicts", "userspace::ledger"),
-    ("userspace::model::report", "userspace::model::tap"),
-    ("userspace::model::tap", "userspace::model::handler"),
-    ("userspace::model::tap", "userspace::model::path"),
     ("userspace::probe::destination", "userspace::probe"),
-    ("userspace::probe::listen::vsock", "userspace::probe::listen"),
-    ("userspace::probe::send::ring", "userspace::probe::send"),
-    ("userspace::probe::socket", "userspace::probe::send"),
     ("userspace::recording", "userspace::recording"),
-    ("userspace::render::live", "userspace::render::live"),
-    ("userspace::render::migration", "userspace::render::watch::text"),
-    ("userspace::render::page", "userspace::render::page"),
-    ("userspace::render::watch::text", "userspace::render::watch"),
-    ("userspace::taps::inventory::join", "userspace::taps::inventory"),
     ("wire::tally", "wire"),
 ];
 

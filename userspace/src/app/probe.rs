@@ -149,12 +149,24 @@ pub fn compare(
 ///
 /// # Errors
 /// If the address cannot be had, or a group not be joined.
-pub async fn listen(address: &str, groups: &[String], out: &mut dyn Write) -> Result<u8, Failure> {
+pub async fn listen(
+    address: &str,
+    groups: &[String],
+    out: &mut dyn Write,
+    notices: &mut dyn Write,
+) -> Result<u8, Failure> {
     let sink = Sink::bind(address).await.map_err(|error| failure(&error))?;
     groups.iter().try_for_each(|group| sink.join(group)).map_err(|error| failure(&error))?;
     let bound = sink.address().map_err(|error| failure(&error))?;
     closed(writeln!(out, "listening on {bound}").and_then(|()| out.flush()))?;
-    sink.run().await;
+    sink.run(|trouble| {
+        let _ = writeln!(
+            notices,
+            "cannot let everybody in: {trouble}; they wait until others have ended\n\
+             cure: raise the limit of open files (`ulimit -n`) before the sink is started"
+        );
+    })
+    .await;
     Ok(code::OK)
 }
 

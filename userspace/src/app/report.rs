@@ -1,6 +1,7 @@
 //! `zcdiag report`: the verdict on a recorded watch, in any form.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{self, Write},
     path::{Path, PathBuf},
@@ -9,8 +10,12 @@ use std::{
 
 use super::outcome::{Failure, code};
 use crate::{
-    diagnose::{self, Filter},
-    model::report::{CauseReport, CommandOutcome, Report},
+    diagnose::{self, Culprits, Filter},
+    model::{
+        counts::Counts,
+        device::DeviceKey,
+        report::{CauseReport, CommandOutcome, Report},
+    },
     recording::{Event, Passed, Player, ReadError},
     render::{
         folded::{self, Weight},
@@ -82,8 +87,9 @@ pub fn run(options: &ReportOptions, out: &mut dyn Write, notices: &mut dyn Write
         }
         ReportForm::Html => {
             let mut timeline = Vec::new();
-            let played = tape.play(|tape, part, _| {
-                timeline.push(Point { until: tape.player.elapsed, length: part.duration, sends: part.sends });
+            let played = tape.play(|tape, passed, _| {
+                let sends = tape.part(passed).sends;
+                timeline.push(Point { until: tape.player.elapsed, length: passed.length, sends });
                 Ok(())
             })?;
             let page = Page {
@@ -123,9 +129,9 @@ impl Tape {
         let form = if options.form == ReportForm::Json { Form::Json } else { Form::Plain };
         let mut face = Face::new(form, options.look, out, notices);
         face.start(&self.player.start)?;
-        let played = self.play(|tape, interval, part| {
+        let played = self.play(|tape, passed, part| {
             if form == Form::Json && part == Part::Interval {
-                face.interval(interval, tape.total().duration, None)?;
+                face.interval(&tape.part(passed), tape.player.elapsed, None)?;
             }
             Ok(())
         })?;
@@ -133,10 +139,10 @@ impl Tape {
         Ok(played)
     }
 
-    /// Plays to the end; `each` gets the report on every part.
+    /// Plays to the end; `each` gets every part once it has been played.
     fn play(
         &mut self,
-        mut each: impl FnMut(&Self, &Report, Part) -> Result<(), ReportError>,
+        mut each: impl FnMut(&mut Self, &Passed, Part) -> Result<(), ReportError>,
     ) -> Result<Played, ReportError> {
         loop {
             let event = match self.player.play() {
@@ -144,13 +150,9 @@ impl Tape {
                 Err(error) => return Ok(Err(error)),
             };
             match event {
-                Some(Event::Interval(passed)) => {
-                    let interval = self.part(&passed);
-                    each(self, &interval, Part::Interval)?;
-                }
+                Some(Event::Interval(passed)) => each(self, &passed, Part::Interval)?,
                 Some(Event::End(passed, command)) => {
-                    let rest = self.part(&passed);
-                    each(self, &rest, Part::Rest)?;
+                    each(self, &passed, Part::Rest)?;
                     return Ok(self.read_on().map(|()| command));
                 }
                 None => return Ok(Ok(None)),
@@ -160,18 +162,15 @@ impl Tape {
 
     /// After the end there is nothing.
     fn read_on(&mut self) -> Result<(), ReadError> {
-        match self.player.play()? {
-            None => Ok(()),
-            Some(_) => Err(ReadError::Damaged("it goes on after its end".to_owned())),
-        }
+        self.player.play().map(drop)
     }
 
     /// The report on a part blames only what was still there at its end.
     fn part(&mut self, passed: &Passed) -> Report {
         let Player { known, latest, .. } = &mut self.player;
-        std::mem::swap(&mut known.culprits, latest);
+        let ever = std::mem::replace(&mut known.culprits, concerned(latest, &passed.counts));
         let report = diagnose::report(&passed.counts, known, &self.filter, passed.length);
-        std::mem::swap(&mut known.culprits, latest);
+        known.culprits = ever;
         report
     }
 
@@ -192,6 +191,15 @@ impl Tape {
     fn copies(&self) -> Vec<CauseReport> {
         diagnose::copies(&self.player.counts, &self.player.known, &self.filter)
     }
+}
+
+/// The culprits on devices where something was counted. There may be many others, at each of many intervals.
+fn concerned(all: &Culprits, counts: &Counts) -> Culprits {
+    let devices: BTreeSet<DeviceKey> = counts.tallies.keys().map(|key| DeviceKey::from(&key.site)).collect();
+    let of = |all: &BTreeMap<DeviceKey, BTreeSet<u64>>| {
+        devices.iter().filter_map(|device| Some((*device, all.get(device)?.clone()))).collect()
+    };
+    Culprits { outgoing: of(&all.outgoing), incoming: of(&all.incoming) }
 }
 
 /// What a recording is made of.
@@ -217,6 +225,9 @@ fn unreadable(path: &Path, error: &ReadError, read: Option<Duration>) -> ReportE
         ReadError::Version { .. } => "read it with the zcdiag that recorded it",
         ReadError::CutOff => "end a watch that records by Ctrl-C, SIGTERM or --duration",
         ReadError::Damaged(_) => "copy the file again from where it was recorded",
+        ReadError::TooMuch { .. } => {
+            "record a shorter watch; a file of somebody else's may be made to fill your memory"
+        }
         ReadError::Io(_) => "",
     };
     ReportError::Recording(Failure::new(format!("{}: {error}{read}", path.display()), cure))

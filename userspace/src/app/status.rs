@@ -1,19 +1,18 @@
 //! `zcdiag status`: asks the running daemon over its socket.
 
 use std::{
-    io::{self, Read as _, Write},
-    os::unix::net::UnixStream,
+    io::{self, Write},
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::outcome::{Failure, code};
-use crate::{model::fleet::Snapshot, render::status};
+use crate::{model::fleet::Snapshot, render::status, sys::unix};
 
 /// The daemon answers at once, or is stuck.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// More than any daemon has to say.
-const LONGEST: u64 = 256 << 20;
+const LONGEST: usize = 256 << 20;
 
 /// What to ask, and how to show it.
 #[derive(Clone, Debug)]
@@ -32,17 +31,14 @@ pub struct StatusOptions {
 /// If no daemon answers.
 pub fn run(options: &StatusOptions, out: &mut dyn Write) -> Result<u8, Failure> {
     let answer = ask(&options.socket)?;
-    let snapshot: Snapshot = serde_json::from_str(&answer).map_err(|error| {
+    let snapshot: Snapshot = serde_json::from_slice(&answer).map_err(|error| {
         Failure::new(
             format!("what answers at {} is no zcdiag of this version: {error}", options.socket.display()),
             "restart the daemon after an update",
         )
     })?;
-    let written = if options.json {
-        out.write_all(answer.as_bytes())
-    } else {
-        status::text(&snapshot, options.color, out)
-    };
+    let written =
+        if options.json { out.write_all(&answer) } else { status::text(&snapshot, options.color, out) };
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::new(format!("cannot write to standard output: {error}"), ""))
@@ -51,7 +47,7 @@ pub fn run(options: &StatusOptions, out: &mut dyn Write) -> Result<u8, Failure> 
     }
 }
 
-fn ask(socket: &Path) -> Result<String, Failure> {
+fn ask(socket: &Path) -> Result<Vec<u8>, Failure> {
     let failed = |error: &io::Error| {
         let cure = match error.kind() {
             io::ErrorKind::PermissionDenied => "ask as root, or as a member of the socket's group",
@@ -62,12 +58,8 @@ fn ask(socket: &Path) -> Result<String, Failure> {
         };
         Failure::new(format!("no daemon answers at {}: {error}", socket.display()), cure)
     };
-    let mut answer = String::new();
-    UnixStream::connect(socket)
-        .and_then(|stream| {
-            stream.set_read_timeout(Some(PATIENCE))?;
-            stream.take(LONGEST).read_to_string(&mut answer)
-        })
-        .map_err(|error| failed(&error))?;
-    Ok(answer)
+    let deadline = Instant::now() + PATIENCE;
+    unix::connect_within(socket, PATIENCE)
+        .and_then(|stream| unix::read_to_end(&stream, deadline, LONGEST))
+        .map_err(|error| failed(&error))
 }

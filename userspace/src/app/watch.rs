@@ -90,7 +90,10 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
         std::process::exit(code)
     }));
     let file = options.record.as_deref().map(tape::create).transpose()?;
-    let mut qemus = Qemus::connect(&options.qmp).await?;
+    let mut qemus = tokio::select! {
+        connected = Qemus::connect(&options.qmp) => connected?,
+        signal = signals.which() => return Ok(signalled(signal)),
+    };
     let mut engine = Engine::attach(&options.session)?;
     let start = attached(&engine);
     let mut tape = Tape::begin(file, &start, &options.filter);
@@ -117,9 +120,12 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
                     announced?;
                     engine.look().await;
                 }
-                _ = ticks.tick() => {
+                // The report on the interval waits for what they say; nothing else does.
+                _ = ticks.tick() => qemus.ask(),
+                migrations = qemus.answers() => {
+                    // At one go: an interval is what was counted between two ticks.
                     engine.tick().await?;
-                    engine.learn_migrations(qemus.ask().await);
+                    engine.learn_migrations(migrations);
                     let interval = engine.interval(&options.filter);
                     // Nobody else looks at it before the end, and with many senders it takes its time.
                     let total = screen.is_some().then(|| engine.total(&options.filter));
@@ -151,7 +157,11 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
         settle(&engine, &mut signals).await;
     }
     engine.end().await?;
-    engine.learn_migrations(qemus.ask().await);
+    qemus.ask();
+    tokio::select! {
+        migrations = qemus.answers() => engine.learn_migrations(migrations),
+        () = signals.next() => (),
+    }
     let mut report = engine.total(&options.filter);
     report.command = outcome;
     let recorded = tape.end(&engine.seen(), report.command.as_ref());
@@ -165,6 +175,11 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
     }
     recorded?;
     Ok(exit_code(&options, &end, &report))
+}
+
+/// The exit code of a command that a signal has ended before it had begun.
+fn signalled(signal: SignalKind) -> u8 {
+    u8::try_from(128 + signal.as_raw_value()).unwrap_or(code::FAILED)
 }
 
 fn attached(engine: &Engine) -> Start {

@@ -54,22 +54,23 @@ pub fn since(earlier: &Counts, later: &Counts) -> Counts {
 /// Makes the report on a stretch of `duration` in which `counts` were counted.
 pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duration) -> Report {
     let culprits = blamed(counts, known);
+    let taken = |cause: &CauseReport| filter.takes_cause(cause.cause, cause.device.as_ref());
     let mut senders: BTreeMap<SenderKey, SenderReport> = BTreeMap::new();
     let mut causes: CauseRows<'_> = BTreeMap::new();
     let mut hidden: CauseRows<'_> = BTreeMap::new();
     let mut left_out = LeftOut::default();
     for (key, tally) in counts.tallies.iter().filter(|(_, tally)| **tally != Tally::default()) {
         let sender = known.sender(&key.sender);
-        if !filter.takes_sender(&sender) {
+        if !filter.takes_sender(&sender.process) {
             left_out.sender(key.sender, tally);
             continue;
         }
         let copied = (tally.copied_sends > 0 || tally.copies > 0)
             .then(|| known.cause(key.site, &sender, *tally, &culprits));
-        if let Some(cause) = copied.as_ref().filter(|cause| !filter.takes_cause(cause)) {
+        if let Some(cause) = copied.as_ref().filter(|cause| !taken(cause)) {
             left_out.cause(cause);
         }
-        let copied = copied.filter(|cause| filter.takes_cause(cause));
+        let copied = copied.filter(|cause| taken(cause));
         if tally.zerocopied_sends > 0 || copied.is_some() {
             let row = sender_row(&mut senders, key.sender, &sender);
             row.sends.zerocopied += tally.zerocopied_sends;
@@ -84,7 +85,7 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
                 ..Tally::default()
             };
             let new = known.cause(key.site, &sender, unreported, &culprits);
-            if filter.takes_cause(&new) {
+            if taken(&new) {
                 add(&mut hidden, CauseKey::of(key.sender, key.site, new.cause, known), new);
             } else {
                 left_out.hidden(&new);
@@ -108,7 +109,7 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
         if failure.sends == 0 {
             continue;
         }
-        if !filter.takes_sender(&sender) {
+        if !filter.takes_sender(&sender.process) {
             left_out.sender(*key, &Tally::default());
             continue;
         }

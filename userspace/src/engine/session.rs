@@ -2,7 +2,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    fs::{self, File},
+    io::Read as _,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -33,6 +34,8 @@ use crate::{
 };
 
 const SYSTEM_BTF: &str = "/sys/kernel/btf/vmlinux";
+/// More than the type information of any kernel takes; what is longer is cut off there.
+const LONGEST_BTF: u64 = 256 << 20;
 pub(crate) const KALLSYMS: &str = "/proc/kallsyms";
 const MODULES: &str = "/proc/modules";
 
@@ -305,7 +308,9 @@ fn no_trampolines(options: &SessionOptions) -> Option<&'static str> {
 
 pub(crate) fn read_btf(options: &SessionOptions) -> Result<Btf, Failure> {
     let path = options.btf.as_deref().unwrap_or(Path::new(SYSTEM_BTF));
-    let data = fs::read(path).map_err(|error| {
+    let mut data = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(LONGEST_BTF).read_to_end(&mut data));
+    read.map_err(|error| {
         Failure::new(
             format!("no type information (BTF) of this kernel: {}: {error}", path.display()),
             "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, or make its BTF from its vmlinux with debugging information \

@@ -4,6 +4,8 @@
 //! Reads only what is asked for, in one pass. The loader's own parser keeps struct members to itself, the
 //! other crates either take ten times as long (a second of start-up on a slow machine) or carry a licence
 //! that a static binary under ours cannot.
+//!
+//! Types may come from a file that anybody made. They may lead in circles, so every look at them has an end.
 
 use std::collections::HashMap;
 
@@ -42,6 +44,15 @@ const TYPE_TAG: u32 = 18;
 /// `struct btf_header`: its first bytes, and its length.
 const MAGIC: u16 = 0xeb9f;
 const HEADER: u32 = 24;
+
+/// A name with its end (`KSYM_NAME_LEN`).
+const LONGEST_NAME: usize = 512;
+/// Typedefs and qualifiers one behind the other: the kernel has a handful.
+const LONGEST_CHAIN: usize = 64;
+/// Anonymous structs and unions in each other: the kernel has a handful, and verifies 32.
+const DEEPEST: usize = 32;
+/// Members that are looked at for one name: `task_struct` has a few hundred.
+const MOST_MEMBERS: usize = 20_000;
 
 /// Bytes that follow the common part of a type, `include/uapi/linux/btf.h`.
 fn extra_bytes(kind: u32, vlen: usize) -> Option<usize> {
@@ -82,6 +93,8 @@ pub struct Btf {
     data: Vec<u8>,
     /// Byte position of each type; 0 is void.
     types: Vec<usize>,
+    /// Byte position of the strings, which names are relative to.
+    strings: usize,
     /// Structs and enums.
     named: HashMap<String, u32>,
     functions: HashMap<String, u32>,
@@ -101,7 +114,8 @@ impl Btf {
         let type_start = header + u32_at(&data, 8)? as usize;
         let type_end = type_start + u32_at(&data, 12)? as usize;
         let strings = header + u32_at(&data, 16)? as usize;
-        let mut btf = Self { data, types: vec![0], named: HashMap::new(), functions: HashMap::new() };
+        let mut btf =
+            Self { data, types: vec![0], strings, named: HashMap::new(), functions: HashMap::new() };
         let names: HashMap<&[u8], &str> = wanted.iter().map(|name| (name.as_bytes(), *name)).collect();
         let mut at = type_start;
         while at < type_end {
@@ -123,26 +137,22 @@ impl Btf {
         if at != type_end || type_end.max(end) > btf.data.len() {
             return Err(BtfError::Truncated(btf.data.len()));
         }
-        // Positions of names are relative to the string section: keep it at hand in the last entry.
-        btf.types.push(strings);
         Ok(btf)
-    }
-
-    fn strings(&self) -> usize {
-        self.types[self.types.len() - 1]
     }
 
     fn word(&self, at: usize) -> Option<u32> {
         u32_at(&self.data, at).ok()
     }
 
-    fn name(&self, at: usize) -> Option<&[u8]> {
-        c_str(&self.data, self.strings() + self.word(at)? as usize).ok()
+    /// Whether the name at a position is this one.
+    fn is_named(&self, at: usize, name: &str) -> Option<bool> {
+        let rest = self.data.get(self.strings + self.word(at)? as usize..)?;
+        Some(rest.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&0)))
     }
 
     /// Position, kind, member count and kind flag of a type, behind typedefs and qualifiers.
     fn resolve(&self, mut id: u32) -> Option<(usize, u32, usize, bool)> {
-        loop {
+        for _ in 0..LONGEST_CHAIN {
             let at = *self.types.get(id as usize).filter(|at| **at != 0)?;
             let info = self.word(at + 4)?;
             match info >> 24 & 0x1f {
@@ -150,6 +160,7 @@ impl Btf {
                 kind => return Some((at, kind, (info & 0xffff) as usize, info >> 31 == 1)),
             }
         }
+        None
     }
 
     /// Whether the kernel has this struct. Answers only for names that were asked for.
@@ -163,33 +174,37 @@ impl Btf {
         let mut id = *self.named.get(name)?;
         let mut bit_offset = 0;
         let mut bits = 0;
+        let mut left = MOST_MEMBERS;
         for part in path.split('.') {
-            let (found, member) = self.member_of(id, part)?;
-            bit_offset += member.bit_offset;
+            let (found, member) = self.member_of(id, part, DEEPEST, &mut left)?;
+            bit_offset = member.bit_offset.checked_add(bit_offset)?;
             bits = member.bits;
             id = found;
         }
         Some(Member { bit_offset, bits })
     }
 
-    fn member_of(&self, id: u32, name: &str) -> Option<(u32, Member)> {
+    /// `left`: how many members may still be looked at.
+    fn member_of(&self, id: u32, name: &str, depth: usize, left: &mut usize) -> Option<(u32, Member)> {
         let (at, kind, vlen, bitfields) = self.resolve(id)?;
         if kind != STRUCT && kind != UNION {
             return None;
         }
         for entry in (0..vlen).map(|index| at + 12 + index * 12) {
+            *left = left.checked_sub(1)?;
             let member_type = self.word(entry + 4)?;
             let offset = self.word(entry + 8)?;
             let (bit_offset, bits) =
                 if bitfields { (offset & 0x00ff_ffff, offset >> 24) } else { (offset, 0) };
-            let member_name = self.name(entry)?;
-            if member_name == name.as_bytes() {
+            if self.is_named(entry, name)? {
                 return Some((member_type, Member { bit_offset, bits }));
             }
-            if member_name.is_empty()
-                && let Some((found, inner)) = self.member_of(member_type, name)
+            if depth > 0
+                && self.is_named(entry, "")?
+                && let Some((found, inner)) = self.member_of(member_type, name, depth - 1, left)
             {
-                return Some((found, Member { bit_offset: bit_offset + inner.bit_offset, bits: inner.bits }));
+                let bit_offset = inner.bit_offset.checked_add(bit_offset)?;
+                return Some((found, Member { bit_offset, bits: inner.bits }));
             }
         }
         None
@@ -197,14 +212,14 @@ impl Btf {
 
     /// Size of a struct in bytes. Answers only for names that were asked for.
     pub fn size_of(&self, name: &str) -> Option<u32> {
-        self.word(self.types[*self.named.get(name)? as usize] + 8)
+        self.word(self.types.get(*self.named.get(name)? as usize)? + 8)
     }
 
     /// Value of an enumerator of a named enum. Answers only for names that were asked for.
     pub fn enumerator(&self, name: &str, enumerator: &str) -> Option<u32> {
         let (at, kind, vlen, _) = self.resolve(*self.named.get(name)?)?;
         let mut entries = (0..vlen).map(|index| at + 12 + index * 8).filter(|_| kind == ENUM);
-        let entry = entries.find(|entry| self.name(*entry) == Some(enumerator.as_bytes()))?;
+        let entry = entries.find(|entry| self.is_named(*entry, enumerator) == Some(true))?;
         self.word(entry + 4)
     }
 
@@ -214,7 +229,7 @@ impl Btf {
     pub fn functions_only(&self) -> Vec<u8> {
         // A forward declaration: kind 7, nothing follows it. Types are numbered by their place.
         let placeholder = [0, 7 << 24, 0];
-        let count = self.types.len() - 2;
+        let count = self.types.len() - 1;
         let mut types: Vec<[u32; 3]> = vec![placeholder; count];
         let mut strings = vec![0];
         for (name, id) in &self.functions {
@@ -235,7 +250,7 @@ impl Btf {
 
     /// Number of parameters of a function, if the kernel has it. Answers only for names that were asked for.
     pub fn parameters(&self, function: &str) -> Option<usize> {
-        let at = self.types[*self.functions.get(function)? as usize];
+        let at = self.types.get(*self.functions.get(function)? as usize)?;
         let (_, kind, vlen, _) = self.resolve(self.word(at + 8)?)?;
         (kind == FUNC_PROTO).then_some(vlen)
     }
@@ -251,13 +266,17 @@ fn u32_at(data: &[u8], at: usize) -> Result<u32, BtfError> {
 
 fn c_str(data: &[u8], at: usize) -> Result<&[u8], BtfError> {
     let rest = data.get(at..).ok_or(BtfError::Truncated(at))?;
+    let rest = &rest[..rest.len().min(LONGEST_NAME)];
     let end = rest.iter().position(|byte| *byte == 0).ok_or(BtfError::Truncated(at))?;
     Ok(&rest[..end])
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::test_runner::{Config, TestRunner};
+
     use super::*;
+    use crate::mutation::damaged;
 
     #[test]
     fn a_loader_finds_functions_under_the_numbers_that_the_kernel_has_for_them() {
@@ -270,5 +289,86 @@ mod tests {
         assert_eq!(reduced.functions, btf.functions);
         assert_eq!((btf.functions.len(), reduced.has_struct("sk_buff")), (2, false));
         aya::Btf::parse(&blob, aya::Endianness::default()).expect("the loader reads it, too");
+    }
+
+    /// BTF of these types, each given as its words after the name, which is `sk_buff` for the first and empty for the
+    /// others.
+    fn made_of(types: &[&[u32]]) -> Vec<u8> {
+        let strings = b"\0sk_buff\0len\0";
+        let words = types.iter().enumerate();
+        let words: Vec<u32> =
+            words.flat_map(|(at, rest)| [&[u32::from(at == 0)][..], rest].concat()).collect();
+        let [types_len, strings_len] =
+            [4 * words.len(), strings.len()].map(|len| u32::try_from(len).expect("short"));
+        let mut blob = MAGIC.to_ne_bytes().to_vec();
+        blob.extend([1, 0]);
+        let header = [HEADER, 0, types_len, types_len, strings_len];
+        blob.extend(header.into_iter().chain(words).flat_map(u32::to_ne_bytes));
+        blob.extend(strings);
+        blob
+    }
+
+    const fn info(kind: u32, vlen: u32) -> u32 {
+        kind << 24 | vlen
+    }
+
+    #[test]
+    fn circles_have_an_end() {
+        let of = |types: &[&[u32]], wanted: &str| Btf::parse(made_of(types), &[wanted]).expect("BTF");
+        // A struct with an anonymous member of its own type.
+        let circle = of(&[&[info(STRUCT, 1), 8, 0, 1, 0]], "sk_buff");
+        assert_eq!(circle.member("sk_buff", "len"), None);
+        // One in which twenty anonymous members lead to the next, and so on.
+        let wide = |next: u32| [vec![info(STRUCT, 20), 8], [0, next, 0].repeat(20)].concat();
+        let wide: Vec<Vec<u32>> = (2..22).map(wide).collect();
+        let wide = of(&wide.iter().map(Vec::as_slice).collect::<Vec<_>>(), "sk_buff");
+        assert_eq!(wide.member("sk_buff", "len"), None);
+        // A function whose type is a typedef of itself.
+        let typedefs = of(&[&[info(FUNC, 0), 2], &[info(TYPEDEF, 0), 2]], "sk_buff");
+        assert_eq!(typedefs.parameters("sk_buff"), None);
+    }
+
+    #[test]
+    fn offsets_that_are_too_large_are_none() {
+        let outer: &[u32] = &[info(STRUCT, 1), 8, 0, 2, u32::MAX];
+        let inner: &[u32] = &[info(STRUCT, 1), 8, 9, 2, 8];
+        let btf = Btf::parse(made_of(&[outer, inner]), &["sk_buff"]).expect("BTF");
+        assert_eq!(btf.member("sk_buff", "len"), None);
+    }
+
+    #[test]
+    fn damaged_btf_is_read_without_harm() {
+        const WANTED: [&str; 4] = ["sk_buff", "net_device", "skb_copy_ubufs", "pkt_hash_types"];
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/btf");
+        let files = std::fs::read_dir(dir).expect("the fixtures").map(|file| file.expect("a fixture").path());
+        let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "btf"));
+        let mut originals: Vec<_> = files.map(|path| std::fs::read(path).expect("read it")).collect();
+        assert_eq!(originals.len(), 4);
+        // Most of the damage to a short one matters.
+        originals.extend((0..16).map(|_| {
+            let member = [9, 3, 64];
+            let structure = [&[info(STRUCT, 2), 8, 0, 2, 0][..], &member].concat();
+            made_of(&[
+                &structure,
+                &[info(UNION, 1), 4, 9, 3, 0],
+                &[info(TYPEDEF, 0), 4],
+                &[info(1, 0), 4, 32],
+            ])
+        }));
+        let config = Config { cases: 20_000, failure_persistence: None, ..Config::default() };
+        let run = TestRunner::new(config).run(&damaged(originals), |bytes| {
+            let Ok(btf) = Btf::parse(bytes, &WANTED) else { return Ok(()) };
+            for name in WANTED {
+                for member in ["len", "dev", "head.no_such", "nd_net.net"] {
+                    btf.member(name, member);
+                }
+                btf.enumerator(name, "PKT_HASH_TYPE_L4");
+                btf.parameters(name);
+                btf.size_of(name);
+            }
+            btf.functions_only();
+            Ok(())
+        });
+        run.expect("no harm");
     }
 }

@@ -151,7 +151,10 @@ fn text(value: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::test_runner::{Config, TestRunner};
+
     use super::*;
+    use crate::mutation::damaged;
 
     #[test]
     fn loopback_is_listed() {
@@ -222,5 +225,25 @@ mod tests {
         for end in 0..whole.len() - 1 {
             assert_eq!(parse(&whole[..end]), None, "cut at {end}");
         }
+    }
+
+    #[test]
+    fn damaged_messages_are_read_without_harm() {
+        let mut socket = NetlinkSocket::route().expect("a socket");
+        let dump = socket.dump(RTM_GETLINK, &[0; MESSAGE]).expect("dump the links");
+        let info = [&header(9, IFLA_INFO_KIND).to_ne_bytes()[..], b"bond\0\0\0\0", &[8, 0, 2, 0, 0, 0, 0, 0]]
+            .concat();
+        let made = message(&[
+            (IFLA_IFNAME, b"v0\0".to_vec()),
+            (IFLA_LINKINFO, info),
+            (IFLA_XDP, vec![5, 0, 2, 0, 2]),
+        ]);
+        let originals = dump.messages.into_iter().map(|(_, link)| link).chain([made]).collect();
+        let config = Config { cases: 20_000, failure_persistence: None, ..Config::default() };
+        let run = TestRunner::new(config).run(&damaged(originals), |bytes| {
+            let _ = parse(&bytes);
+            Ok(())
+        });
+        run.expect("no harm");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::report::{CauseReport, Sender, Split};
+use super::{device::DeviceId, process::ProcessIdentity, split::Split};
 
 /// Bytes of a process's name that the kernel keeps: `TASK_COMM_LEN` without the terminating NUL.
 const COMM_LEN: usize = 15;
@@ -38,16 +38,16 @@ impl Filter {
     }
 
     /// Whether a sender is reported.
-    pub fn takes_sender(&self, sender: &Sender) -> bool {
-        any(&self.pid, |pid| *pid == sender.process.pid)
-            && any(&self.comm, |comm| kept(comm) == sender.process.comm)
-            && any(&self.unit, |unit| sender.process.unit.as_deref() == Some(unit))
+    pub fn takes_sender(&self, process: &ProcessIdentity) -> bool {
+        any(&self.pid, |pid| *pid == process.pid)
+            && any(&self.comm, |comm| kept(comm) == process.comm)
+            && any(&self.unit, |unit| process.unit.as_deref() == Some(unit))
     }
 
-    /// Whether a cause of copies is reported.
-    pub fn takes_cause(&self, cause: &CauseReport) -> bool {
-        any(&self.cause, |name| name == cause.cause)
-            && any(&self.dev, |name| cause.device.as_ref().is_some_and(|device| device.name == *name))
+    /// Whether copies by this cause on this device are reported.
+    pub fn takes_cause(&self, cause: &str, device: Option<&DeviceId>) -> bool {
+        any(&self.cause, |name| name == cause)
+            && any(&self.dev, |name| device.is_some_and(|device| device.name == *name))
     }
 }
 
@@ -81,14 +81,14 @@ impl Filtered {
 #[cfg(test)]
 mod tests {
     use super::Filter;
-    use crate::model::{process::ProcessIdentity, report::Sender};
+    use crate::model::process::ProcessIdentity;
 
     #[test]
     fn a_name_is_compared_as_far_as_the_kernel_keeps_it() {
         let takes = |comm: &str, kept: &str| {
             let process = ProcessIdentity { comm: kept.to_owned(), ..ProcessIdentity::default() };
             let filter = Filter { comm: vec![comm.to_owned()], ..Filter::default() };
-            filter.takes_sender(&Sender { process, ..Sender::default() })
+            filter.takes_sender(&process)
         };
         assert!(takes("zcdiag", "zcdiag"));
         assert!(takes("qemu-system-x86_64", "qemu-system-x86"));

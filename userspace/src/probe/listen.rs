@@ -1,6 +1,7 @@
 //! A sink for probes of other machines.
 
 mod group;
+mod trouble;
 mod vsock;
 
 use std::{
@@ -11,9 +12,14 @@ use std::{
 use tokio::{
     net::{TcpListener, TcpStream, UdpSocket},
     signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc::{Receiver, channel},
 };
 
-use self::{group::Group, vsock::ROOM};
+use self::{
+    group::Group,
+    trouble::{PAUSE, Trouble, is_gone},
+    vsock::ROOM,
+};
 use super::{ProbeError, destination};
 use crate::model::probe::Endpoint;
 
@@ -78,13 +84,15 @@ impl Sink {
         }
     }
 
-    /// Takes in everything until SIGINT or SIGTERM.
-    pub async fn run(self) {
+    /// Takes in everything until SIGINT or SIGTERM. `trouble` is told, once, why somebody has to wait.
+    pub async fn run(self, trouble: impl FnOnce(io::Error)) {
         let Self { doors, mut interrupt, mut terminate } = self;
+        let (sender, receiver) = channel(1);
         tokio::select! {
             _ = interrupt.recv() => (),
             _ = terminate.recv() => (),
-            () = doors.take_in() => (),
+            () = doors.take_in(sender) => (),
+            () = first(receiver, trouble) => (),
         }
     }
 }
@@ -108,15 +116,23 @@ impl Doors {
         Ok(Self::Inet { tcp, udp })
     }
 
-    async fn take_in(self) {
+    async fn take_in(self, trouble: Trouble) {
         match self {
             Self::Inet { tcp, udp } => tokio::select! {
-                () = streams(tcp) => (),
+                () = streams(tcp, trouble) => (),
                 () = datagrams(udp) => (),
             },
-            Self::Vsock(listener) => listener.take_in().await,
+            Self::Vsock(listener) => listener.take_in(trouble).await,
         }
     }
+}
+
+/// Tells the first trouble, and goes on for ever.
+async fn first(mut troubles: Receiver<io::Error>, tell: impl FnOnce(io::Error)) {
+    if let Some(trouble) = troubles.recv().await {
+        tell(trouble);
+    }
+    std::future::pending::<()>().await;
 }
 
 /// The addresses to try, the best first.
@@ -128,12 +144,16 @@ fn candidates(address: &str) -> Option<Vec<SocketAddr>> {
 }
 
 /// Accepts connections for ever.
-async fn streams(listener: TcpListener) {
+async fn streams(listener: TcpListener, trouble: Trouble) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => drop(tokio::spawn(discard(stream))),
-            // Out of descriptors, or a connection that was gone again: the others go on first.
-            Err(_) => tokio::task::yield_now().await,
+            Err(error) if is_gone(&error) => {}
+            // Out of descriptors.
+            Err(error) => {
+                let _ = trouble.try_send(error);
+                tokio::time::sleep(PAUSE).await;
+            }
         }
     }
 }

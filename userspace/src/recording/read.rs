@@ -10,15 +10,13 @@ use zcdiag_wire::{Failure, FailureKey, TallyKey, TapTally};
 
 use super::{
     FORMAT,
+    limits::{Kept, LONGEST_LINE, Limits},
     mirror::{Begin, FailureRow, Frame, Magic, Stretch, TapRow},
 };
 use crate::{
     diagnose::{Culprits, Filter, Known},
     model::{counts::Counts, report::CommandOutcome, start::Start},
 };
-
-/// No honest line is longer.
-const LONGEST_LINE: u64 = 64 << 20;
 
 /// Why a recording cannot be read, or not to its end.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +38,14 @@ pub enum ReadError {
     /// Something in it is not what was written.
     #[error("it is damaged: {0}")]
     Damaged(String),
+    /// It would take too much memory, or time.
+    #[error("it holds more than {most} {what}")]
+    TooMuch {
+        /// So many are read.
+        most: u64,
+        /// Of these.
+        what: &'static str,
+    },
     /// The file cannot be read.
     #[error(transparent)]
     Io(io::Error),
@@ -81,6 +87,7 @@ pub struct Player<R: Read> {
     /// Time since then.
     pub elapsed: Duration,
     ended: bool,
+    limits: Limits,
 }
 
 impl<R: Read> Player<R> {
@@ -96,6 +103,8 @@ impl<R: Read> Player<R> {
             Err(ReadError::Io(error)) => return Err(ReadError::Io(error)),
             Err(_) => return Err(ReadError::Foreign),
         };
+        let mut limits = Limits::default();
+        limits.line(&first)?;
         let Magic { zcdiag_recording: format, written_by } =
             serde_json::from_slice(&first).map_err(|_| ReadError::Foreign)?;
         if format != FORMAT {
@@ -113,6 +122,7 @@ impl<R: Read> Player<R> {
             counts: Counts::default(),
             elapsed: Duration::ZERO,
             ended: false,
+            limits,
         })
     }
 
@@ -123,31 +133,47 @@ impl<R: Read> Player<R> {
     pub fn play(&mut self) -> Result<Option<Event>, ReadError> {
         loop {
             let Some(line) = line(&mut self.lines)? else {
-                return if self.ended { Ok(None) } else { Err(ReadError::CutOff) };
+                return self.at_end_of_text();
             };
+            if self.ended {
+                return Err(ReadError::Damaged("it goes on after its end".to_owned()));
+            }
+            self.limits.line(&line)?;
             match parse(&line)? {
                 Frame::Sender { key, process } => {
+                    self.limits.keep(Kept::Sender(key), &line)?;
                     self.known.senders.insert(key, process);
                 }
                 Frame::Site { key, facts } => {
+                    self.limits.keep(Kept::Site(key), &line)?;
                     self.known.sites.insert(key, facts);
                 }
                 Frame::Tap(tap) => {
+                    self.limits.keep(Kept::Tap(tap.tap.inode), &line)?;
                     self.known.taps.insert(tap.tap.inode, tap);
                 }
                 Frame::Lifetime { inode, lifetime } => {
+                    self.limits.keep(Kept::Lifetime(inode), &line)?;
                     self.known.lifetimes.insert(inode, lifetime);
                 }
                 Frame::Culprits { ever, latest } => {
+                    self.limits.keep(Kept::Culprits, &line)?;
+                    self.limits.blame([&ever, &latest])?;
                     self.known.culprits = ever;
                     self.latest = latest;
                 }
-                Frame::Missing(missing) => self.known.missing = missing,
-                Frame::Migrations(migrations) => self.known.migrations = migrations,
+                Frame::Missing(missing) => {
+                    self.limits.keep(Kept::Missing, &line)?;
+                    self.known.missing = missing;
+                }
+                Frame::Migrations(migrations) => {
+                    self.limits.keep(Kept::Migrations, &line)?;
+                    self.known.migrations = migrations;
+                }
                 Frame::OptmemMax(limit) => self.known.optmem_max = limit,
-                Frame::Interval(stretch) => return Ok(Some(Event::Interval(self.pass(stretch)))),
+                Frame::Interval(stretch) => return Ok(Some(Event::Interval(self.pass(stretch)?))),
                 Frame::End { stretch, in_flight, command } => {
-                    let passed = self.pass(stretch);
+                    let passed = self.pass(stretch)?;
                     self.known.in_flight = in_flight;
                     self.ended = true;
                     return Ok(Some(Event::End(passed, command.map(|mirror| mirror.0))));
@@ -156,9 +182,28 @@ impl<R: Read> Player<R> {
         }
     }
 
+    /// After the end of the text, which is all that there may be.
+    fn at_end_of_text(&mut self) -> Result<Option<Event>, ReadError> {
+        if !self.ended {
+            return Err(ReadError::CutOff);
+        }
+        let behind = self.lines.get_mut().get_mut().fill_buf().map_err(ReadError::Io)?;
+        if behind.is_empty() {
+            return Ok(None);
+        }
+        Err(ReadError::Damaged("something else comes behind its end".to_owned()))
+    }
+
     /// Adds a stretch to the whole.
-    fn pass(&mut self, stretch: Stretch) -> Passed {
+    fn pass(&mut self, stretch: Stretch) -> Result<Passed, ReadError> {
         let Stretch { until_ns, tallies, failures, taps, losses, misses, missed_results } = stretch;
+        let until = Duration::from_nanos(until_ns);
+        let Some(length) = until.checked_sub(self.elapsed) else {
+            return Err(ReadError::Damaged("its time runs backwards".to_owned()));
+        };
+        // From above, for some of them are known already.
+        let others = self.counts.failures.len() + failures.len() + self.counts.taps.len() + taps.len();
+        self.limits.count(self.counts.tallies.len() + tallies.len(), others)?;
         let mut counts = Counts { misses, missed_results, ..Counts::default() };
         for (loss, recorded) in counts.losses.iter_mut().zip(losses) {
             *loss = recorded;
@@ -187,10 +232,8 @@ impl<R: Read> Player<R> {
         }
         self.counts.misses = self.counts.misses.saturating_add(misses);
         self.counts.missed_results = self.counts.missed_results.saturating_add(missed_results);
-        let until = Duration::from_nanos(until_ns);
-        let length = until.saturating_sub(self.elapsed);
         self.elapsed = until;
-        Passed { counts, length }
+        Ok(Passed { counts, length })
     }
 }
 

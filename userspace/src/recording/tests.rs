@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::Write as _,
+    io::{Read as _, Write as _},
     time::Duration,
 };
 
@@ -191,4 +191,74 @@ fn damage_is_found() {
         let unharmed = player.counts == counts(10) && player.known == Known { in_flight: Some(4), ..known() };
         assert!(found || unharmed, "at {at}");
     }
+}
+
+/// How playing a recording ends that goes on like this after its first line.
+fn played(rest: &str) -> ReadError {
+    let first = text(&recorded()).lines().next().expect("a first line").to_owned();
+    let recording = gzip(&format!("{first}\n{rest}"));
+    end_of(&recording)
+}
+
+fn end_of(recording: &[u8]) -> ReadError {
+    let mut player = Player::open(recording).expect("a recording");
+    loop {
+        match player.play() {
+            Ok(Some(_)) => (),
+            Ok(None) => panic!("it is taken as whole"),
+            Err(error) => break error,
+        }
+    }
+}
+
+fn text(recording: &[u8]) -> String {
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(recording).read_to_string(&mut text).expect("text");
+    text
+}
+
+fn interval(until_ns: u64) -> String {
+    format!(
+        "{{\"interval\":{{\"until_ns\":{until_ns},\"tallies\":[],\"failures\":[],\"losses\":[],\"misses\":0}}}}\n"
+    )
+}
+
+#[test]
+fn the_end_is_the_end() {
+    let whole = recorded();
+    let sender =
+        text(&whole).lines().find(|line| line.starts_with("{\"sender\"")).expect("a sender").to_owned();
+    let appended = [
+        (whole.clone(), "behind its end"),
+        (b"more".to_vec(), "behind its end"),
+        (vec![0; 512], "behind its end"),
+    ];
+    for (more, said) in appended {
+        let error = end_of(&[whole.clone(), more].concat());
+        assert!(matches!(error, ReadError::Damaged(_)) && error.to_string().contains(said), "{error}");
+    }
+    for more in [format!("{sender}\n"), interval(9_000_000_000), "nonsense\n".to_owned()] {
+        let error = end_of(&gzip(&format!("{}{more}", text(&whole))));
+        assert!(error.to_string().contains("goes on after its end"), "{error}");
+    }
+}
+
+#[test]
+fn time_goes_forward() {
+    let error = played(&[interval(2), interval(2), interval(1)].concat());
+    assert!(error.to_string().contains("time runs backwards"), "{error}");
+}
+
+#[test]
+fn what_would_fill_the_memory_is_refused() {
+    let too_much = |rest: &str, what: &str| {
+        let error = played(rest);
+        assert!(matches!(error, ReadError::TooMuch { .. }) && error.to_string().contains(what), "{error}");
+    };
+    too_much(&format!("{{\"missing\":[\"\"{}]}}\n", ",\"\"".repeat(6 << 20)), "bytes in one line");
+    too_much(&format!("{{\"missing\":[\"\"{}]}}\n", ",\"\"".repeat(1 << 16)), "what was not seen");
+    let taps: Vec<String> = (0..5000).map(|inode| inode.to_string()).collect();
+    let devices = format!("{{\"outgoing\":[[[1,5],[{}]]],\"incoming\":[]}}", taps.join(","));
+    let culprits = format!("{{\"culprits\":{{\"ever\":{devices},\"latest\":{devices}}}}}\n");
+    too_much(&culprits, "taps on one device");
 }

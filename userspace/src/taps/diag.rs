@@ -99,12 +99,15 @@ fn parse(message: &[u8]) -> Option<PacketSocket> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::test_runner::{Config, TestRunner};
+
     use super::{
         ATTRIBUTE_FANOUT, ATTRIBUTE_FILTER, ATTRIBUTE_INFO, ATTRIBUTE_MEMBERSHIPS, ATTRIBUTE_RX_RING,
         ATTRIBUTE_UID, parse,
     };
     use crate::{
         model::tap::{PacketProtocol, PacketSocketType},
+        mutation::damaged,
         taps::packet::{PacketDetail, PacketSocket},
     };
 
@@ -173,5 +176,20 @@ mod tests {
         for end in 0..whole.len() {
             assert_eq!(parse(&whole[..end]), None, "cut at {end}");
         }
+    }
+
+    #[test]
+    fn damaged_messages_are_read_without_harm() {
+        let memberships = (ATTRIBUTE_MEMBERSHIPS, vec![1; 88]);
+        let fanout = (ATTRIBUTE_FANOUT, vec![7, 0, 2, 0]);
+        let uid = (ATTRIBUTE_UID, vec![103, 0, 0, 0]);
+        let originals =
+            vec![message(&[info(5, 1), uid, memberships, fanout, (ATTRIBUTE_FILTER, vec![0; 8])])];
+        let config = Config { cases: 20_000, failure_persistence: None, ..Config::default() };
+        let run = TestRunner::new(config).run(&damaged(originals), |bytes| {
+            let _ = parse(&bytes);
+            Ok(())
+        });
+        run.expect("no harm");
     }
 }

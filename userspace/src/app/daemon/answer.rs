@@ -2,10 +2,7 @@
 
 use std::{
     fs, io,
-    os::unix::{
-        fs::{FileTypeExt as _, PermissionsExt as _},
-        net::UnixStream as StdStream,
-    },
+    os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -19,8 +16,10 @@ use tokio::{
 };
 
 use super::http::Published;
-use crate::app::outcome::Failure;
+use crate::{app::outcome::Failure, sys::unix};
 
+/// Whoever listens where we want to has this long to let us in. That he does not is an answer as well.
+const GLANCE: Duration = Duration::from_millis(500);
 /// Who asks and does not read is left alone after this time.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Where directories are that go with what runs.
@@ -79,7 +78,7 @@ fn clear(path: &Path) -> Result<(), (String, &'static str)> {
     if !metadata.file_type().is_socket() {
         return Err(("something is there that is no socket".to_owned(), "remove it, or give another path"));
     }
-    match StdStream::connect(path) {
+    match unix::connect_within(path, GLANCE) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             fs::remove_file(path).map_err(|error| (format!("a socket is left there: {error}"), "remove it"))
         }
@@ -163,6 +162,20 @@ mod tests {
         assert_eq!(make_directory_of(&path, run.path()).expect("a look"), None, "it is there");
         drop(answers);
         assert!(!dir.exists());
+    }
+
+    #[tokio::test]
+    async fn who_listens_and_lets_nobody_in_is_not_waited_for() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let path = dir.path().join("status.sock");
+        let _stuck = std::os::unix::net::UnixListener::bind(&path).expect("listen");
+        let mut waiting = Vec::new();
+        while let Ok(stream) = unix::connect_within(&path, Duration::from_millis(50)) {
+            waiting.push(stream);
+        }
+        let failure = Answers::start(&path, published()).err().expect("it is taken");
+        assert!(failure.cure.contains("stop what answers there"), "{failure}");
+        assert!(path.exists());
     }
 
     #[tokio::test]

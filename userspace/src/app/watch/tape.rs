@@ -2,8 +2,9 @@
 //! failure once it has ended.
 
 use std::{
-    fs::File,
+    fs::{File, OpenOptions, Permissions, remove_file},
     io,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     time::SystemTime,
 };
@@ -16,8 +17,16 @@ use crate::{
     recording::Recorder,
 };
 
-/// A file to record in, with its path.
-pub(super) type Blank = (PathBuf, File);
+/// Who may read a recording: it has names and paths of others' programs.
+const OWNER: u32 = 0o600;
+
+/// A file to record in. Until the watch begins, what is in it stays; if it never does, a new file goes away again.
+#[derive(Debug)]
+pub(super) struct Blank {
+    path: PathBuf,
+    file: File,
+    new: bool,
+}
 
 /// Where a watch is recorded, if it is.
 pub(super) struct Tape {
@@ -27,25 +36,53 @@ pub(super) struct Tape {
     failed: Option<io::Error>,
 }
 
-/// Creates the file, before anything is attached for it.
+/// Opens the file, before anything is attached for it.
 pub(super) fn create(path: &Path) -> Result<Blank, Failure> {
-    let file = File::create(path).map_err(|error| {
+    let mut options = OpenOptions::new();
+    options.write(true).mode(OWNER);
+    let (opened, new) = match options.clone().create_new(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            (options.create(true).open(path), false)
+        }
+        opened => (opened, true),
+    };
+    let file = opened.map_err(|error| {
         Failure::new(
             format!("cannot record in {}: {error}", path.display()),
             "give a file that can be written to",
         )
     })?;
-    Ok((path.to_owned(), file))
+    Ok(Blank { path: path.to_owned(), file, new })
+}
+
+impl Blank {
+    /// Makes the file an empty one that nobody else reads. A device or a pipe is what it is.
+    fn begin(&mut self) -> io::Result<File> {
+        self.new = false;
+        if self.file.metadata()?.is_file() {
+            self.file.set_permissions(Permissions::from_mode(OWNER))?;
+            self.file.set_len(0)?;
+        }
+        self.file.try_clone()
+    }
+}
+
+impl Drop for Blank {
+    fn drop(&mut self) {
+        if self.new {
+            let _ = remove_file(&self.path);
+        }
+    }
 }
 
 impl Tape {
     /// Begins.
     pub(super) fn begin(blank: Option<Blank>, start: &Start, filter: &Filter) -> Self {
         let mut tape = Self { path: PathBuf::new(), recorder: None, failed: None };
-        if let Some((path, file)) = blank {
-            tape.path = path;
+        if let Some(mut blank) = blank {
+            tape.path.clone_from(&blank.path);
             let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            match Recorder::begin(file, start, filter, at.as_secs()) {
+            match blank.begin().and_then(|file| Recorder::begin(file, start, filter, at.as_secs())) {
                 Ok(recorder) => tape.recorder = Some(recorder),
                 Err(error) => tape.failed = Some(error),
             }
@@ -103,6 +140,29 @@ mod tests {
             failure.starts_with("the recording in /dev/full is not complete: No space left"),
             "{failure}"
         );
+    }
+
+    #[test]
+    fn a_file_is_taken_only_when_the_watch_begins() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+        std::fs::write(&old, "precious").expect("write");
+        drop((create(&old).expect("open it"), create(&new).expect("make it")));
+        assert_eq!(
+            (std::fs::read_to_string(&old).expect("it is there"), new.exists()),
+            ("precious".into(), false)
+        );
+        for path in [&old, &new] {
+            let tape = Tape::begin(create(path).ok(), &Start::default(), &Filter::default());
+            let (counts, known, latest) = (Counts::default(), Known::default(), Culprits::default());
+            let seen = Seen { counts: &counts, known: &known, latest: &latest, at: Duration::ZERO };
+            tape.end(&seen, None).expect("it is recorded");
+            let metadata = std::fs::metadata(path).expect("it is there");
+            assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+            let player =
+                crate::recording::Player::open(File::open(path).expect("open")).expect("a recording");
+            assert_eq!(player.start, Start::default());
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::{io, os::fd::OwnedFd, thread};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, accept_with, bind, listen, socket_with};
 
+use super::trouble::{PAUSE, Trouble, is_gone};
 use crate::{
     model::probe::Endpoint,
     sys::vsock::{ANY_CID, VsockAddr},
@@ -43,13 +44,19 @@ impl Listener {
     }
 
     /// Accepts connections for ever, on threads of their own, which end with the process.
-    pub(super) async fn take_in(self) {
+    pub(super) async fn take_in(self, trouble: Trouble) {
         thread::spawn(move || {
             loop {
-                match accept_with(&self.socket, SocketFlags::CLOEXEC) {
-                    Ok(stream) => drop(thread::spawn(move || discard(&stream))),
-                    // Out of descriptors, or a connection that was gone again: the others go on first.
-                    Err(_) => thread::yield_now(),
+                // A thread that cannot be had closes its stream.
+                let let_in = accept_with(&self.socket, SocketFlags::CLOEXEC)
+                    .map_err(io::Error::from)
+                    .and_then(|stream| thread::Builder::new().spawn(move || discard(&stream)));
+                match let_in {
+                    Err(error) if !is_gone(&error) => {
+                        let _ = trouble.try_send(error);
+                        thread::sleep(PAUSE);
+                    }
+                    _ => {}
                 }
             }
         });

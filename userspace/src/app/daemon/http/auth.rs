@@ -2,29 +2,36 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
+    hash::{BuildHasher as _, RandomState},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bcrypt::HashParts;
+use tokio::sync::Semaphore;
 
 /// bcrypt takes no more.
 const LONGEST: usize = 72;
-/// A hash of nothing that anybody knows: names that do not exist take as long as those that do.
-const NOBODY: &str = "$2b$10$C6UzMDM.H6dfI/f/IKcEeO7ZBGm4nAvRD4Ky2sGVmFQ0Z0hKnnkeS";
+/// A hash of nothing that anybody knows, without its cost.
+const NOBODY: &str = "C6UzMDM.H6dfI/f/IKcEeO7ZBGm4nAvRD4Ky2sGVmFQ0Z0hKnnkeS";
 
 /// Who may ask.
 pub(super) struct Users {
     hashes: BTreeMap<String, String>,
     /// The last credentials that were right: a scraper comes every few seconds, and a hash takes a while.
     known: Mutex<Option<String>>,
-    /// One hash at a time: guessing takes one CPU at most.
-    checking: tokio::sync::Mutex<()>,
+    /// One hash at a time: guessing takes one CPU at most. The hash has it, not who asked: a hash cannot be ended, and
+    /// goes on when its client has gone.
+    hashing: Arc<Semaphore>,
+    /// Says whose cost a name has that does not exist.
+    strangers: RandomState,
 }
 
 impl Users {
     /// Names and hashes; none: anybody may ask.
     pub(super) fn new(hashes: BTreeMap<String, String>) -> Self {
-        Self { hashes, known: Mutex::new(None), checking: tokio::sync::Mutex::new(()) }
+        let hashing = Arc::new(Semaphore::new(1));
+        Self { hashes, known: Mutex::new(None), hashing, strangers: RandomState::new() }
     }
 
     /// Whether a request with this `Authorization` header is answered.
@@ -38,16 +45,33 @@ impl Users {
             return true;
         }
         let Some((name, password)) = credentials(authorization) else { return false };
-        let _one = self.checking.lock().await;
+        let Ok(place) = Arc::clone(&self.hashing).acquire_owned().await else { return false };
         let hash = self.hashes.get(&name).cloned();
         let exists = hash.is_some();
-        let hash = hash.unwrap_or_else(|| NOBODY.to_owned());
-        let right = tokio::task::spawn_blocking(move || bcrypt::verify(password, &hash).unwrap_or(false));
+        let hash = hash.unwrap_or_else(|| self.stand_in(&name));
+        let right = tokio::task::spawn_blocking(move || {
+            let right = bcrypt::verify(password, &hash).unwrap_or(false);
+            drop(place);
+            right
+        });
         let right = right.await.unwrap_or(false) && exists;
         if right {
             *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(authorization.to_owned());
         }
         right
+    }
+
+    /// A hash for a name that does not exist, of the cost of one that does, and always the same: how long an answer takes
+    /// tells nobody which names there are.
+    fn stand_in(&self, name: &str) -> String {
+        let costs: Vec<u32> = self
+            .hashes
+            .values()
+            .filter_map(|hash| Some(hash.parse::<HashParts>().ok()?.get_cost()))
+            .collect();
+        let nth = self.strangers.hash_one(name) % (costs.len() as u64).max(1);
+        let cost = usize::try_from(nth).ok().and_then(|nth| costs.get(nth)).copied().unwrap_or(10);
+        format!("$2b${cost:02}${NOBODY}")
     }
 }
 
@@ -97,8 +121,34 @@ mod tests {
         assert!(Users::new(BTreeMap::new()).let_in(None).await);
     }
 
+    #[tokio::test]
+    async fn a_client_that_has_gone_leaves_one_hash_behind_at_most() {
+        let hash = bcrypt::hash("secret", 10).expect("hash a password");
+        let users = Users::new(BTreeMap::from([("prometheus".to_owned(), hash)]));
+        let wrong = header("prometheus:wrong");
+        for _ in 0..20 {
+            tokio::select! {
+                biased;
+                _ = users.let_in(Some(&wrong)) => {}
+                () = tokio::task::yield_now() => {}
+            }
+        }
+        // It takes far longer than what is done here, and who comes next waits for it.
+        assert_eq!(users.hashing.available_permits(), 0, "the first hash goes on, and no other has begun");
+        assert!(users.let_in(Some(&header("prometheus:secret"))).await, "the others get their turn");
+    }
+
     #[test]
-    fn the_stand_in_is_a_hash() {
-        assert!(bcrypt::verify("", NOBODY).is_ok_and(|right| !right));
+    fn a_stranger_costs_what_a_user_costs() {
+        let cost = |hash: &str| hash.parse::<HashParts>().expect("a hash").get_cost();
+        let hashes = [4, 5].map(|cost| bcrypt::hash("secret", cost).expect("hash a password"));
+        let one = Users::new(BTreeMap::from([("me".to_owned(), hashes[1].clone())]));
+        assert_eq!(cost(&one.stand_in("nobody")), 5);
+        assert!(bcrypt::verify("", &one.stand_in("nobody")).is_ok_and(|right| !right));
+        let both = Users::new(["me", "you"].map(str::to_owned).into_iter().zip(hashes).collect());
+        let names: Vec<String> = (0..64).map(|number| format!("nobody{number}")).collect();
+        let costs: Vec<u32> = names.iter().map(|name| cost(&both.stand_in(name))).collect();
+        assert!(costs.contains(&4) && costs.contains(&5), "{costs:?}");
+        assert!(names.iter().map(|name| cost(&both.stand_in(name))).eq(costs), "always the same");
     }
 }
