@@ -5,7 +5,10 @@ mod args;
 mod documented;
 mod manuals;
 
-use std::io::{self, IsTerminal as _, Write};
+use std::{
+    io::{self, IsTerminal as _, Write},
+    num::NonZeroU16,
+};
 
 use args::{
     Args, AttachArgs, CausesArgs, CheckArgs, ColorChoice, Command, DaemonArgs, FilterArgs, FoldedBy,
@@ -38,7 +41,7 @@ use crate::{
     },
     probe::{
         compare::CompareOptions,
-        options::{Method, RingRequest, SendOptions, Timestamping},
+        options::{Method, RingKind as Request, RingRequest, SendOptions, Timestamping},
     },
     process::ProcRoot,
     render::{
@@ -290,7 +293,12 @@ fn send_options(probe: &ProbeArgs) -> SendOptions {
     };
     let method = match probe.io_uring {
         Some(kind) => Method::Ring(RingRequest {
-            sendmsg: kind == RingKind::Sendmsg,
+            kind: match kind {
+                RingKind::Send => Request::Send,
+                RingKind::Fixed => Request::SendFixed,
+                RingKind::Sendmsg => Request::Sendmsg,
+            },
+            in_flight: NonZeroU16::new(probe.in_flight).unwrap_or(NonZeroU16::MIN),
             report_usage: !probe.no_usage_report,
         }),
         None if probe.copy => Method::Copying,

@@ -385,9 +385,16 @@ pub(super) struct ProbeArgs {
     /// Send through io_uring, by SEND_ZC or SENDMSG_ZC
     #[arg(
         long, value_enum, value_name = "REQUEST", num_args = 0..=1, default_missing_value = "send",
-        require_equals = true, conflicts_with_all = ["more", "read_every", "without_so_zerocopy", "copy"]
+        require_equals = true, conflicts_with_all = ["read_every", "without_so_zerocopy", "copy"]
     )]
     pub(super) io_uring: Option<RingKind>,
+
+    /// With --io-uring: so many requests at a time
+    #[arg(
+        long, value_name = "N", requires = "io_uring", default_value = "1",
+        value_parser = clap::value_parser!(u16).range(1..=4096)
+    )]
+    pub(super) in_flight: u16,
 
     /// With --io-uring: do not ask whether data was copied, as most programs do not
     #[arg(long, requires = "io_uring")]
@@ -457,7 +464,9 @@ pub(super) struct ProbeArgs {
 pub(super) enum RingKind {
     /// SEND_ZC (Linux 6.0)
     Send,
-    /// SENDMSG_ZC (Linux 6.1)
+    /// SEND_ZC from a registered buffer
+    Fixed,
+    /// SENDMSG_ZC (Linux 6.1), from two vectors
     Sendmsg,
 }
 

@@ -27,7 +27,7 @@ use crate::{
     kernel::switches::Switches,
     sys::{
         errqueue::{self, MSG_ZEROCOPY, Message},
-        uring::{End, Request, Ring},
+        uring::{Asked, End, Request, Ring},
     },
 };
 
@@ -278,9 +278,9 @@ fn send_all(plain: [bool; 2], ring: bool) -> io::Result<Told> {
     }
     // A kernel that refuses io_uring to this process has no requests to be seen from others of its kind either, or a
     // policy forbids it: both are no fault of a hook.
-    if ring && let Ok(Some(mut ring)) = Ring::new(Request::Send) {
-        static DATA: [u8; 64] = [0x5a; 64];
-        if let Ok(End::Done { .. }) = ring.send(&sender, &DATA, true, PATIENCE) {
+    if ring && let Ok(Some(mut ring)) = Ring::new(Request::Send, 1, &[0x5a; 64]) {
+        let begun = ring.begin(&sender, 64, Asked { report: true, more: false });
+        if let Ok(End::Done { .. }) = begun.and_then(|()| ring.end(PATIENCE)) {
             told.requests = 1;
         }
     }

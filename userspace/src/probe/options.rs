@@ -1,6 +1,9 @@
 //! What to send, and how.
 
-use std::{num::NonZeroU64, time::Duration};
+use std::{
+    num::{NonZeroU16, NonZeroU64},
+    time::Duration,
+};
 
 use crate::model::probe::Transport;
 
@@ -20,10 +23,23 @@ pub enum Method {
 /// A zerocopy send through io_uring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RingRequest {
-    /// SENDMSG_ZC (Linux 6.1) instead of SEND_ZC (6.0).
-    pub sendmsg: bool,
+    /// By which request.
+    pub kind: RingKind,
+    /// How many are under way at a time.
+    pub in_flight: NonZeroU16,
     /// Ask the kernel to tell whether it copied (6.2, and Debian's 6.1).
     pub report_usage: bool,
+}
+
+/// A request of io_uring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RingKind {
+    /// SEND_ZC (Linux 6.0).
+    Send,
+    /// SEND_ZC from a registered buffer.
+    SendFixed,
+    /// SENDMSG_ZC (Linux 6.1), from two vectors.
+    Sendmsg,
 }
 
 /// What transmit timestamps come with.

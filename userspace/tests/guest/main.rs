@@ -4,6 +4,7 @@
 //! error queues.
 
 mod bad_days;
+mod blind;
 mod crowds;
 mod cures;
 mod daemon;
@@ -29,6 +30,7 @@ mod systemd;
 mod tapped;
 #[path = "../typed/mod.rs"]
 mod typed;
+mod uring;
 mod watch;
 mod world;
 #[allow(dead_code, reason = "shared with the scenarios")]

@@ -212,7 +212,8 @@ impl<'a> Made<'a> {
     #[track_caller]
     fn judge_report(&self, report: &Report) {
         match self.expected {
-            Expected::Absent | Expected::Unsupported | Expected::NotRequested => (),
+            Expected::Absent | Expected::Unsupported => (),
+            Expected::NotRequested => self.ignored(report),
             Expected::Zerocopied | Expected::Unseen(_) => self.hidden(report, 0, ""),
             Expected::Copied(cause) | Expected::Untold(cause) | Expected::Misread(_, cause) => {
                 self.caused(report, cause);
@@ -239,6 +240,15 @@ impl<'a> Made<'a> {
         let found: Vec<&Value> = report.list("causes").iter().filter(of_sender).collect();
         let right = found.iter().all(|found| found["cause"] == cause);
         assert!(!found.is_empty() && right, "{cause} expected of {}: {found:#?}", self.sends.what);
+    }
+
+    /// All sends were ones whose MSG_ZEROCOPY the kernel ignored.
+    #[track_caller]
+    fn ignored(&self, report: &Report) {
+        let row = report.list("senders").iter().find(|row| row["pid"] == self.sent.pid);
+        let told = row.map(|row| (&row["not_requested"], &row["sends"]));
+        let expected = (&json!(self.count()), &json!({ "zerocopied": 0, "copied": 0 }));
+        assert_eq!(told, Some(expected), "{}", report.of(self.sent.pid));
     }
 
     /// So many sends have failed with this error.

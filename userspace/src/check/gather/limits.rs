@@ -63,7 +63,7 @@ pub(super) fn sockets() -> Vec<SocketSupport> {
 /// Whether io_uring can send with zero copy here (`IORING_OP_SEND_ZC`, 6.0), by making a ring; `None` if this process
 /// may not make one (`kernel.io_uring_disabled`, seccomp).
 pub(super) fn io_uring() -> Option<bool> {
-    match Ring::new(Request::Send) {
+    match Ring::new(Request::Send, 1, &[]) {
         Ok(ring) => Some(ring.is_some()),
         Err(error) if error.is(libc::ENOSYS) => Some(false),
         Err(_) => None,

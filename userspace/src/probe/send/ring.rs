@@ -9,42 +9,50 @@ use crate::{
     model::probe::{Endpoint, ProbeReport, Transport},
     probe::{
         ProbeError,
-        options::{RingRequest, SendOptions},
+        options::{RingKind, RingRequest, SendOptions},
     },
-    sys::uring::{End, Request, Ring},
+    sys::uring::{Asked, End, Request, Ring},
 };
 
-/// Sends one by one and waits for each.
+/// Sends so many at a time, and waits for each.
 pub(super) fn run(
     socket: &OwnedFd,
     destination: Endpoint,
     request: RingRequest,
     options: &SendOptions,
 ) -> Result<ProbeReport, ProbeError> {
-    let kind = if request.sendmsg { Request::Sendmsg } else { Request::Send };
+    let kind = match request.kind {
+        RingKind::Send => Request::Send,
+        RingKind::SendFixed => Request::SendFixed,
+        RingKind::Sendmsg => Request::Sendmsg,
+    };
     if let (Endpoint::Inet(address), Transport::Udp) = (destination, options.transport) {
         connect(socket, &address)
             .map_err(|errno| ProbeError::Unreachable { destination, source: errno.into() })?;
     }
-    let mut ring = Ring::new(kind)?.ok_or(ProbeError::Unsupported("io_uring"))?;
     // For ever, as a request that is given up may still be read from it.
     let data: &'static [u8] = vec![0x5a; options.largest()].leak();
+    let mut ring =
+        Ring::new(kind, request.in_flight.get(), data)?.ok_or(ProbeError::Unsupported("io_uring"))?;
     let mut ledger = Ledger::new(destination, options.transport);
-    let mut lost = 0;
-    for number in 1..=options.count {
-        let data = &data[..options.size_of(number)];
-        let report = request.report_usage;
-        match ring.send(socket, data, report, options.timeout)? {
+    let (mut begun, mut lost) = (0, 0);
+    while begun < options.count || ring.under_way() > 0 {
+        while begun < options.count && ring.has_room() {
+            begun += 1;
+            let asked = Asked { report: request.report_usage, more: options.has_more(begun) };
+            ring.begin(socket, options.size_of(begun), asked)?;
+        }
+        match ring.end(options.timeout)? {
             End::Done { bytes, copied: Some(copied) } => ledger.answered(bytes.into(), copied),
             End::Done { copied: None, .. } => ledger.sent_untold(),
             End::Failed(errno) if options.keep_going => ledger.failed(errno),
-            End::Failed(errno) => return Err(ProbeError::Send { number, source: errno.into() }),
+            End::Failed(errno) => return Err(ProbeError::Send { number: begun, source: errno.into() }),
             End::Late => {
-                lost = 1;
+                lost = ring.under_way();
                 break;
             }
         }
-        options.pause_after(number);
+        options.pause_after(begun);
     }
     Ok(ledger.close(lost))
 }

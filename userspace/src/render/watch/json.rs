@@ -63,8 +63,6 @@ pub(crate) struct ReportJson<'a> {
     /// Notifications still to come; `null` before the end.
     in_flight: Option<u64>,
     born_before: u64,
-    /// Whether the hooks that see failed and ignored sends rested in between.
-    rested: bool,
     misreported: u64,
     hidden_copies: Vec<CauseJson<'a>>,
     senders: Vec<SenderJson<'a>>,
@@ -219,7 +217,6 @@ pub(super) fn report(out: &mut dyn Write, kind: &'static str, report: &Report) -
             copy_seconds: report.copy_time.as_secs_f64(),
             in_flight: report.in_flight,
             born_before: report.born_before,
-            rested: report.rested,
             misreported: report.misreported,
             hidden_copies: report.hidden.iter().map(cause).collect(),
             senders: report.senders.iter().map(sender).collect(),

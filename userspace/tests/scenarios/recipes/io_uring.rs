@@ -37,6 +37,11 @@ pub(super) const SCENARIO: Scenario = Scenario {
             since(Kernel::V6_1, Unsupported, Copied("upfront_frag")),
         ),
         here(
+            "SEND_ZC, UDP, MSG_MORE",
+            "10.9.0.2:9 --udp --more --io-uring -n 20",
+            since(Kernel::V6_1, Unsupported, Copied("upfront_cork")),
+        ),
+        here(
             "SEND_ZC, TCP over lo",
             "127.0.0.1:7000 --io-uring",
             since(Kernel::V6_1, Unsupported, Copied("local_delivery")),
