@@ -19,12 +19,12 @@ use crate::{
         check::{self, CheckOptions},
         daemon::{self, DaemonOptions},
         doctor,
-        mute::{self, MuteError, MuteOptions},
-        outcome::{Failure, code, with_sources},
+        mute::{self, MuteOptions},
+        outcome::{Failure, Outcome, code},
         probe::{self, ProbeOptions},
-        report::{self, ReportError, ReportForm, ReportOptions},
+        report::{self, ReportForm, ReportOptions},
         status::{self, StatusOptions},
-        taps::{self, NetnsFilter, TapsError, TapsOptions},
+        taps::{self, NetnsFilter, TapsOptions},
         verify::{self, VerifyOptions},
         watch::{self, WatchOptions},
     },
@@ -75,7 +75,7 @@ pub fn main() -> u8 {
     })
 }
 
-fn run_watch(args: &Args, watch: &WatchArgs) -> Result<u8, Failure> {
+fn run_watch(args: &Args, watch: &WatchArgs) -> Outcome {
     let terminal = io::stdout().is_terminal();
     let form = if watch.json {
         Form::Json
@@ -123,7 +123,7 @@ fn look(args: &Args, terminal: bool) -> Look {
     Look { color: use_color(args.color, terminal), verbose: args.verbose > 0 }
 }
 
-fn run_report(args: &Args, report: &ReportArgs) -> Result<u8, Failure> {
+fn run_report(args: &Args, report: &ReportArgs) -> Outcome {
     let form = match report.folded {
         _ if report.json => ReportForm::Json,
         _ if report.html => ReportForm::Html,
@@ -147,15 +147,10 @@ fn run_report(args: &Args, report: &ReportArgs) -> Result<u8, Failure> {
         std::fs::write(path, written)
             .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display()), ""))?;
     }
-    match result {
-        Ok(code) => Ok(code),
-        Err(ReportError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(code::OK),
-        Err(ReportError::Recording(failure)) => Err(failure),
-        Err(error @ ReportError::Output(_)) => Err(Failure::new(error, "")),
-    }
+    result
 }
 
-fn run_taps(args: &Args, taps: &TapsArgs) -> Result<u8, Failure> {
+fn run_taps(args: &Args, taps: &TapsArgs) -> Outcome {
     let options = TapsOptions {
         all: taps.all,
         json: taps.json,
@@ -167,14 +162,10 @@ fn run_taps(args: &Args, taps: &TapsArgs) -> Result<u8, Failure> {
         proc: ProcRoot::system(),
         holders: programs::DIRECTORY.into(),
     };
-    match taps::run(&options, &mut io::stdout(), &mut io::stderr()) {
-        Ok(outcome) => Ok(outcome.exit_code()),
-        Err(TapsError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(code::OK),
-        Err(error) => Err(Failure::new(with_sources(&error), "")),
-    }
+    taps::run(&options, &mut io::stdout(), &mut io::stderr())
 }
 
-fn run_mute(args: &Args, mute: &MuteArgs, action: MuteAction) -> Result<u8, Failure> {
+fn run_mute(args: &Args, mute: &MuteArgs, action: MuteAction) -> Outcome {
     let pids = mute.pid.iter().copied().map(MuteTarget::Pid);
     let options = MuteOptions {
         action,
@@ -186,14 +177,10 @@ fn run_mute(args: &Args, mute: &MuteArgs, action: MuteAction) -> Result<u8, Fail
         proc: ProcRoot::system(),
         holders: programs::DIRECTORY.into(),
     };
-    match mute::run(&options, &mut io::stdout(), &mut io::stderr()) {
-        Ok(code) => Ok(code),
-        Err(MuteError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(code::OK),
-        Err(error) => Err(Failure::new(with_sources(&error), "")),
-    }
+    mute::run(&options, &mut io::stdout(), &mut io::stderr())
 }
 
-fn run_verify(args: &Args, verify: &VerifyArgs) -> Result<u8, Failure> {
+fn run_verify(args: &Args, verify: &VerifyArgs) -> Outcome {
     let options = VerifyOptions {
         filter: Filter { pid: verify.pid.clone(), dev: verify.dev.clone(), ..Filter::default() },
         duration: verify.duration,
@@ -205,7 +192,7 @@ fn run_verify(args: &Args, verify: &VerifyArgs) -> Result<u8, Failure> {
     runtime()?.block_on(verify::run(&options, &mut io::stdout(), &mut io::stderr()))
 }
 
-fn run_check(args: &Args, check: &CheckArgs) -> Result<u8, Failure> {
+fn run_check(args: &Args, check: &CheckArgs) -> Outcome {
     let color = use_color(args.color, io::stdout().is_terminal());
     if check.itself {
         return doctor::run(check.json, color, &mut io::stdout());
@@ -227,7 +214,7 @@ fn run_check(args: &Args, check: &CheckArgs) -> Result<u8, Failure> {
     check::run(&options, &mut io::stdout(), &mut io::stderr())
 }
 
-fn run_probe(args: &Args, probe: &ProbeArgs) -> Result<u8, Failure> {
+fn run_probe(args: &Args, probe: &ProbeArgs) -> Outcome {
     let mut out = io::stdout();
     if let Some(address) = &probe.listen {
         return runtime()?.block_on(probe::listen(address, &probe.join, &mut out));
@@ -261,7 +248,7 @@ fn sizes_to_compare(send: &SendOptions) -> Vec<usize> {
     }
 }
 
-fn run_causes(args: &Args, causes: &CausesArgs) -> Result<u8, Failure> {
+fn run_causes(args: &Args, causes: &CausesArgs) -> Outcome {
     let options = CausesOptions {
         names: causes.name.clone(),
         json: causes.json,
@@ -312,11 +299,11 @@ fn send_options(probe: &ProbeArgs) -> SendOptions {
     }
 }
 
-fn run_daemon(daemon: &DaemonArgs) -> Result<u8, Failure> {
+fn run_daemon(daemon: &DaemonArgs) -> Outcome {
     daemon::run(&DaemonOptions { config: daemon.config.clone(), check_config: daemon.check_config })
 }
 
-fn run_status(args: &Args, status: &StatusArgs) -> Result<u8, Failure> {
+fn run_status(args: &Args, status: &StatusArgs) -> Outcome {
     let options = StatusOptions {
         socket: status.socket.clone(),
         json: status.json,

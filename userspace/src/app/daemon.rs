@@ -27,7 +27,7 @@ use self::{
     http::{Published, Server},
     journal::Journal,
 };
-use super::outcome::{Failure, code, with_sources};
+use super::outcome::{Failure, Outcome, code, with_sources};
 use crate::{
     diagnose::Filter,
     engine::Engine,
@@ -56,7 +56,7 @@ pub struct DaemonOptions {
 /// # Errors
 /// If the configuration is wrong, an address or socket is in use, or the programs cannot be attached; then nothing
 /// is left behind.
-pub fn run(options: &DaemonOptions) -> Result<u8, Failure> {
+pub fn run(options: &DaemonOptions) -> Outcome {
     let config = Config::read(options.config.as_deref())?;
     if options.check_config {
         let _ = writeln!(io::stdout(), "the configuration is right");
@@ -70,7 +70,7 @@ pub fn run(options: &DaemonOptions) -> Result<u8, Failure> {
     runtime.block_on(serve(options, config))
 }
 
-async fn serve(options: &DaemonOptions, config: Config) -> Result<u8, Failure> {
+async fn serve(options: &DaemonOptions, config: Config) -> Outcome {
     let mut stop = (listen_for(SignalKind::terminate())?, listen_for(SignalKind::interrupt())?);
     let mut hangup = listen_for(SignalKind::hangup())?;
     let (publish, published) = watch::channel(nothing_yet(&config));
