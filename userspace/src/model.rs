@@ -26,3 +26,4 @@ pub mod sighting;
 pub mod start;
 pub mod tap;
 pub mod verification;
+pub mod words;
