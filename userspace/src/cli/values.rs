@@ -2,18 +2,22 @@
 
 use std::time::Duration;
 
-/// A time with a unit; a bare number is seconds.
+/// A time with a unit, longer than nothing and at most a year; a bare number is seconds.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    match duration_or_none(text)? {
+        Duration::ZERO => Err("it must be longer than nothing".to_owned()),
+        duration if duration > Duration::from_hours(366 * 24) => Err("more than a year".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+/// The same without bounds.
+pub(super) fn duration_or_none(text: &str) -> Result<Duration, String> {
     let parsed = match text.parse::<f64>() {
         Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string()),
         Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string()),
     };
-    match parsed {
-        Ok(Duration::ZERO) => Err("it must be longer than nothing".to_owned()),
-        Ok(duration) if duration > Duration::from_hours(366 * 24) => Err("more than a year".to_owned()),
-        Ok(duration) => Ok(duration),
-        Err(error) => Err(format!("{error}; give a number with a unit, such as 10s or 500ms")),
-    }
+    parsed.map_err(|error| format!("{error}; give a number with a unit, such as 10s or 500ms"))
 }
 
 pub(super) fn percent(text: &str) -> Result<f64, String> {
@@ -45,6 +49,12 @@ mod tests {
         assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
         for bad in ["", "abc", "0", "-1", "5 parsecs", "inf", "nan", "1e30", "90000d"] {
             assert!(duration(bad).is_err(), "{bad}");
+        }
+        for (text, seconds) in [("0", 0), ("0s", 0), ("30", 30), ("30s", 30), ("2years", 63_115_200)] {
+            assert_eq!(duration_or_none(text), Ok(Duration::from_secs(seconds)));
+        }
+        for bad in ["", "abc", "-1", "inf", "1e30"] {
+            assert!(duration_or_none(bad).is_err(), "{bad}");
         }
     }
 }

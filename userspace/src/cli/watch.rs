@@ -10,7 +10,7 @@ use clap::{ArgGroup, ValueEnum};
 
 use super::{
     Args, look, runtime, use_color,
-    values::{cause, duration, percent},
+    values::{cause, duration, duration_or_none, percent},
 };
 use crate::{
     app::{
@@ -106,7 +106,7 @@ pub(super) struct WatchArgs {
     pub(super) probes_only: bool,
 
     /// Detach what runs for everybody's packets once nobody has sent with zero copy for twice this time; 0s: never
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
+    #[arg(long, value_name = "TIME", value_parser = duration_or_none, default_value = "30s")]
     pub(super) rest_after: Duration,
 
     /// Percentage of one CPU that zcdiag and its BPF programs may take; above it, stacks are sampled first, and then what
