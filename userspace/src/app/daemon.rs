@@ -30,9 +30,9 @@ use self::{
 use super::outcome::{Failure, Outcome, code, with_sources};
 use crate::{
     diagnose::Filter,
-    engine::Engine,
+    engine::{Engine, session},
     ledger::{Ledger, Verdicts},
-    model::fleet::{Clock, Event, Snapshot, Taps},
+    model::fleet::{Clock, Event, LastInterval, Snapshot, Taps},
     process::ProcRoot,
     render::{event, lines::harmless},
     sys::handed,
@@ -198,7 +198,8 @@ impl Daemon {
         if self.taps_at.is_none_or(|at| at.elapsed() >= self.config.taps.interval) {
             self.look_at_taps().await;
         }
-        let snapshot = Arc::new(self.snapshot(now));
+        let last = LastInterval { seconds: interval.duration.as_secs_f64(), sends: interval.sends };
+        let snapshot = Arc::new(self.snapshot(now, last));
         self.publish.send_replace(Published { snapshot, at: Instant::now(), interval: self.config.interval });
         Ok(())
     }
@@ -209,8 +210,8 @@ impl Daemon {
         let taken = tokio::task::spawn_blocking(|| inventory::collect(&ProcRoot::system())).await;
         self.taps = match taken {
             Ok(Ok(inventory)) => tapped::rows(&inventory.judge(scope), self.config.taps.rows),
-            Ok(Err(error)) => nothing_seen(&with_sources(&error)),
-            Err(error) => nothing_seen(&error.to_string()),
+            Ok(Err(error)) => no_taps_seen(&with_sources(&error)),
+            Err(error) => no_taps_seen(&error.to_string()),
         };
     }
 
@@ -225,17 +226,9 @@ impl Daemon {
         }
     }
 
-    fn snapshot(&self, now: Clock) -> Snapshot {
+    fn snapshot(&self, now: Clock, last_interval: LastInterval) -> Snapshot {
         let losses = self.ledger.losses();
-        let senders = self.ledger.senders();
-        let mut sends = crate::model::report::Split::default();
-        for row in &senders {
-            sends.add(row.sends);
-        }
         Snapshot {
-            schema: SCHEMA,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            kernel: self.engine.session().kernel.clone(),
             started: self.started_unix,
             uptime_seconds: now.uptime.as_secs_f64(),
             exact: losses.is_empty(),
@@ -244,17 +237,19 @@ impl Daemon {
             resting: self.engine.resting(),
             budget_level: self.engine.budget_level(),
             failed: self.ledger.failed(),
-            sends,
-            senders,
+            sends: self.ledger.sends(),
+            senders: self.ledger.senders(),
             causes: self.ledger.causes(),
             folded_rows: self.ledger.folded(),
-            copied_now: self.verdicts.copied_now(),
+            last_interval,
+            copied_now: self.verdicts.copied_now().to_vec(),
             taps: self.taps.clone(),
             events: self.verdicts.last().to_vec(),
             event_counts: self.verdicts.counts(),
             events_suppressed: self.verdicts.suppressed(),
             programs: self.engine.cost().programs.clone(),
             evicted_entries: self.evicted,
+            ..nothing_seen()
         }
     }
 
@@ -275,11 +270,23 @@ fn tell_of_overridden(server: &Server, config: &Config) {
     }
 }
 
+/// Before the first tick.
 fn nothing_yet(config: &Config) -> Published {
-    Published { snapshot: Arc::default(), at: Instant::now(), interval: config.interval }
+    let snapshot = Snapshot { started: unix_now(), ..nothing_seen() };
+    Published { snapshot: Arc::new(snapshot), at: Instant::now(), interval: config.interval }
 }
 
-fn nothing_seen(error: &str) -> Taps {
+/// What is known before anything was seen.
+fn nothing_seen() -> Snapshot {
+    Snapshot {
+        schema: SCHEMA,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        kernel: session::release(),
+        ..Snapshot::default()
+    }
+}
+
+fn no_taps_seen(error: &str) -> Taps {
     Taps { missing: vec![format!("any packet socket: {error}")], rows: Vec::new() }
 }
 
