@@ -184,9 +184,8 @@ impl Daemon {
 
     async fn tick(&mut self) -> Result<(), Failure> {
         self.engine.tick().await?;
-        for sentence in self.engine.left_out() {
+        for sentence in self.engine.budget_changes() {
             log(&sentence);
-            self.degraded.push(sentence);
         }
         let interval = self.engine.interval(&Filter::default());
         let now = Clock { uptime: self.started.elapsed(), unix: unix_now() };
@@ -233,7 +232,7 @@ impl Daemon {
             uptime_seconds: now.uptime.as_secs_f64(),
             exact: losses.is_empty(),
             losses,
-            degraded: self.degraded.clone(),
+            degraded: self.degraded.iter().chain(self.engine.left_out()).cloned().collect(),
             resting: self.engine.resting(),
             budget_level: self.engine.budget_level(),
             failed: self.ledger.failed(),

@@ -123,7 +123,7 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Outcome {
                     let interval = engine.interval(&options.filter);
                     // Nobody else looks at it before the end, and with many senders it takes its time.
                     let total = screen.is_some().then(|| engine.total(&options.filter));
-                    let over_budget = engine.left_out();
+                    let over_budget = engine.budget_changes();
                     let notice = tape.interval(&engine.seen()).into_iter().chain(over_budget.iter().cloned());
                     let notice = notice.reduce(|one, other| format!("{one}; {other}"));
                     left_out.extend(over_budget);

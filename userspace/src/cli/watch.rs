@@ -110,7 +110,7 @@ pub(super) struct WatchArgs {
     pub(super) rest_after: Duration,
 
     /// Percentage of one CPU that zcdiag and its BPF programs may take; above it, stacks are sampled first, and then what
-    /// runs for everybody's packets is detached
+    /// runs for everybody's packets is detached, until it takes half of that for a while
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub(super) budget: Option<f64>,
 
