@@ -1,55 +1,103 @@
-//! The command line: from words to options, from results to exit codes.
+//! The command line: from words to options, from results to exit codes. What can be typed is defined here and in the
+//! modules below, and nowhere else.
 
-mod args;
+mod attach;
+mod check;
 #[cfg(test)]
 mod documented;
 mod manuals;
+mod probe;
+mod taps;
+mod values;
+mod watch;
 
 use std::{
-    io::{self, IsTerminal as _, Write},
-    num::NonZeroU16,
+    io::{self, IsTerminal as _, Write as _},
+    path::PathBuf,
 };
 
-use args::{
-    Args, AttachArgs, CausesArgs, CheckArgs, ColorChoice, Command, DaemonArgs, FilterArgs, FoldedBy,
-    MuteArgs, ProbeArgs, ReportArgs, RingKind, Stamps, StatusArgs, TapsArgs, TransportChoice, VerifyArgs,
-    WatchArgs,
-};
-use clap::Parser as _;
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
+use self::{
+    check::{CheckArgs, run_check},
+    probe::{ProbeArgs, run_probe},
+    taps::{MuteArgs, TapsArgs, run_mute, run_taps},
+    watch::{ReportArgs, VerifyArgs, WatchArgs, run_report, run_verify, run_watch},
+};
 use crate::{
     app::{
         causes::{self, CausesOptions},
-        check::{self, CheckOptions},
         daemon::{self, DaemonOptions},
-        doctor,
-        mute::{self, MuteError, MuteOptions},
-        outcome::{Failure, code, with_sources},
-        probe::{self, ProbeOptions},
-        report::{self, ReportError, ReportForm, ReportOptions},
+        outcome::{Failure, Outcome, code},
         status::{self, StatusOptions},
-        taps::{self, NetnsFilter, TapsError, TapsOptions},
-        verify::{self, VerifyOptions},
-        watch::{self, WatchOptions},
     },
-    diagnose::Filter,
-    engine::session::{self, SessionOptions},
-    model::{
-        check::Way,
-        mute::{MuteAction, MuteTarget},
-        probe::Transport,
-    },
-    probe::{
-        compare::CompareOptions,
-        options::{Method, RingKind as Request, RingRequest, SendOptions, Timestamping},
-    },
-    process::ProcRoot,
-    render::{
-        folded::Weight,
-        watch::{Face, Form, Look},
-    },
-    taps::programs,
+    model::mute::MuteAction,
+    render::watch::Look,
 };
+
+/// Says why a MSG_ZEROCOPY send was copied (zc=n), which process is to blame, and how to cure it.
+#[derive(Debug, Parser)]
+#[command(name = "zcdiag", version, max_term_width = 100, arg_required_else_help = true)]
+struct Args {
+    /// Say more: the attach plan, kernel stacks, and what a watch itself costs, for which the kernel measures all BPF
+    /// programs meanwhile
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+
+    /// When to use colours; NO_COLOR in the environment means never, unless "always" is given
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    color: ColorChoice,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ColorChoice {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watch all zerocopy sends of the machine, then say which were copied, why, and what to do
+    Watch(WatchArgs),
+    /// List the packet sockets (AF_PACKET taps) of all network namespaces that make sends copy; needs no BPF
+    Taps(TapsArgs),
+    /// Keep outgoing packets from the taps of a running process, so that sends are no longer copied for it
+    ///
+    /// Sets PACKET_IGNORE_OUTGOING on sockets of another process, without restarting it; `zcdiag unmute` takes
+    /// it back. Nothing else is changed.
+    Mute(MuteArgs),
+    /// Give the taps of a running process outgoing packets again: takes `zcdiag mute` back
+    Unmute(MuteArgs),
+    /// Say whether zero copy is back, by watching live traffic: now, or before and after a cure
+    ///
+    /// With a cure, such as `zcdiag verify --dev v0 -- zcdiag mute 812`, it watches for --duration, runs the cure,
+    /// and watches for as long again. Exit code 0: no send is copied; 3: some are; 4: nothing was sent.
+    Verify(VerifyArgs),
+    /// Say whether MSG_ZEROCOPY to a destination will be zero-copy, and what stands in the way, without sending
+    /// anything; needs no BPF
+    Check(CheckArgs),
+    /// Report on a recorded watch: the same verdict on any machine, without root
+    Report(ReportArgs),
+    /// Write manual pages and completions below a directory
+    #[command(hide = true)]
+    Manuals {
+        /// The directory
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
+    /// Send MSG_ZEROCOPY traffic to a destination of your choice, and say whether it was copied; needs no BPF
+    Probe(ProbeArgs),
+    /// Explain the causes of copies: what each means, how to see it by hand, what to do; needs no BPF
+    Causes(CausesArgs),
+    /// Watch forever: metrics for Prometheus, an entry in the journal when a verdict changes, answers for `status`
+    Daemon(DaemonArgs),
+    /// Show what the running daemon knows
+    Status(StatusArgs),
+}
 
 /// Runs the command that the arguments ask for, and gives the exit code.
 pub fn main() -> u8 {
@@ -79,201 +127,18 @@ pub fn main() -> u8 {
     })
 }
 
-fn run_watch(args: &Args, watch: &WatchArgs) -> Result<u8, Failure> {
-    let terminal = io::stdout().is_terminal();
-    let form = if watch.json {
-        Form::Json
-    } else if !watch.command.is_empty() {
-        Form::SummaryOnly
-    } else if terminal && !watch.plain && io::stdin().is_terminal() {
-        Form::Live
-    } else {
-        Form::Plain
-    };
-    let options = WatchOptions {
-        filter: filter(&watch.filter),
-        duration: watch.duration,
-        interval: watch.interval,
-        command: watch.command.clone(),
-        qmp: watch.qmp.clone(),
-        record: watch.record.clone(),
-        fail_on_copy: watch.fail_on_copy,
-        session: SessionOptions {
-            rest_after: Some(watch.rest_after).filter(|after| !after.is_zero()),
-            measure: args.verbose > 0 || watch.budget.is_some(),
-            budget: watch.budget,
-            ..attach(&watch.attach)
-        },
-    };
-    let mut out = io::stdout();
-    let mut notices = io::stderr();
-    let mut face = Face::new(form, look(args, terminal), &mut out, &mut notices);
-    runtime()?.block_on(watch::run(options, &mut face))
+#[derive(Debug, clap::Args)]
+struct CausesArgs {
+    /// Explain these in full; without a name all are listed
+    #[arg(value_name = "NAME")]
+    name: Vec<String>,
+
+    /// Write JSON
+    #[arg(long)]
+    json: bool,
 }
 
-fn attach(args: &AttachArgs) -> SessionOptions {
-    SessionOptions { btf: args.btf.clone(), probes_only: args.probes_only, ..SessionOptions::default() }
-}
-
-fn filter(args: &FilterArgs) -> Filter {
-    Filter {
-        pid: args.pid.clone(),
-        comm: args.comm.clone(),
-        unit: args.unit.clone(),
-        dev: args.dev.clone(),
-        cause: args.cause.clone(),
-    }
-}
-
-fn look(args: &Args, terminal: bool) -> Look {
-    Look { color: use_color(args.color, terminal), verbose: args.verbose > 0 }
-}
-
-fn run_report(args: &Args, report: &ReportArgs) -> Result<u8, Failure> {
-    let form = match report.folded {
-        _ if report.json => ReportForm::Json,
-        _ if report.html => ReportForm::Html,
-        Some(FoldedBy::Bytes) => ReportForm::Folded(Weight::Bytes),
-        Some(FoldedBy::Sends) => ReportForm::Folded(Weight::Sends),
-        None => ReportForm::Text,
-    };
-    let wanted = filter(&report.filter);
-    let options = ReportOptions {
-        recording: report.recording.clone(),
-        form,
-        filter: (wanted != Filter::default()).then_some(wanted),
-        look: look(args, report.output.is_none() && io::stdout().is_terminal()),
-    };
-    let mut written = Vec::new();
-    let result = match &report.output {
-        None => report::run(&options, &mut io::stdout(), &mut io::stderr()),
-        Some(_) => report::run(&options, &mut written, &mut io::stderr()),
-    };
-    if let Some(path) = report.output.as_ref().filter(|_| !written.is_empty()) {
-        std::fs::write(path, written)
-            .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display()), ""))?;
-    }
-    match result {
-        Ok(code) => Ok(code),
-        Err(ReportError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(code::OK),
-        Err(ReportError::Recording(failure)) => Err(failure),
-        Err(error @ ReportError::Output(_)) => Err(Failure::new(error, "")),
-    }
-}
-
-fn run_taps(args: &Args, taps: &TapsArgs) -> Result<u8, Failure> {
-    let options = TapsOptions {
-        all: taps.all,
-        json: taps.json,
-        netns: taps.netns.iter().map(|text| NetnsFilter::from(text.as_str())).collect(),
-        dev: taps.dev.clone(),
-        fail_on_offending: taps.fail_on_offending,
-        color: use_color(args.color, io::stdout().is_terminal()),
-        scope: Some(session::tap_list_scope()),
-        proc: ProcRoot::system(),
-        holders: programs::DIRECTORY.into(),
-    };
-    match taps::run(&options, &mut io::stdout(), &mut io::stderr()) {
-        Ok(outcome) => Ok(outcome.exit_code()),
-        Err(TapsError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(code::OK),
-        Err(error) => Err(Failure::new(with_sources(&error), "")),
-    }
-}
-
-fn run_mute(args: &Args, mute: &MuteArgs, action: MuteAction) -> Result<u8, Failure> {
-    let pids = mute.pid.iter().copied().map(MuteTarget::Pid);
-    let options = MuteOptions {
-        action,
-        targets: pids.chain(mute.inode.iter().copied().map(MuteTarget::Inode)).collect(),
-        dry_run: mute.dry_run,
-        json: mute.json,
-        color: use_color(args.color, io::stdout().is_terminal()),
-        scope: Some(session::tap_list_scope()),
-        proc: ProcRoot::system(),
-        holders: programs::DIRECTORY.into(),
-    };
-    match mute::run(&options, &mut io::stdout(), &mut io::stderr()) {
-        Ok(code) => Ok(code),
-        Err(MuteError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(code::OK),
-        Err(error) => Err(Failure::new(with_sources(&error), "")),
-    }
-}
-
-fn run_verify(args: &Args, verify: &VerifyArgs) -> Result<u8, Failure> {
-    let options = VerifyOptions {
-        filter: Filter { pid: verify.pid.clone(), dev: verify.dev.clone(), ..Filter::default() },
-        duration: verify.duration,
-        cure: verify.cure.clone(),
-        json: verify.json,
-        color: use_color(args.color, io::stdout().is_terminal()),
-        session: attach(&verify.attach),
-    };
-    runtime()?.block_on(verify::run(&options, &mut io::stdout(), &mut io::stderr()))
-}
-
-fn run_check(args: &Args, check: &CheckArgs) -> Result<u8, Failure> {
-    let color = use_color(args.color, io::stdout().is_terminal());
-    if check.itself {
-        return doctor::run(&attach(&check.attach), check.json, color, &mut io::stdout());
-    }
-    let way = |choice: &TransportChoice| match choice {
-        TransportChoice::Tcp => Way::Tcp,
-        TransportChoice::Udp => Way::Udp,
-        TransportChoice::UdpGso => Way::UdpGso,
-        TransportChoice::IoUring => Way::IoUring,
-    };
-    let options = CheckOptions {
-        destination: check.destination.clone(),
-        dev: check.dev.clone(),
-        size: check.size,
-        ways: check.transport.iter().map(way).collect(),
-        json: check.json,
-        color,
-    };
-    check::run(&options, &mut io::stdout(), &mut io::stderr())
-}
-
-fn run_probe(args: &Args, probe: &ProbeArgs) -> Result<u8, Failure> {
-    let mut out = io::stdout();
-    if let Some(address) = &probe.listen {
-        return runtime()?.block_on(probe::listen(address, &probe.join, &mut out, &mut io::stderr()));
-    }
-    let destination = probe.destination.clone().unwrap_or_default();
-    if probe.udp && destination.starts_with("vsock:") {
-        return Err(Failure::new("vsock has no datagrams with MSG_ZEROCOPY", "leave out --udp"));
-    }
-    let mut send = send_options(probe);
-    if probe.compare {
-        if probe.size.is_empty() {
-            send.sizes = sizes_to_compare(&send);
-        }
-        let options = CompareOptions { send, rounds: probe.rounds, each: probe.each };
-        return probe::compare(&destination, &options, probe.json, &mut out);
-    }
-    let look = look(args, io::stdout().is_terminal());
-    let options = ProbeOptions {
-        destination,
-        json: probe.json,
-        look,
-        watch: (!probe.no_watch).then(|| attach(&probe.attach)),
-        send,
-    };
-    runtime()?.block_on(probe::send(&options, &mut out))
-}
-
-/// Sizes to compare if none are given: for datagrams those that fit the usual MTU, or as many segments as one send may
-/// have.
-fn sizes_to_compare(send: &SendOptions) -> Vec<usize> {
-    match (send.gso, send.transport) {
-        (Some(segment), _) => [1, 4, 16, 40].map(|segments| usize::from(segment) * segments).into(),
-        (None, Transport::Udp) => vec![256, 512, 1024, 1400],
-        (None, Transport::Tcp | Transport::Vsock) => {
-            vec![1 << 10, 4 << 10, 10 << 10, 16 << 10, 64 << 10, 256 << 10]
-        }
-    }
-}
-
-fn run_causes(args: &Args, causes: &CausesArgs) -> Result<u8, Failure> {
+fn run_causes(args: &Args, causes: &CausesArgs) -> Outcome {
     let options = CausesOptions {
         names: causes.name.clone(),
         json: causes.json,
@@ -282,58 +147,33 @@ fn run_causes(args: &Args, causes: &CausesArgs) -> Result<u8, Failure> {
     causes::run(&options, &mut io::stdout())
 }
 
-fn send_options(probe: &ProbeArgs) -> SendOptions {
-    /// Datagrams that `--gso` makes of one send, if no size is given.
-    const SEGMENTS: usize = 8;
-    let is_vsock = probe.destination.as_ref().is_some_and(|text| text.starts_with("vsock:"));
-    let transport = match (probe.udp, is_vsock) {
-        (true, _) => Transport::Udp,
-        (_, true) => Transport::Vsock,
-        _ => Transport::Tcp,
-    };
-    let method = match probe.io_uring {
-        Some(kind) => Method::Ring(RingRequest {
-            kind: match kind {
-                RingKind::Send => Request::Send,
-                RingKind::Fixed => Request::SendFixed,
-                RingKind::Sendmsg => Request::Sendmsg,
-            },
-            in_flight: NonZeroU16::new(probe.in_flight).unwrap_or(NonZeroU16::MIN),
-            report_usage: !probe.no_usage_report,
-        }),
-        None if probe.copy => Method::Copying,
-        None if probe.without_so_zerocopy => Method::Unallowed,
-        None => Method::Zerocopy,
-    };
-    let default_size = match (probe.gso, transport) {
-        (Some(segment), _) => usize::from(segment) * SEGMENTS,
-        (None, Transport::Udp) => 1000,
-        (None, Transport::Tcp | Transport::Vsock) => 16384,
-    };
-    let sizes: Vec<usize> = probe.size.iter().map(|size| *size as usize).collect();
-    SendOptions {
-        transport,
-        method,
-        count: probe.count,
-        sizes: if sizes.is_empty() { vec![default_size] } else { sizes },
-        gso: probe.gso,
-        more: probe.more,
-        timestamping: probe.timestamping.map(|stamps| match stamps {
-            Stamps::Software => Timestamping::WithData,
-            Stamps::SoftwareTsonly => Timestamping::Alone,
-        }),
-        read_every: probe.read_every,
-        keep_going: probe.keep_going,
-        timeout: probe.timeout,
-        interval: probe.interval.unwrap_or_default(),
-    }
+#[derive(Debug, clap::Args)]
+struct DaemonArgs {
+    /// The configuration; without one /etc/zcdiag/zcdiag.toml, if it is there
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Only check the configuration: exit code 0 if it is right, else 1
+    #[arg(long)]
+    check_config: bool,
 }
 
-fn run_daemon(daemon: &DaemonArgs) -> Result<u8, Failure> {
+fn run_daemon(daemon: &DaemonArgs) -> Outcome {
     daemon::run(&DaemonOptions { config: daemon.config.clone(), check_config: daemon.check_config })
 }
 
-fn run_status(args: &Args, status: &StatusArgs) -> Result<u8, Failure> {
+#[derive(Debug, clap::Args)]
+struct StatusArgs {
+    /// The daemon's socket
+    #[arg(long, value_name = "PATH", default_value = crate::app::daemon::config::DEFAULT_SOCKET)]
+    socket: PathBuf,
+
+    /// Write JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn run_status(args: &Args, status: &StatusArgs) -> Outcome {
     let options = StatusOptions {
         socket: status.socket.clone(),
         json: status.json,
@@ -357,5 +197,21 @@ fn use_color(choice: ColorChoice, terminal: bool) -> bool {
         ColorChoice::Always => true,
         ColorChoice::Never => false,
         ColorChoice::Auto => terminal && !refused,
+    }
+}
+
+fn look(args: &Args, terminal: bool) -> Look {
+    Look { color: use_color(args.color, terminal), verbose: args.verbose > 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Args::command().debug_assert();
     }
 }

@@ -51,8 +51,8 @@ pub struct Engine {
     budget: Option<Budget>,
     /// At the last tick, or when everything was detached.
     cost: Cost,
-    /// What was left out since the last tick, in sentences.
-    left_out: Vec<String>,
+    /// What was left out or came back since that was asked last, in sentences.
+    budget_changes: Vec<String>,
     /// Counted by [`Engine::evict`], not by the kernel side; part of the next interval.
     taken: Counts,
 }
@@ -110,7 +110,7 @@ impl Engine {
             rested: false,
             budget: options.budget.map(Budget::new),
             cost,
-            left_out: Vec::new(),
+            budget_changes: Vec::new(),
             taken: Counts::default(),
         })
     }
@@ -195,9 +195,14 @@ impl Engine {
         })
     }
 
-    /// What has been left out to keep to the budget since this was asked last, in sentences.
-    pub fn left_out(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.left_out)
+    /// What has been left out to keep to the budget, and what has come back, since this was asked last, in sentences.
+    pub fn budget_changes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.budget_changes)
+    }
+
+    /// What is left out now to keep to the budget, in sentences.
+    pub fn left_out(&self) -> &[String] {
+        self.budget.as_ref().map_or(&[], Budget::left_out)
     }
 
     /// Takes down what has been spent; gives how much that is since the last time, and how long ago that was.
@@ -210,21 +215,33 @@ impl Engine {
     }
 
     fn keep_to_budget(&mut self, spent: Duration, time: Duration) -> Result<(), Failure> {
-        let judged = self.budget.as_mut().and_then(|budget| budget.judge(spent, time));
-        let Some((level, sentence)) = judged else { return Ok(()) };
+        let Some(budget) = &mut self.budget else { return Ok(()) };
+        let before = budget.level();
+        let Some((level, sentence)) = budget.judge(spent, time) else { return Ok(()) };
         let loaded = &mut self.session.loaded;
-        match level {
-            Level::Full => {}
+        let mut said = sentence;
+        let changed = match level {
+            Level::Full => loaded.walk_one_stack_of(1).map_err(|error| Failure::new(error, "")),
+            Level::StacksSampled if before == Level::HooksDetached => {
+                let resumed = loaded.resume();
+                if let Err(error) = &resumed {
+                    budget.stay_detached();
+                    said = format!("what runs for everybody's packets cannot be attached again: {error}");
+                }
+                // While nobody sends they rest anyway.
+                let detach = resumed.is_err() || self.rest.resting();
+                if detach { loaded.suspend().map_err(|error| Failure::new(error, "")) } else { Ok(()) }
+            }
             Level::StacksSampled => {
-                loaded.walk_one_stack_of(ONE_STACK_OF).map_err(|error| Failure::new(error, ""))?;
+                loaded.walk_one_stack_of(ONE_STACK_OF).map_err(|error| Failure::new(error, ""))
             }
             Level::HooksDetached => {
                 self.rested = true;
-                loaded.suspend().map_err(|error| Failure::new(error, ""))?;
+                loaded.suspend().map_err(|error| Failure::new(error, ""))
             }
-        }
-        self.left_out.push(sentence);
-        Ok(())
+        };
+        self.budget_changes.push(said);
+        changed
     }
 
     fn act(&mut self, act: Act) -> Result<(), Failure> {

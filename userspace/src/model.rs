@@ -27,3 +27,4 @@ pub mod split;
 pub mod start;
 pub mod tap;
 pub mod verification;
+pub mod words;

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::outcome::{Failure, code};
+use super::outcome::{Failure, Outcome, code, is_read};
 use crate::{
     diagnose::causes::CAUSES,
     model::manual::ManualEntry,
@@ -24,7 +24,7 @@ pub struct CausesOptions {
 ///
 /// # Errors
 /// If there is no cause of a name, or the output cannot be written.
-pub fn run(options: &CausesOptions, out: &mut dyn Write) -> Result<u8, Failure> {
+pub fn run(options: &CausesOptions, out: &mut dyn Write) -> Outcome {
     let find = |name: &String| {
         CAUSES.iter().find(|cause| cause.name == *name).copied().ok_or_else(|| {
             Failure::new(format!("there is no cause '{name}'"), "`zcdiag causes` lists the names")
@@ -40,10 +40,6 @@ pub fn run(options: &CausesOptions, out: &mut dyn Write) -> Result<u8, Failure> 
     } else {
         write_manual(&causes, options.color, out)
     };
-    match written {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(format!("cannot write to standard output: {error}"), ""))
-        }
-        _ => Ok(code::OK),
-    }
+    is_read(written)?;
+    Ok(code::OK)
 }

@@ -1,11 +1,11 @@
 //! `zcdiag check`: what will become of zerocopy sends, without sending any.
 
 use std::{
-    io::{self, Write},
+    io::Write,
     net::{SocketAddr, ToSocketAddrs as _},
 };
 
-use super::outcome::{Failure, code, with_sources};
+use super::outcome::{Failure, Outcome, code, is_read, with_sources};
 use crate::{
     check::{check, gather::Question},
     engine::session,
@@ -35,7 +35,7 @@ pub struct CheckOptions {
 ///
 /// # Errors
 /// If the destination is unknown or cannot be reached, or there is no such device.
-pub fn run(options: &CheckOptions, out: &mut dyn Write, err: &mut dyn Write) -> Result<u8, Failure> {
+pub fn run(options: &CheckOptions, out: &mut dyn Write, err: &mut dyn Write) -> Outcome {
     let address = options.destination.as_deref().map(resolve).transpose()?;
     let question = Question {
         device: options.dev.clone(),
@@ -59,12 +59,8 @@ pub fn run(options: &CheckOptions, out: &mut dyn Write, err: &mut dyn Write) -> 
         };
         render::check::write_text(&report, &subject, options.color, out)
     })();
-    match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(format!("cannot write to standard output: {error}"), ""))
-        }
-        _ => Ok(exit_code(report.outlook)),
-    }
+    is_read(written)?;
+    Ok(exit_code(report.outlook))
 }
 
 fn exit_code(outlook: Outlook) -> u8 {

@@ -27,12 +27,12 @@ use self::{
     http::{Published, Server},
     journal::Journal,
 };
-use super::outcome::{Failure, code, with_sources};
+use super::outcome::{Failure, Outcome, code, with_sources};
 use crate::{
     diagnose::Filter,
-    engine::Engine,
+    engine::{Engine, session},
     ledger::{Ledger, Verdicts},
-    model::fleet::{Clock, Event, Snapshot, Taps},
+    model::fleet::{Clock, Event, LastInterval, Snapshot, Taps},
     process::ProcRoot,
     render::{event, lines::harmless},
     sys::handed,
@@ -56,7 +56,7 @@ pub struct DaemonOptions {
 /// # Errors
 /// If the configuration is wrong, an address or socket is in use, or the programs cannot be attached; then nothing
 /// is left behind.
-pub fn run(options: &DaemonOptions) -> Result<u8, Failure> {
+pub fn run(options: &DaemonOptions) -> Outcome {
     let config = Config::read(options.config.as_deref())?;
     if options.check_config {
         let _ = writeln!(io::stdout(), "the configuration is right");
@@ -70,7 +70,7 @@ pub fn run(options: &DaemonOptions) -> Result<u8, Failure> {
     runtime.block_on(serve(options, config))
 }
 
-async fn serve(options: &DaemonOptions, config: Config) -> Result<u8, Failure> {
+async fn serve(options: &DaemonOptions, config: Config) -> Outcome {
     let mut stop = (listen_for(SignalKind::terminate())?, listen_for(SignalKind::interrupt())?);
     let mut hangup = listen_for(SignalKind::hangup())?;
     let (publish, published) = watch::channel(nothing_yet(&config));
@@ -184,9 +184,8 @@ impl Daemon {
 
     async fn tick(&mut self) -> Result<(), Failure> {
         self.engine.tick().await?;
-        for sentence in self.engine.left_out() {
+        for sentence in self.engine.budget_changes() {
             log(&sentence);
-            self.degraded.push(sentence);
         }
         let interval = self.engine.interval(&Filter::default());
         let now = Clock { uptime: self.started.elapsed(), unix: unix_now() };
@@ -198,7 +197,8 @@ impl Daemon {
         if self.taps_at.is_none_or(|at| at.elapsed() >= self.config.taps.interval) {
             self.look_at_taps().await;
         }
-        let snapshot = Arc::new(self.snapshot(now));
+        let last = LastInterval { seconds: interval.duration.as_secs_f64(), sends: interval.sends };
+        let snapshot = Arc::new(self.snapshot(now, last));
         self.publish.send_replace(Published { snapshot, at: Instant::now(), interval: self.config.interval });
         Ok(())
     }
@@ -209,8 +209,8 @@ impl Daemon {
         let taken = tokio::task::spawn_blocking(|| inventory::collect(&ProcRoot::system())).await;
         self.taps = match taken {
             Ok(Ok(inventory)) => tapped::rows(&inventory.judge(scope), self.config.taps.rows),
-            Ok(Err(error)) => nothing_seen(&with_sources(&error)),
-            Err(error) => nothing_seen(&error.to_string()),
+            Ok(Err(error)) => no_taps_seen(&with_sources(&error)),
+            Err(error) => no_taps_seen(&error.to_string()),
         };
     }
 
@@ -225,36 +225,30 @@ impl Daemon {
         }
     }
 
-    fn snapshot(&self, now: Clock) -> Snapshot {
+    fn snapshot(&self, now: Clock, last_interval: LastInterval) -> Snapshot {
         let losses = self.ledger.losses();
-        let senders = self.ledger.senders();
-        let mut sends = crate::model::report::Split::default();
-        for row in &senders {
-            sends.add(row.sends);
-        }
         Snapshot {
-            schema: SCHEMA,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            kernel: self.engine.session().kernel.clone(),
             started: self.started_unix,
             uptime_seconds: now.uptime.as_secs_f64(),
             exact: losses.is_empty(),
             losses,
-            degraded: self.degraded.clone(),
+            degraded: self.degraded.iter().chain(self.engine.left_out()).cloned().collect(),
             resting: self.engine.resting(),
             budget_level: self.engine.budget_level(),
             failed: self.ledger.failed(),
-            sends,
-            senders,
+            sends: self.ledger.sends(),
+            senders: self.ledger.senders(),
             causes: self.ledger.causes(),
             folded_rows: self.ledger.folded(),
-            copied_now: self.verdicts.copied_now(),
+            last_interval,
+            copied_now: self.verdicts.copied_now().to_vec(),
             taps: self.taps.clone(),
             events: self.verdicts.last().to_vec(),
             event_counts: self.verdicts.counts(),
             events_suppressed: self.verdicts.suppressed(),
             programs: self.engine.cost().programs.clone(),
             evicted_entries: self.evicted,
+            ..nothing_seen()
         }
     }
 
@@ -275,11 +269,23 @@ fn tell_of_overridden(server: &Server, config: &Config) {
     }
 }
 
+/// Before the first tick.
 fn nothing_yet(config: &Config) -> Published {
-    Published { snapshot: Arc::default(), at: Instant::now(), interval: config.interval }
+    let snapshot = Snapshot { started: unix_now(), ..nothing_seen() };
+    Published { snapshot: Arc::new(snapshot), at: Instant::now(), interval: config.interval }
 }
 
-fn nothing_seen(error: &str) -> Taps {
+/// What is known before anything was seen.
+fn nothing_seen() -> Snapshot {
+    Snapshot {
+        schema: SCHEMA,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        kernel: session::release(),
+        ..Snapshot::default()
+    }
+}
+
+fn no_taps_seen(error: &str) -> Taps {
     Taps { missing: vec![format!("any packet socket: {error}")], rows: Vec::new() }
 }
 

@@ -1,11 +1,8 @@
 //! `zcdiag check --self`: whether zcdiag can do its work on this host. For a moment it attaches what a watch would.
 
-use std::{
-    io::{self, Write},
-    path::Path,
-};
+use std::{io::Write, path::Path};
 
-use super::outcome::{Failure, code};
+use super::outcome::{Failure, Outcome, code, is_read};
 use crate::{
     engine::session::{self, Session, SessionOptions},
     kernel::{
@@ -21,20 +18,15 @@ use crate::{
 ///
 /// # Errors
 /// If the output cannot be written to.
-pub fn run(options: &SessionOptions, json: bool, color: bool, out: &mut dyn Write) -> Result<u8, Failure> {
+pub fn run(options: &SessionOptions, json: bool, color: bool, out: &mut dyn Write) -> Outcome {
     let report = examine(options);
     let written = if json {
         render::doctor::write_json(&report, out)
     } else {
         render::doctor::write_text(&report, color, out)
     };
-    match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(format!("cannot write to standard output: {error}"), ""))
-        }
-        _ if report.hindrances.is_empty() => Ok(code::OK),
-        _ => Ok(code::FAILED),
-    }
+    is_read(written)?;
+    Ok(if report.hindrances.is_empty() { code::OK } else { code::FAILED })
 }
 
 /// What stands in the way; where nothing does that can be read, everything is loaded, attached and tried for a moment.

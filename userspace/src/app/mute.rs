@@ -1,23 +1,19 @@
 //! `zcdiag mute` and `zcdiag unmute`: keep outgoing packets from taps of other processes, or give them back.
 
-use std::{
-    collections::HashSet,
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::{collections::HashSet, io::Write, path::PathBuf};
 
 use crate::{
-    app::{outcome::code, taps::known_programs},
+    app::{
+        outcome::{Outcome, code, is_read},
+        taps::{known_taps, warn},
+    },
     model::{
         kernel::TapListScope,
         mute::{MuteAction, MuteReport, MuteRequest, MuteTarget},
     },
     process::ProcRoot,
     render::mute::{write_json, write_refusals, write_text},
-    taps::{
-        inventory::{self, InventoryError},
-        mute,
-    },
+    taps::mute,
 };
 
 /// What to change, and how to tell of it.
@@ -41,24 +37,12 @@ pub struct MuteOptions {
     pub holders: PathBuf,
 }
 
-/// Why nothing was done, or nobody could be told.
-#[derive(Debug, thiserror::Error)]
-pub enum MuteError {
-    /// Nothing could be found out.
-    #[error(transparent)]
-    Inventory(#[from] InventoryError),
-    /// The output went away; what was to be done is done.
-    #[error("write the report")]
-    Output(#[from] io::Error),
-}
-
 /// Mutes or unmutes the targets, as far as possible, and gives the exit code.
 ///
 /// # Errors
-/// See [`MuteError`]; a target that could not be dealt with is said on `err` and makes the exit code 1.
-pub fn run(opts: &MuteOptions, out: &mut dyn Write, err: &mut dyn Write) -> Result<u8, MuteError> {
-    let mut inventory = inventory::collect(&opts.proc)?;
-    inventory.programs = known_programs(&opts.holders, err)?;
+/// If nothing could be found out; a target that could not be dealt with is said on `err` and makes the exit code 1.
+pub fn run(opts: &MuteOptions, out: &mut dyn Write, err: &mut dyn Write) -> Outcome {
+    let (inventory, warnings) = known_taps(&opts.proc, &opts.holders)?;
     let by_release = || inventory.kernel.as_deref().map_or(TapListScope::Unknown, TapListScope::from_release);
     let scope = opts.scope.unwrap_or_else(by_release);
     let request = MuteRequest { action: opts.action, dry_run: opts.dry_run, scope };
@@ -82,14 +66,15 @@ pub fn run(opts: &MuteOptions, out: &mut dyn Write, err: &mut dyn Write) -> Resu
         remaining,
     };
 
-    for sentence in &report.missing {
-        writeln!(err, "could not see {sentence}")?;
-    }
-    if opts.json {
-        write_json(&report, out)?;
-    } else {
-        write_text(&report, opts.color, out)?;
-    }
-    write_refusals(&report, err)?;
-    Ok(if report.succeeded() { code::OK } else { code::FAILED })
+    let written = (|| {
+        warn(&warnings, &report.missing, err)?;
+        if opts.json {
+            write_json(&report, out)?;
+        } else {
+            write_text(&report, opts.color, out)?;
+        }
+        write_refusals(&report, err)
+    })();
+    let read = is_read(written)?;
+    Ok(if !read || report.succeeded() { code::OK } else { code::FAILED })
 }

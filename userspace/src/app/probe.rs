@@ -1,8 +1,8 @@
 //! `zcdiag probe`: traffic of one's own, and what became of it.
 
-use std::io::{self, Write};
+use std::io::Write;
 
-use super::outcome::{Failure, code};
+use super::outcome::{Failure, Outcome, code, is_read};
 use crate::{
     check::{check, gather::Question},
     diagnose::Filter,
@@ -45,7 +45,7 @@ pub struct ProbeOptions {
 ///
 /// # Errors
 /// If the destination cannot be reached, or the kernel refuses to send.
-pub async fn send(options: &ProbeOptions, out: &mut dyn Write) -> Result<u8, Failure> {
+pub async fn send(options: &ProbeOptions, out: &mut dyn Write) -> Outcome {
     let destinations = resolve(&options.destination).map_err(|error| failure(&error))?;
     let attached = match &options.watch {
         Some(session) => Engine::attach(&SessionOptions { own_sends: true, ..session.clone() }),
@@ -65,7 +65,7 @@ pub async fn send(options: &ProbeOptions, out: &mut dyn Write) -> Result<u8, Fai
     } else {
         render::probe::write_text(&report, &why, options.look, out)
     };
-    closed(written)?;
+    is_read(written)?;
     Ok(exit_code(&report, options.send.method))
 }
 
@@ -128,12 +128,7 @@ fn expected(destination: Endpoint, sends: &SendOptions) -> Option<Expected> {
 ///
 /// # Errors
 /// If the destination cannot be reached, or the kernel refuses to send.
-pub fn compare(
-    destination: &str,
-    options: &CompareOptions,
-    json: bool,
-    out: &mut dyn Write,
-) -> Result<u8, Failure> {
+pub fn compare(destination: &str, options: &CompareOptions, json: bool, out: &mut dyn Write) -> Outcome {
     let destinations = resolve(destination).map_err(|error| failure(&error))?;
     let comparison = compare::run(&destinations, options).map_err(|error| failure(&error))?;
     let written = if json {
@@ -141,7 +136,7 @@ pub fn compare(
     } else {
         render::comparison::write_text(&comparison, out)
     };
-    closed(written)?;
+    is_read(written)?;
     Ok(answer(comparison.sends(), comparison.unanswered))
 }
 
@@ -154,11 +149,11 @@ pub async fn listen(
     groups: &[String],
     out: &mut dyn Write,
     notices: &mut dyn Write,
-) -> Result<u8, Failure> {
+) -> Outcome {
     let sink = Sink::bind(address).await.map_err(|error| failure(&error))?;
     groups.iter().try_for_each(|group| sink.join(group)).map_err(|error| failure(&error))?;
     let bound = sink.address().map_err(|error| failure(&error))?;
-    closed(writeln!(out, "listening on {bound}").and_then(|()| out.flush()))?;
+    is_read(writeln!(out, "listening on {bound}").and_then(|()| out.flush()))?;
     sink.run(|trouble| {
         let _ = writeln!(
             notices,
@@ -189,19 +184,8 @@ fn answer(sends: Split, unknown: u64) -> u8 {
     }
 }
 
-/// A reader that has gone is no error.
-fn closed(written: io::Result<()>) -> Result<(), Failure> {
-    match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(format!("cannot write to standard output: {error}"), ""))
-        }
-        _ => Ok(()),
-    }
-}
-
 fn failure(error: &ProbeError) -> Failure {
-    let source = std::error::Error::source(error).map_or(String::new(), |source| format!(": {source}"));
-    Failure::new(format!("{error}{source}"), error.cure())
+    Failure { cure: error.cure(), ..Failure::of(error) }
 }
 
 #[cfg(test)]

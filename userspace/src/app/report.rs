@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::outcome::{Failure, code};
+use super::outcome::{Failure, Outcome, code, is_read};
 use crate::{
     diagnose::{self, Culprits, Filter},
     model::{
@@ -54,58 +54,22 @@ pub struct ReportOptions {
     pub look: Look,
 }
 
-/// Why there is no report, or not on the whole watch.
-#[derive(Debug, thiserror::Error)]
-pub enum ReportError {
-    /// Nothing can be written.
-    #[error("cannot write the report: {0}")]
-    Output(#[from] io::Error),
-    /// The recording cannot be read, or not to its end.
-    #[error(transparent)]
-    Recording(Failure),
-}
-
 /// Reports to `out`, notices to `notices`. What can be read of a recording that is cut off or damaged is
 /// reported, and the rest is an error.
 ///
 /// # Errors
 /// If the recording cannot be read to its end, or the output not be written.
-pub fn run(options: &ReportOptions, out: &mut dyn Write, notices: &mut dyn Write) -> Result<u8, ReportError> {
+pub fn run(options: &ReportOptions, out: &mut dyn Write, notices: &mut dyn Write) -> Outcome {
     let path = &options.recording;
-    let input = File::open(path).map_err(|error| {
-        ReportError::Recording(Failure::new(format!("cannot open {}: {error}", path.display()), RECORD_ONE))
-    })?;
+    let input = File::open(path)
+        .map_err(|error| Failure::new(format!("cannot open {}: {error}", path.display()), RECORD_ONE))?;
     let player = Player::open(input).map_err(|error| unreadable(path, &error, None))?;
     let filter = options.filter.clone().unwrap_or_else(|| player.filter.clone());
     let mut tape = Tape { player, filter };
-    let played = match options.form {
-        ReportForm::Text | ReportForm::Json => tape.show(options, out, notices)?,
-        ReportForm::Folded(weight) => {
-            let played = tape.play(|_, _, _| Ok(()))?;
-            folded::write(&tape.copies(), weight, out)?;
-            played
-        }
-        ReportForm::Html => {
-            let mut timeline = Vec::new();
-            let played = tape.play(|tape, passed, _| {
-                let sends = tape.part(passed).sends;
-                timeline.push(Point { until: tape.player.elapsed, length: passed.length, sends });
-                Ok(())
-            })?;
-            let page = Page {
-                start: &tape.player.start,
-                began: &date(tape.player.at_unix),
-                report: &tape.whole(&played),
-                timeline: &timeline,
-                copies: &tape.copies(),
-            };
-            page.write(out)?;
-            played
-        }
-    };
-    match played {
-        Ok(_) => Ok(code::OK),
-        Err(error) => Err(unreadable(path, &error, Some(tape.player.elapsed))),
+    match tape.write(options, out, notices) {
+        Ok(Ok(_)) => Ok(code::OK),
+        Ok(Err(error)) => Err(unreadable(path, &error, Some(tape.player.elapsed))),
+        Err(error) => is_read(Err(error)).map(|_| code::OK),
     }
 }
 
@@ -119,13 +83,47 @@ struct Tape {
 }
 
 impl Tape {
+    /// Writes the report in its form.
+    fn write(
+        &mut self,
+        options: &ReportOptions,
+        out: &mut dyn Write,
+        notices: &mut dyn Write,
+    ) -> io::Result<Played> {
+        match options.form {
+            ReportForm::Text | ReportForm::Json => self.show(options, out, notices),
+            ReportForm::Folded(weight) => {
+                let played = self.play(|_, _, _| Ok(()))?;
+                folded::write(&self.copies(), weight, out)?;
+                Ok(played)
+            }
+            ReportForm::Html => {
+                let mut timeline = Vec::new();
+                let played = self.play(|tape, passed, _| {
+                    let sends = tape.part(passed).sends;
+                    timeline.push(Point { until: tape.player.elapsed, length: passed.length, sends });
+                    Ok(())
+                })?;
+                let page = Page {
+                    start: &self.player.start,
+                    began: &date(self.player.at_unix),
+                    report: &self.whole(&played),
+                    timeline: &timeline,
+                    copies: &self.copies(),
+                };
+                page.write(out)?;
+                Ok(played)
+            }
+        }
+    }
+
     /// Shows the watch as it was shown when it was recorded.
     fn show(
         &mut self,
         options: &ReportOptions,
         out: &mut dyn Write,
         notices: &mut dyn Write,
-    ) -> Result<Played, ReportError> {
+    ) -> io::Result<Played> {
         let form = if options.form == ReportForm::Json { Form::Json } else { Form::Plain };
         let mut face = Face::new(form, options.look, out, notices);
         face.start(&self.player.start)?;
@@ -142,8 +140,8 @@ impl Tape {
     /// Plays to the end; `each` gets every part once it has been played.
     fn play(
         &mut self,
-        mut each: impl FnMut(&mut Self, &Passed, Part) -> Result<(), ReportError>,
-    ) -> Result<Played, ReportError> {
+        mut each: impl FnMut(&mut Self, &Passed, Part) -> io::Result<()>,
+    ) -> io::Result<Played> {
         loop {
             let event = match self.player.play() {
                 Ok(event) => event,
@@ -218,7 +216,7 @@ fn date(at_unix: u64) -> String {
     humantime::format_rfc3339_seconds(time).to_string().replace('T', " ").replace('Z', " UTC")
 }
 
-fn unreadable(path: &Path, error: &ReadError, read: Option<Duration>) -> ReportError {
+fn unreadable(path: &Path, error: &ReadError, read: Option<Duration>) -> Failure {
     let read = read.map_or(String::new(), |read| format!("; the report is on its first {}", time(read)));
     let cure = match error {
         ReadError::Foreign => RECORD_ONE,
@@ -230,5 +228,5 @@ fn unreadable(path: &Path, error: &ReadError, read: Option<Duration>) -> ReportE
         }
         ReadError::Io(_) => "",
     };
-    ReportError::Recording(Failure::new(format!("{}: {error}{read}", path.display()), cure))
+    Failure::new(format!("{}: {error}{read}", path.display()), cure)
 }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::outcome::{Failure, code};
+use super::outcome::{Failure, Outcome, code, is_read};
 use crate::{model::fleet::Snapshot, render::status, sys::unix};
 
 /// The daemon answers at once, or is stuck.
@@ -29,7 +29,7 @@ pub struct StatusOptions {
 ///
 /// # Errors
 /// If no daemon answers.
-pub fn run(options: &StatusOptions, out: &mut dyn Write) -> Result<u8, Failure> {
+pub fn run(options: &StatusOptions, out: &mut dyn Write) -> Outcome {
     let answer = ask(&options.socket)?;
     let snapshot: Snapshot = serde_json::from_slice(&answer).map_err(|error| {
         Failure::new(
@@ -39,12 +39,8 @@ pub fn run(options: &StatusOptions, out: &mut dyn Write) -> Result<u8, Failure> 
     })?;
     let written =
         if options.json { out.write_all(&answer) } else { status::text(&snapshot, options.color, out) };
-    match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(format!("cannot write to standard output: {error}"), ""))
-        }
-        _ => Ok(code::OK),
-    }
+    is_read(written)?;
+    Ok(code::OK)
 }
 
 fn ask(socket: &Path) -> Result<Vec<u8>, Failure> {

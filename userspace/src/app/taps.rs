@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use super::outcome::{Failure, Outcome, code, is_read};
 use crate::{
     links::path::path,
     model::{
@@ -21,7 +22,7 @@ use crate::{
         taps::{TextOptions, json::write_json, write_text},
     },
     taps::{
-        inventory::{self, Inventory, InventoryError},
+        inventory::{self, Inventory},
         programs::Programs,
         way,
     },
@@ -38,7 +39,7 @@ pub struct TapsOptions {
     pub netns: Vec<NetnsFilter>,
     /// Only taps that matter to sends through this device of the selected namespaces, or else of this one.
     pub dev: Option<String>,
-    /// Let the outcome tell of offending taps.
+    /// Let the exit code tell of offending taps.
     pub fail_on_offending: bool,
     /// Use colour in text.
     pub color: bool,
@@ -81,66 +82,13 @@ impl std::fmt::Display for NetnsFilter {
     }
 }
 
-/// How it ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TapsOutcome {
-    /// It ran to its end, and nobody asked for more.
-    Done,
-    /// A tap makes sends copy.
-    Offending,
-    /// No tap surely does, but not everything could be seen or told.
-    Undecided,
-}
-
-impl TapsOutcome {
-    /// The exit code of the command.
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Self::Done => 0,
-            Self::Offending => 3,
-            Self::Undecided => 4,
-        }
-    }
-}
-
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum TapsError {
-    /// Nothing could be found out.
-    #[error(transparent)]
-    Inventory(#[from] InventoryError),
-    /// A filter that no namespace fits.
-    #[error(
-        "no network namespace {filter}: give a name of `ip netns list`, a number, pid:PID, or a path such as \
-         /proc/PID/ns/net (other namespaces than your own take sudo)"
-    )]
-    NoSuchNetns {
-        /// The filter as given.
-        filter: NetnsFilter,
-    },
-    /// No selected namespace has the device.
-    #[error(
-        "no device {dev} in network namespace {netns}: `ip -br link` lists those of this namespace, --netns chooses \
-         another"
-    )]
-    NoSuchDevice {
-        /// The device as given.
-        dev: String,
-        /// Where it was looked for.
-        netns: String,
-    },
-    /// The output went away.
-    #[error("write the report")]
-    Output(#[from] io::Error),
-}
-
 /// Finds, judges and shows the taps of this machine; opens no packet socket and changes nothing.
 ///
 /// # Errors
-/// See [`TapsError`]; what could merely not be seen is said on `err` and in the report.
-pub fn run(opts: &TapsOptions, out: &mut dyn Write, err: &mut dyn Write) -> Result<TapsOutcome, TapsError> {
-    let mut inventory = inventory::collect(&opts.proc)?;
-    inventory.programs = known_programs(&opts.holders, err)?;
+/// If nothing could be found out, or what was selected is not there; what could merely not be seen is said on `err` and
+/// in the report.
+pub fn run(opts: &TapsOptions, out: &mut dyn Write, err: &mut dyn Write) -> Outcome {
+    let (inventory, warnings) = known_taps(&opts.proc, &opts.holders)?;
     let by_release = || inventory.kernel.as_deref().map_or(TapListScope::Unknown, TapListScope::from_release);
     let scope = opts.scope.unwrap_or_else(by_release);
     let selected = opts
@@ -148,7 +96,7 @@ pub fn run(opts: &TapsOptions, out: &mut dyn Write, err: &mut dyn Write) -> Resu
         .iter()
         .map(|filter| {
             let inum = resolve(filter, &inventory.namespaces, &opts.proc);
-            inum.ok_or_else(|| TapsError::NoSuchNetns { filter: filter.clone() })
+            inum.ok_or_else(|| no_such_netns(filter))
         })
         .collect::<Result<Vec<u32>, _>>()?;
     let ways = match &opts.dev {
@@ -162,15 +110,27 @@ pub fn run(opts: &TapsOptions, out: &mut dyn Write, err: &mut dyn Write) -> Resu
         select(&mut report, &selected, scope);
     }
 
-    for sentence in &report.missing {
-        writeln!(err, "could not see {sentence}")?;
-    }
-    if opts.json {
-        write_json(&report, opts.all, out)?;
-    } else {
-        write_text(&report, TextOptions { all: opts.all, color: opts.color, dev: opts.dev.as_deref() }, out)?;
-    }
-    Ok(if opts.fail_on_offending { outcome(&report) } else { TapsOutcome::Done })
+    let written = warn(&warnings, &report.missing, err).and_then(|()| {
+        if opts.json {
+            write_json(&report, opts.all, out)
+        } else {
+            write_text(
+                &report,
+                TextOptions { all: opts.all, color: opts.color, dev: opts.dev.as_deref() },
+                out,
+            )
+        }
+    });
+    let read = is_read(written)?;
+    Ok(if read && opts.fail_on_offending { exit_code(&report) } else { code::OK })
+}
+
+fn no_such_netns(filter: &NetnsFilter) -> Failure {
+    Failure::new(
+        format!("no network namespace {filter}"),
+        "give a name of `ip netns list`, a number, pid:PID, or a path such as /proc/PID/ns/net (other namespaces than \
+         your own take sudo)",
+    )
 }
 
 /// The number of the namespace a filter means, if there is such a namespace.
@@ -186,23 +146,36 @@ fn resolve(filter: &NetnsFilter, namespaces: &[Namespace], proc: &ProcRoot) -> O
     }
 }
 
-/// The programs that are known; says on `err` which entries cannot be used.
-pub(super) fn known_programs(directory: &Path, err: &mut dyn Write) -> io::Result<Programs> {
-    let (programs, warnings) = Programs::with_directory(directory);
-    for warning in warnings {
-        writeln!(err, "zcdiag: {}", harmless(&warning))?;
+/// All taps, with what is known of programs that hold them, and which entries of that cannot be used.
+pub(super) fn known_taps(proc: &ProcRoot, holders: &Path) -> Result<(Inventory, Vec<String>), Failure> {
+    let mut inventory = inventory::collect(proc).map_err(|error| Failure::of(&error))?;
+    let (programs, warnings) = Programs::with_directory(holders);
+    inventory.programs = programs;
+    Ok((inventory, warnings))
+}
+
+/// Says on `err` what cannot be used, and what could not be seen.
+pub(super) fn warn(unusable: &[String], missing: &[String], err: &mut dyn Write) -> io::Result<()> {
+    for warning in unusable {
+        writeln!(err, "zcdiag: {}", harmless(warning))?;
     }
-    Ok(programs)
+    for sentence in missing {
+        writeln!(err, "could not see {sentence}")?;
+    }
+    Ok(())
 }
 
 /// The ways of what is sent through every device that is meant.
-fn ways(dev: &str, selected: &[u32], inventory: &Inventory) -> Result<Vec<DevicePath>, TapsError> {
+fn ways(dev: &str, selected: &[u32], inventory: &Inventory) -> Result<Vec<DevicePath>, Failure> {
     let inums = if selected.is_empty() { inventory.here.as_slice() } else { selected };
     let places = inventory.devices_named(dev).filter(|place| inums.contains(&place.netns));
     let found: Vec<_> = places.map(|place| path(&inventory.namespaces, place.netns, place.ifindex)).collect();
     if found.is_empty() {
         let netns = inums.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-        return Err(TapsError::NoSuchDevice { dev: dev.to_owned(), netns });
+        return Err(Failure::new(
+            format!("no device {dev} in network namespace {netns}"),
+            "`ip -br link` lists those of this namespace, --netns chooses another",
+        ));
     }
     Ok(found)
 }
@@ -220,22 +193,22 @@ fn select(report: &mut TapReport, selected: &[u32], scope: TapListScope) {
         .retain(|judged| judged.handler.netns.as_ref().is_none_or(|netns| selected.contains(&netns.inum)));
 }
 
-fn outcome(report: &TapReport) -> TapsOutcome {
+fn exit_code(report: &TapReport) -> u8 {
     let taps = || report.taps.iter().map(|judged| judged.judgement.verdict);
     let handlers = report.handlers.iter().map(|judged| judged.verdict);
     let any = |verdict| taps().chain(handlers.clone()).any(|other| other == verdict);
     if any(TapVerdict::Offending) {
-        TapsOutcome::Offending
+        code::BAD_ANSWER
     } else if any(TapVerdict::Unknown) || !report.complete {
-        TapsOutcome::Undecided
+        code::NO_ANSWER
     } else {
-        TapsOutcome::Done
+        code::OK
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{NetnsFilter, TapsOutcome, outcome, resolve, select};
+    use super::{NetnsFilter, code, exit_code, resolve, select};
     use crate::{
         model::{
             inventory::TapReport,
@@ -273,15 +246,15 @@ mod tests {
     #[test]
     fn outcomes() {
         let handler = TapReport { taps: Vec::new(), complete: true, ..report() };
-        assert_eq!(outcome(&handler), TapsOutcome::Undecided, "a handler may be to blame");
+        assert_eq!(exit_code(&handler), code::NO_ANSWER, "a handler may be to blame");
         let mut report = TapReport { handlers: Vec::new(), complete: true, ..report() };
-        assert_eq!(outcome(&report), TapsOutcome::Offending);
+        assert_eq!(exit_code(&report), code::BAD_ANSWER);
         report.taps.retain(|tap| tap.judgement.verdict != TapVerdict::Offending);
-        assert_eq!(outcome(&report), TapsOutcome::Undecided, "one is unknown");
+        assert_eq!(exit_code(&report), code::NO_ANSWER, "one is unknown");
         report.taps.retain(|tap| tap.judgement.verdict == TapVerdict::Harmless);
-        assert_eq!(outcome(&report), TapsOutcome::Done);
+        assert_eq!(exit_code(&report), code::OK);
         report.complete = false;
-        assert_eq!(outcome(&report), TapsOutcome::Undecided, "something was not seen");
+        assert_eq!(exit_code(&report), code::NO_ANSWER, "something was not seen");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use tokio::{
 use super::{
     command::{self, Watched},
     devices,
-    outcome::{Failure, code},
+    outcome::{Failure, Outcome, code, is_read},
 };
 use crate::{
     diagnose::Filter,
@@ -49,7 +49,7 @@ pub struct VerifyOptions {
 ///
 /// # Errors
 /// If it cannot watch, if the cure cannot be run or fails, or when it is interrupted before there is an answer.
-pub async fn run(options: &VerifyOptions, out: &mut dyn Write, err: &mut dyn Write) -> Result<u8, Failure> {
+pub async fn run(options: &VerifyOptions, out: &mut dyn Write, err: &mut dyn Write) -> Outcome {
     if !options.cure.is_empty() {
         command::find(&options.cure)?;
     }
@@ -67,11 +67,8 @@ pub async fn run(options: &VerifyOptions, out: &mut dyn Write, err: &mut dyn Wri
     } else {
         write_text(&verification, options.color, out)
     };
-    match show.and_then(|()| write_missing(&verification.after, err)) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(code::OK),
-        Err(error) => Err(Failure::new(format!("cannot write to standard output: {error}"), "")),
-        Ok(()) => Ok(exit_code(verification.proof())),
-    }
+    let read = is_read(show.and_then(|()| write_missing(&verification.after, err)))?;
+    Ok(if read { exit_code(verification.proof()) } else { code::OK })
 }
 
 async fn verify(options: &VerifyOptions) -> Result<Verification, Failure> {

@@ -21,7 +21,7 @@ use tokio::{
 use super::{
     command::{self, Watched},
     devices,
-    outcome::{Failure, code},
+    outcome::{Failure, Outcome, code, is_read},
 };
 use crate::{
     diagnose::Filter,
@@ -78,7 +78,7 @@ enum End {
 ///
 /// # Errors
 /// If the programs cannot be attached, or the command cannot be run.
-pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failure> {
+pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Outcome {
     if !options.command.is_empty() {
         command::find(&options.command)?;
     }
@@ -97,7 +97,7 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
     let mut engine = Engine::attach(&options.session)?;
     let start = attached(&engine);
     let mut tape = Tape::begin(file, &start, &options.filter);
-    let mut face_open = keep_open(face.start(&start))?;
+    let mut face_open = is_read(face.start(&start))?;
     let mut child = match options.command.as_slice() {
         [] => None,
         argv => Some(Watched::start(argv.to_vec(), face.owns_stdout())?),
@@ -129,7 +129,7 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
                     let interval = engine.interval(&options.filter);
                     // Nobody else looks at it before the end, and with many senders it takes its time.
                     let total = screen.is_some().then(|| engine.total(&options.filter));
-                    let over_budget = engine.left_out();
+                    let over_budget = engine.budget_changes();
                     let notice = tape.interval(&engine.seen()).into_iter().chain(over_budget.iter().cloned());
                     let notice = notice.reduce(|one, other| format!("{one}; {other}"));
                     left_out.extend(over_budget);
@@ -137,12 +137,12 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
                         (Some(screen), Some(total)) => screen.report(interval, total, notice),
                         _ => face.interval(&interval, engine.seen().at, notice.as_deref()),
                     };
-                    face_open = keep_open(shown)?;
+                    face_open = is_read(shown)?;
                 }
                 wish = typed(screen.as_mut()) => match wish {
                     Ok(Wish::Stay) => {}
                     Ok(Wish::Quit) => break Ok(End::Signal(SignalKind::interrupt())),
-                    Err(error) => face_open = keep_open(Err(error))?,
+                    Err(error) => face_open = is_read(Err(error))?,
                 },
                 () = until(deadline) => break Ok(End::Time),
                 signal = signals.which() => break Ok(End::Signal(signal)),
@@ -168,10 +168,10 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Result<u8, Failu
     let cost = engine.cost().clone();
     drop(engine);
     if face_open && options.session.measure {
-        face_open = keep_open(face.cost(&cost, &left_out))?;
+        face_open = is_read(face.cost(&cost, &left_out))?;
     }
     if face_open {
-        keep_open(face.summary(&report))?;
+        is_read(face.summary(&report))?;
     }
     recorded?;
     Ok(exit_code(&options, &end, &report))
@@ -275,15 +275,6 @@ async fn ended(child: Option<&mut Watched>) -> Option<std::process::ExitStatus> 
     match child {
         Some(child) => child.wait().await,
         None => std::future::pending().await,
-    }
-}
-
-/// Whether there is still somebody to write to. A reader that has gone is no error: the watch ends.
-fn keep_open(written: io::Result<()>) -> Result<bool, Failure> {
-    match written {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(Failure::new(format!("cannot write to standard output: {error}"), "")),
     }
 }
 

@@ -3,7 +3,7 @@
 use clap::{Parser as _, error::ErrorKind};
 
 use self::typed::{commands, pages};
-use super::args::Args;
+use super::Args;
 
 #[path = "../../tests/typed/mod.rs"]
 mod typed;

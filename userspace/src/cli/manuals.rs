@@ -7,7 +7,7 @@ use clap::CommandFactory as _;
 use clap_complete::{Shell, generate_to};
 use clap_mangen::roff::{Roff, bold, roman};
 
-use super::args::Args;
+use super::Args;
 use crate::diagnose::causes::CAUSES;
 
 /// Writes them below `dir`.

@@ -1,6 +1,9 @@
 //! What to tell a sender besides the causes.
 
-use crate::model::report::{Api, SenderReport};
+use crate::model::{
+    report::{Api, SenderReport},
+    words::plural,
+};
 
 /// Sends from which on zero copy pays, in bytes: "generally only effective at writes over around 10 KB"
 /// (`Documentation/networking/msg_zerocopy.rst`).
@@ -48,13 +51,13 @@ pub(super) fn advice(row: &SenderReport) -> Vec<String> {
         advice.push(format!(
             "of {} the error queue tells the wrong code, for notifications left there are joined and the first one's code \
              speaks for all: read it after every send to know",
-            sends_of(row.misreported)
+            plural(row.misreported, "send")
         ));
     }
     if row.sender.api == Api::IoUring && row.unasked > 0 {
         advice.push(format!(
             "the program does not ask how {} went: IORING_SEND_ZC_REPORT_USAGE makes the kernel tell",
-            sends_of(row.unasked)
+            plural(row.unasked, "send")
         ));
     }
     if row.sender.process.comm == SELFTEST && sends > 0 {
@@ -69,7 +72,7 @@ pub(super) fn advice(row: &SenderReport) -> Vec<String> {
         advice.push(format!(
             "not_requested: {} with MSG_ZEROCOPY on sockets without SO_ZEROCOPY were plain copies without a notification: \
              set SO_ZEROCOPY",
-            sends_of(row.not_requested)
+            plural(row.not_requested, "send")
         ));
     }
     advice
@@ -77,8 +80,4 @@ pub(super) fn advice(row: &SenderReport) -> Vec<String> {
 
 fn times(count: u64) -> String {
     if count == 1 { "once".to_owned() } else { format!("{count} times") }
-}
-
-fn sends_of(count: u64) -> String {
-    if count == 1 { "1 send".to_owned() } else { format!("{count} sends") }
 }

@@ -12,6 +12,11 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// An error with what it comes from, and no cure.
+    pub fn of(error: &dyn std::error::Error) -> Self {
+        Self::new(with_sources(error), "")
+    }
+
     /// A failure with its cure.
     pub fn new(what: impl fmt::Display, cure: impl Into<String>) -> Self {
         Self { what: what.to_string(), cure: cure.into() }

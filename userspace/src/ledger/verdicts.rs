@@ -1,17 +1,19 @@
 //! When the verdict on a sender changes: zero copy lost, restored, or lost to somebody else as well.
 //!
 //! A change is told once. After that the sender is left alone for a while, so that one that flaps is told at that
-//! pace, and then only if it is not again what was told last.
+//! pace, and then only if it is not again what was told last. Whose sends are copied now does not wait for that: the last
+//! interval says it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
-use super::{identity, limit::Limit};
+use super::{device, identity, limit::Limit};
 use crate::model::{
     fleet::{Change, Clock, Event, Identity, Reason},
     report::{CauseReport, Report, Split},
+    tap::JudgedTap,
 };
 
 /// When a change is told.
@@ -27,6 +29,15 @@ pub struct Rules {
     pub senders: usize,
 }
 
+impl Rules {
+    /// Whether that many copies are a loss of zero copy.
+    fn are_copied(&self, sends: Split) -> bool {
+        #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
+        let (copied, all) = (sends.copied as f64, sends.total() as f64);
+        copied > self.copied_share * all
+    }
+}
+
 /// Reasons that are kept of a sender; with more, it is not told of further ones.
 const REASONS: usize = 64;
 /// Changes that are kept to be asked for.
@@ -36,6 +47,8 @@ const LAST: usize = 50;
 pub struct Verdicts {
     rules: Rules,
     senders: BTreeMap<Identity, Told>,
+    /// By the last interval.
+    copied_now: Vec<Identity>,
     limit: Limit,
     last: Vec<Event>,
     counts: [(Change, u64); 3],
@@ -65,6 +78,7 @@ impl Verdicts {
             limit: Limit::new(rules.per_minute),
             rules,
             senders: BTreeMap::new(),
+            copied_now: Vec::new(),
             last: Vec::new(),
             counts: [Change::Lost, Change::Culprit, Change::Restored].map(|change| (change, 0)),
             suppressed: 0,
@@ -80,8 +94,13 @@ impl Verdicts {
     /// Takes in an interval that ended `now`; gives the changes to tell.
     pub fn observe(&mut self, interval: &Report, now: Clock) -> Vec<Event> {
         let mut told = Vec::new();
+        self.copied_now.clear();
         for (identity, seen) in seen(interval) {
-            let Some(event) = self.judge(&identity, &seen, now) else { continue };
+            let copied = self.rules.are_copied(seen.sends);
+            if copied {
+                self.copied_now.push(identity.clone());
+            }
+            let Some(event) = self.judge(&identity, &seen, copied, interval, now) else { continue };
             if !self.limit.take(now.uptime) {
                 self.suppressed += 1;
                 continue;
@@ -112,12 +131,19 @@ impl Verdicts {
         self.suppressed
     }
 
-    /// Senders whose sends were copied when they were told of last.
-    pub fn copied_now(&self) -> Vec<Identity> {
-        self.senders.iter().filter(|(_, told)| told.copied).map(|(identity, _)| identity.clone()).collect()
+    /// Senders whose sends were copied in the last interval.
+    pub fn copied_now(&self) -> &[Identity] {
+        &self.copied_now
     }
 
-    fn judge(&mut self, identity: &Identity, seen: &Seen<'_>, now: Clock) -> Option<Event> {
+    fn judge(
+        &mut self,
+        identity: &Identity,
+        seen: &Seen<'_>,
+        copied: bool,
+        interval: &Report,
+        now: Clock,
+    ) -> Option<Event> {
         if seen.sends.total() == 0 {
             return None;
         }
@@ -128,8 +154,6 @@ impl Verdicts {
         if now.uptime < told.hold_until {
             return None;
         }
-        #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
-        let copied = seen.sends.copied as f64 > rules.copied_share * seen.sends.total() as f64;
         let mut new: BTreeSet<Reason> = BTreeSet::new();
         if copied {
             let reasons = seen.causes.iter().flat_map(|(_, reasons)| reasons);
@@ -148,14 +172,18 @@ impl Verdicts {
         }
         told.reasons.extend(new.iter().cloned());
         let cause = seen.causes.iter().find(|(_, reasons)| reasons.iter().any(|reason| new.contains(reason)));
+        let (explanation, remedies) = match cause {
+            Some((cause, _)) => (Some(cause.explanation.clone()), remedies(cause, &new, interval)),
+            None => (None, Vec::new()),
+        };
         Some(Event {
             time: now.unix,
             change,
             identity: identity.clone(),
             sends: seen.sends,
             reasons: new.into_iter().collect(),
-            explanation: cause.map(|(cause, _)| cause.explanation.clone()),
-            remedies: cause.map(|(cause, _)| cause.remedies.clone()).unwrap_or_default(),
+            explanation,
+            remedies,
         })
     }
 
@@ -187,18 +215,38 @@ fn seen(interval: &Report) -> BTreeMap<Identity, Seen<'_>> {
 
 /// A cause with each process to blame for it, or with nobody.
 fn reasons(cause: &CauseReport, interval: &Report) -> Vec<Reason> {
-    let reason = |culprit| Reason {
-        cause: cause.cause.to_owned(),
-        device: cause.device.as_ref().map(|device| device.name.clone()).filter(|name| !name.is_empty()),
-        culprit,
-    };
-    let taps = interval.taps.iter().filter(|judged| cause.taps.contains(&judged.tap.inode));
-    let holders = taps.filter_map(|judged| judged.tap.holders.first());
-    let culprits: BTreeSet<&str> = holders.map(|holder| holder.process.comm.as_str()).collect();
+    let culprits: BTreeSet<&str> = taps(cause, interval).filter_map(culprit).collect();
     if culprits.is_empty() {
-        return vec![reason(None)];
+        return vec![reason(cause, None)];
     }
-    culprits.into_iter().map(|comm| reason(Some(comm.to_owned()))).collect()
+    culprits.into_iter().map(|comm| reason(cause, Some(comm))).collect()
+}
+
+fn reason(cause: &CauseReport, culprit: Option<&str>) -> Reason {
+    Reason { cause: cause.cause.to_owned(), device: device(cause), culprit: culprit.map(str::to_owned) }
+}
+
+/// The taps to blame for a cause.
+fn taps<'a>(cause: &'a CauseReport, interval: &'a Report) -> impl Iterator<Item = &'a JudgedTap> {
+    interval.taps.iter().filter(|judged| cause.taps.contains(&judged.tap.inode))
+}
+
+/// Who holds a tap.
+fn culprit(judged: &JudgedTap) -> Option<&str> {
+    judged.tap.holders.first().map(|holder| holder.process.comm.as_str())
+}
+
+/// What to do about the reasons that are told of: where they name processes, about the taps of these.
+fn remedies(cause: &CauseReport, told: &BTreeSet<Reason>, interval: &Report) -> Vec<String> {
+    let of_told = taps(cause, interval)
+        .filter(|judged| culprit(judged).is_some_and(|comm| told.contains(&reason(cause, Some(comm)))));
+    let mut remedies: Vec<String> = Vec::new();
+    for remedy in of_told.flat_map(|judged| &judged.judgement.remedies) {
+        if !remedies.contains(remedy) {
+            remedies.push(remedy.clone());
+        }
+    }
+    if remedies.is_empty() { cause.remedies.clone() } else { remedies }
 }
 
 #[cfg(test)]
@@ -244,6 +292,20 @@ mod tests {
     }
 
     #[test]
+    fn now_is_the_last_interval_whatever_is_held_back() {
+        let mut verdicts = verdicts();
+        let mut copied_now = |interval: &Report, seconds| {
+            verdicts.observe(interval, at(seconds));
+            verdicts.copied_now().len()
+        };
+        assert_eq!(copied_now(&interval(1, "web", 0, 10), 0), 1);
+        assert_eq!(copied_now(&interval(1, "web", 10, 0), 5), 0, "cured, though that is not told yet");
+        assert_eq!(copied_now(&interval(1, "web", 0, 10), 10), 1, "copied again, though that is never told");
+        assert_eq!(copied_now(&Report::default(), 15), 0, "it has ended");
+        assert_eq!(copied_now(&interval(2, "db", 10, 0), 99 * 3600), 0, "long after");
+    }
+
+    #[test]
     fn one_that_flaps_is_told_at_the_pace_of_the_hold() {
         let mut verdicts = verdicts();
         let mut told = Vec::new();
@@ -269,11 +331,21 @@ mod tests {
         assert_eq!(changes(&mut verdicts, &first, 0), [Change::Lost]);
         let tap = dhclient();
         first.causes[0].taps = vec![tap.tap.inode];
-        first.taps = vec![tap];
+        first.taps = vec![tap.clone()];
         let told = verdicts.observe(&first, at(120));
         let [event] = &told[..] else { panic!("{told:?}") };
         assert_eq!((event.change, event.reasons[0].culprit.as_deref()), (Change::Culprit, Some("dhclient")));
         assert_eq!(changes(&mut verdicts, &first, 300), [], "said already");
+        let mut lldpd = tap;
+        lldpd.tap.inode += 1;
+        lldpd.tap.holders[0].process.comm = "lldpd".to_owned();
+        lldpd.judgement.remedies = vec!["zcdiag mute the second".to_owned()];
+        first.causes[0].taps.push(lldpd.tap.inode);
+        first.taps.push(lldpd);
+        let told = verdicts.observe(&first, at(400));
+        let [event] = &told[..] else { panic!("{told:?}") };
+        assert_eq!(event.reasons[0].culprit.as_deref(), Some("lldpd"));
+        assert_eq!(event.remedies, ["zcdiag mute the second"], "the cure of the one that is told of");
     }
 
     #[test]

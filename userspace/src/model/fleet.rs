@@ -168,6 +168,15 @@ pub struct ProgramRow {
     pub misses: u64,
 }
 
+/// The interval that ended last: what "now" is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LastInterval {
+    /// How long it was; 0 if there was none yet.
+    pub seconds: f64,
+    /// Sends of all senders in it.
+    pub sends: Split,
+}
+
 /// Everything a daemon knows at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Snapshot {
@@ -199,9 +208,11 @@ pub struct Snapshot {
     pub failed: BTreeMap<String, u64>,
     /// By cause.
     pub causes: Vec<CauseRow>,
-    /// Rows that were merged into those of [`OTHERS`].
+    /// How often something was counted among [`OTHERS`], or an idle row taken away, for want of room.
     pub folded_rows: u64,
-    /// Senders whose sends are copied now.
+    /// The interval that ended last.
+    pub last_interval: LastInterval,
+    /// Senders of whose sends more than the share of the rules was copied in the last interval.
     pub copied_now: Vec<Identity>,
     /// The last look at packet sockets.
     pub taps: Taps,

@@ -52,7 +52,7 @@ fn counter(migration: &Migration) -> String {
         Some(missed) => format!(
             "QEMU counts {} in which every send was copied (dirty-sync-missed-zero-copy {missed}); one that was copied \
              in part it does not count.",
-            if missed == 1 { "1 flush".to_owned() } else { format!("{missed} flushes") },
+            plural(missed, "flush"),
         ),
     }
 }

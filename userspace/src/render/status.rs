@@ -8,8 +8,9 @@ use std::{
 use super::{
     event::{sentence, who},
     lines::{Emphasis, emphasize, harmless, wrap},
+    words::{plural, time},
 };
-use crate::model::fleet::{CauseRow, Snapshot};
+use crate::model::fleet::{CauseRow, Change, LastInterval, Snapshot};
 
 /// Rows of each kind that are shown.
 const ROWS: usize = 10;
@@ -51,9 +52,20 @@ pub fn text(snapshot: &Snapshot, color: bool, out: &mut dyn Write) -> io::Result
 }
 
 fn answer(snapshot: &Snapshot) -> (String, Emphasis) {
+    let LastInterval { seconds, sends } = snapshot.last_interval;
+    let last = format!("in the last {}", time(Duration::try_from_secs_f64(seconds).unwrap_or_default()));
+    let all = plural(sends.total(), "send");
     match &snapshot.copied_now[..] {
+        [] if snapshot.uptime_seconds <= 0.0 => {
+            ("it is starting and has seen nothing yet".to_owned(), Emphasis::Doubtful)
+        }
         [] if snapshot.sends.total() == 0 => ("no zerocopy sends so far".to_owned(), Emphasis::Doubtful),
-        [] => ("zero copy works for every sender".to_owned(), Emphasis::Good),
+        [] if sends.total() == 0 => (format!("no zerocopy sends {last}"), Emphasis::Doubtful),
+        [] if sends.copied > 0 => (
+            format!("zero copy works but for a few: {all} {last}, {} copied", sends.copied),
+            Emphasis::Doubtful,
+        ),
+        [] => (format!("zero copy works: {all} {last}, none copied"), Emphasis::Good),
         copied => {
             let names: Vec<String> = copied.iter().take(3).map(who).collect();
             let more = copied.len().saturating_sub(names.len());
@@ -109,11 +121,16 @@ fn events(snapshot: &Snapshot, color: bool, out: &mut dyn Write) -> io::Result<(
         return Ok(());
     }
     writeln!(out, "\n{}", emphasize("Last changes", Emphasis::Heading, color))?;
+    let mut restored = Vec::new();
     for event in snapshot.events.iter().rev().take(ROWS) {
         let time = std::time::UNIX_EPOCH + Duration::from_secs_f64(event.time.max(0.0));
         let time = humantime::format_rfc3339_seconds(time);
         write!(out, "{}", wrap(&format!("{time} "), &sentence(event)))?;
-        if let Some(remedy) = event.remedies.first() {
+        if event.change == Change::Restored {
+            restored.push(&event.identity);
+        }
+        // What has been cured needs none any more.
+        if let Some(remedy) = event.remedies.first().filter(|_| !restored.contains(&&event.identity)) {
             write!(out, "{}", wrap("  cure: ", &harmless(remedy)))?;
         }
     }
@@ -124,7 +141,7 @@ fn events(snapshot: &Snapshot, color: bool, out: &mut dyn Write) -> io::Result<(
 mod tests {
     use super::*;
     use crate::model::{
-        fleet::{Change, Event, Identity, TapRow, Taps},
+        fleet::{Event, Identity, TapRow, Taps},
         report::Split,
     };
 
@@ -140,10 +157,19 @@ mod tests {
 
     #[test]
     fn the_answer_comes_first() {
-        let quiet = Snapshot { exact: true, ..Snapshot::default() };
+        let starting = Snapshot { version: "0.1".to_owned(), ..Snapshot::default() };
+        assert!(written(&starting).starts_with("it is starting and has seen nothing yet\n"));
+        let quiet = Snapshot { exact: true, uptime_seconds: 5.0, ..Snapshot::default() };
         assert!(written(&quiet).starts_with("no zerocopy sends so far\n"));
-        let well = Snapshot { sends: Split { zerocopied: 5, copied: 0 }, ..quiet.clone() };
-        assert!(written(&well).starts_with("zero copy works for every sender\n"));
+        let last = |zerocopied, copied| Snapshot {
+            sends: Split { zerocopied: 500, copied: 7 },
+            last_interval: LastInterval { seconds: 5.0, sends: Split { zerocopied, copied } },
+            ..quiet.clone()
+        };
+        assert!(written(&last(0, 0)).starts_with("no zerocopy sends in the last 5.0 s\n"));
+        assert!(written(&last(1, 0)).starts_with("zero copy works: 1 send in the last 5.0 s, none copied\n"));
+        let a_few = "zero copy works but for a few: 100 sends in the last 5.0 s, 2 copied\n";
+        assert!(written(&last(98, 2)).starts_with(a_few));
         let copied = Snapshot {
             sends: Split { zerocopied: 5, copied: 7 },
             copied_now: vec![identity()],
@@ -185,6 +211,14 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} in:\n{text}");
         }
+        let mut cured = copied;
+        cured.events.push(Event {
+            change: Change::Restored,
+            remedies: Vec::new(),
+            ..cured.events[0].clone()
+        });
+        let text = written(&cured);
+        assert!(!text.contains("cure:"), "it is cured:\n{text}");
     }
 
     #[test]

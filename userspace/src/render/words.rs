@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-/// `1 send`, `2 sends`.
-pub fn plural(count: u64, one: &str) -> String {
-    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
-}
+pub use crate::model::words::plural;
 
 /// A number of bytes with a binary unit.
 #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
@@ -55,8 +52,6 @@ mod tests {
 
     #[test]
     fn numbers_read_well() {
-        assert_eq!(plural(1, "send"), "1 send");
-        assert_eq!(plural(0, "send"), "0 sends");
         assert_eq!(bytes(1023), "1023 B");
         assert_eq!(bytes(1_638_400), "1.6 MiB");
         assert_eq!(time(Duration::from_micros(12_300)), "12.3 ms");

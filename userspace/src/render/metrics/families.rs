@@ -230,7 +230,7 @@ fn own(snapshot: &Snapshot) -> Vec<Family> {
         },
         Family {
             name: "zcdiag_senders_copied",
-            help: "Senders whose sends are copied now, by the rules for events.",
+            help: "Senders of whose sends more than events.copied_share was copied in the last interval.",
             kind: Kind::Gauge,
             samples: one(number(snapshot.copied_now.len() as u64)),
         },
@@ -242,7 +242,7 @@ fn own(snapshot: &Snapshot) -> Vec<Family> {
         ),
         counter(
             "zcdiag_folded_rows",
-            "Times that a sender or cause was counted among the others for want of room.",
+            "Times that a sender or cause was counted among the others, or an idle row taken away, for want of room.",
             one(number(snapshot.folded_rows)),
         ),
         counter(

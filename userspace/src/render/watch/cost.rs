@@ -32,7 +32,7 @@ pub(crate) struct CostJson<'a> {
     bpf_cpu_seconds: f64,
     /// Whether the kernel measured the programs.
     measured: bool,
-    /// What was left out to keep to the budget.
+    /// What was left out to keep to the budget, and what came back, in order.
     left_out: &'a [String],
     programs: Vec<ProgramJson<'a>>,
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::model::words::plural;
+
 /// Gaps met on the way.
 #[derive(Debug, Default)]
 pub(crate) struct Gaps {
@@ -37,7 +39,7 @@ impl Gaps {
         };
         let mut sentences = Vec::new();
         if self.hidden_processes > 0 {
-            let count = counted(self.hidden_processes, "process", "processes");
+            let count = plural(self.hidden_processes as u64, "process");
             sentences.push(format!("open files and network namespaces of {count}: not permitted; {cure}"));
         }
         if self.too_many_namespaces {
@@ -72,26 +74,22 @@ impl Gaps {
             );
         }
         if !self.homeless_sockets.is_empty() {
-            let count = counted(self.homeless_sockets.len(), "packet socket", "packet sockets");
+            let count = plural(self.homeless_sockets.len() as u64, "packet socket");
             sentences.push(format!("{count} in network namespaces that could not be reached; {cure}"));
         }
         if self.unheld_taps > 0 {
-            let count = counted(self.unheld_taps, "tap", "taps");
+            let count = plural(self.unheld_taps as u64, "tap");
             sentences.push(format!(
                 "who holds {count}: no process in sight has it open (hidden, in another PID namespace, or passed \
                  between processes right now); {cure}"
             ));
         }
         if let Some((unread, why)) = &self.unread_taps {
-            let count = counted(*unread, "tap", "taps");
+            let count = plural(*unread as u64, "tap");
             sentences.push(format!("whether {count} ignore outgoing packets: {why}; {cure}"));
         }
         sentences
     }
-}
-
-fn counted(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// The first few of a set of namespaces.

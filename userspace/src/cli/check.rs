@@ -1,0 +1,78 @@
+//! `check`.
+
+use std::io::{self, IsTerminal as _};
+
+use clap::{ArgGroup, ValueEnum};
+
+use super::{Args, attach::AttachArgs, use_color};
+use crate::{
+    app::{
+        check::{self, CheckOptions},
+        doctor,
+        outcome::Outcome,
+    },
+    model::check::Way,
+};
+
+#[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("subject").required(true).multiple(true)))]
+pub(super) struct CheckArgs {
+    /// Where to: a host name or an address; a port may follow
+    #[arg(value_name = "DEST", group = "subject")]
+    pub(super) destination: Option<String>,
+
+    /// Out through this device; without DEST what can be said of the device alone
+    #[arg(long, value_name = "IF", group = "subject")]
+    pub(super) dev: Option<String>,
+
+    /// Say instead what zcdiag itself can do on this host: privileges, type information, what it would attach
+    #[arg(long = "self", group = "subject", conflicts_with_all = ["destination", "dev", "size", "transport"])]
+    pub(super) itself: bool,
+
+    /// Bytes of one send; if not given, 16384 for TCP, and datagrams that fit the path
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    pub(super) size: Option<u32>,
+
+    /// Only this way of sending; can be repeated
+    #[arg(long, value_name = "WAY", value_enum)]
+    pub(super) transport: Vec<TransportChoice>,
+
+    #[command(flatten)]
+    pub(super) attach: AttachArgs,
+
+    /// Write JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum TransportChoice {
+    Tcp,
+    Udp,
+    #[value(name = "udp_gso", alias = "udp-gso")]
+    UdpGso,
+    #[value(name = "io_uring", alias = "io-uring")]
+    IoUring,
+}
+
+pub(super) fn run_check(args: &Args, check: &CheckArgs) -> Outcome {
+    let color = use_color(args.color, io::stdout().is_terminal());
+    if check.itself {
+        return doctor::run(&check.attach.session(), check.json, color, &mut io::stdout());
+    }
+    let way = |choice: &TransportChoice| match choice {
+        TransportChoice::Tcp => Way::Tcp,
+        TransportChoice::Udp => Way::Udp,
+        TransportChoice::UdpGso => Way::UdpGso,
+        TransportChoice::IoUring => Way::IoUring,
+    };
+    let options = CheckOptions {
+        destination: check.destination.clone(),
+        dev: check.dev.clone(),
+        size: check.size,
+        ways: check.transport.iter().map(way).collect(),
+        json: check.json,
+        color,
+    };
+    check::run(&options, &mut io::stdout(), &mut io::stderr())
+}

@@ -1,0 +1,60 @@
+//! What an option may be set to.
+
+use std::time::Duration;
+
+/// A time with a unit, longer than nothing and at most a year; a bare number is seconds.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    match duration_or_none(text)? {
+        Duration::ZERO => Err("it must be longer than nothing".to_owned()),
+        duration if duration > Duration::from_hours(366 * 24) => Err("more than a year".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+/// The same without bounds.
+pub(super) fn duration_or_none(text: &str) -> Result<Duration, String> {
+    let parsed = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string()),
+        Err(_) => humantime::parse_duration(text).map_err(|error| error.to_string()),
+    };
+    parsed.map_err(|error| format!("{error}; give a number with a unit, such as 10s or 500ms"))
+}
+
+pub(super) fn percent(text: &str) -> Result<f64, String> {
+    let percent: f64 = text.trim_end_matches('%').trim_end().parse().map_err(|error| format!("{error}"))?;
+    if percent > 0.0 && percent <= 100.0 {
+        Ok(percent)
+    } else {
+        Err("it may be more than 0, up to 100".to_owned())
+    }
+}
+
+pub(super) fn cause(name: &str) -> Result<String, String> {
+    let names: Vec<&str> = crate::diagnose::causes::CAUSES.iter().map(|cause| cause.name).collect();
+    if names.contains(&name) {
+        Ok(name.to_owned())
+    } else {
+        Err(format!("`zcdiag causes` explains the causes: {}", names.join(", ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times() {
+        assert_eq!(duration("5"), Ok(Duration::from_secs(5)));
+        assert_eq!(duration("0.5"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        for bad in ["", "abc", "0", "-1", "5 parsecs", "inf", "nan", "1e30", "90000d"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+        for (text, seconds) in [("0", 0), ("0s", 0), ("30", 30), ("30s", 30), ("2years", 63_115_200)] {
+            assert_eq!(duration_or_none(text), Ok(Duration::from_secs(seconds)));
+        }
+        for bad in ["", "abc", "-1", "inf", "1e30"] {
+            assert!(duration_or_none(bad).is_err(), "{bad}");
+        }
+    }
+}
