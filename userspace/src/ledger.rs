@@ -13,6 +13,7 @@ pub use self::{
     verdicts::{Rules, Verdicts},
 };
 use crate::model::{
+    cause::CauseId,
     fleet::{CauseRow, Identity, SenderRow},
     report::{CauseReport, Report, Sender, Split},
 };
@@ -35,7 +36,7 @@ struct SenderKey {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct CauseKey {
     identity: Identity,
-    cause: &'static str,
+    cause: CauseId,
     device: Option<String>,
 }
 
@@ -121,7 +122,7 @@ impl Ledger {
     pub fn causes(&self) -> Vec<CauseRow> {
         let row = |(key, copied): (&CauseKey, &Copied)| CauseRow {
             identity: key.identity.clone(),
-            cause: key.cause.to_owned(),
+            cause: key.cause.to_string(),
             device: key.device.clone(),
             sends: copied.sends,
             bytes: copied.bytes,
@@ -211,7 +212,7 @@ pub(crate) mod tests {
         let bytes = Split { zerocopied: zerocopied * 100, copied: copied * 100 };
         let sender = sender(pid, comm);
         let cause = CauseReport {
-            cause: "tap_tx",
+            cause: CauseId::TapTx,
             summary: "a packet tap sees what leaves the device",
             sender: sender.clone(),
             device: Some(DeviceId { netns: 1, ifindex: 5, name: "v0".to_owned() }),

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use zcdiag::{
     diagnose::{Filter, Known, SiteFacts, report, since},
     model::{
+        cause::CauseId,
         counts::Counts,
         process::ProcessIdentity,
         report::{Report, Split, Verdict},
@@ -55,7 +56,7 @@ fn verdict(counts: &Counts, known: &Known) -> Report {
 }
 
 fn causes(report: &Report) -> Vec<(&'static str, u64)> {
-    report.causes.iter().map(|cause| (cause.cause, cause.sends)).collect()
+    report.causes.iter().map(|cause| (cause.cause.name(), cause.sends)).collect()
 }
 
 #[test]
@@ -210,7 +211,7 @@ fn what_a_filter_leaves_out_is_counted_and_never_an_all_clear() {
     let left_out = causes.filtered.as_ref().expect("there is a filter");
     assert_eq!(causes.verdict(), Verdict::Elsewhere);
     assert_eq!((left_out.other_senders, left_out.others), (1, Split { zerocopied: 8, copied: 4 }));
-    assert_eq!(left_out.causes, BTreeMap::from([("tap_tx", 3)]));
+    assert_eq!(left_out.causes, BTreeMap::from([(CauseId::TapTx, 3)]));
     assert_eq!(left_out.sends(), Split { zerocopied: 8, copied: 7 });
 
     let device = under(Filter { dev: words("d2"), ..Filter::default() });

@@ -4,6 +4,8 @@ use std::{num::NonZeroU64, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, ArgGroup, Parser, Subcommand, ValueEnum};
 
+use crate::model::cause::CauseId;
+
 /// Says why a MSG_ZEROCOPY send was copied (zc=n), which process is to blame, and how to cure it.
 #[derive(Debug, Parser)]
 #[command(name = "zcdiag", version, max_term_width = 100, arg_required_else_help = true)]
@@ -477,12 +479,10 @@ fn percent(text: &str) -> Result<f64, String> {
 }
 
 fn cause(name: &str) -> Result<String, String> {
-    let names: Vec<&str> = crate::diagnose::causes::CAUSES.iter().map(|cause| cause.name).collect();
-    if names.contains(&name) {
-        Ok(name.to_owned())
-    } else {
-        Err(format!("`zcdiag causes` explains the causes: {}", names.join(", ")))
-    }
+    let names = || CauseId::ALL.iter().map(|cause| cause.name()).collect::<Vec<_>>().join(", ");
+    CauseId::named(name)
+        .map(|cause| cause.name().to_owned())
+        .ok_or_else(|| format!("`zcdiag causes` explains the causes: {}", names()))
 }
 
 #[cfg(test)]

@@ -188,7 +188,7 @@ fn seen(interval: &Report) -> BTreeMap<Identity, Seen<'_>> {
 /// A cause with each process to blame for it, or with nobody.
 fn reasons(cause: &CauseReport, interval: &Report) -> Vec<Reason> {
     let reason = |culprit| Reason {
-        cause: cause.cause.to_owned(),
+        cause: cause.cause.to_string(),
         device: cause.device.as_ref().map(|device| device.name.clone()).filter(|name| !name.is_empty()),
         culprit,
     };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::cause::CauseId;
 use super::report::{CauseReport, Sender, Split};
 
 /// Bytes of a process's name that the kernel keeps: `TASK_COMM_LEN` without the terminating NUL.
@@ -46,7 +47,7 @@ impl Filter {
 
     /// Whether a cause of copies is reported.
     pub fn takes_cause(&self, cause: &CauseReport) -> bool {
-        any(&self.cause, |name| name == cause.cause)
+        any(&self.cause, |name| name == cause.cause.name())
             && any(&self.dev, |name| cause.device.as_ref().is_some_and(|device| device.name == *name))
     }
 }
@@ -61,7 +62,7 @@ pub struct Filtered {
     /// Their sends.
     pub others: Split,
     /// Copied sends of the selected senders, by a cause that it does not select, or not on that device.
-    pub causes: BTreeMap<&'static str, u64>,
+    pub causes: BTreeMap<CauseId, u64>,
     /// Sends of the selected senders that were reported zerocopied and copied all the same, for such a cause.
     pub hidden: u64,
 }

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    cure::Cure, device::DeviceId, filter::Filtered, migration::Migration, process::ProcessIdentity,
-    sighting::Sighting, tap::JudgedTap,
+    cause::CauseId, cure::Cure, device::DeviceId, filter::Filtered, migration::Migration,
+    process::ProcessIdentity, sighting::Sighting, tap::JudgedTap,
 };
 
 /// A number of something, by how the send ended.
@@ -161,8 +161,8 @@ pub struct FailedSends {
 /// One cause of copies, for one sender on one device.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CauseReport {
-    /// Name of the cause.
-    pub cause: &'static str,
+    /// Which cause.
+    pub cause: CauseId,
     /// The same in a few words.
     pub summary: &'static str,
     /// Whose sends.

@@ -46,6 +46,7 @@ impl Verification {
 mod tests {
     use super::{Proof, Verification};
     use crate::model::{
+        cause::CauseId,
         filter::{Filter, Filtered},
         report::{Report, Split},
     };
@@ -76,7 +77,7 @@ mod tests {
         let seen = |zerocopied, copied| Report { sends: Split { zerocopied, copied }, ..Report::default() };
         let on_v0 = |zerocopied, copied, elsewhere| {
             let filter = Filter { dev: vec!["v0".to_owned()], ..Filter::default() };
-            let causes = [("tap_tx", elsewhere)].into();
+            let causes = [(CauseId::TapTx, elsewhere)].into();
             Report {
                 filtered: Some(Filtered { filter, causes, ..Filtered::default() }),
                 ..seen(zerocopied, copied)

@@ -18,6 +18,7 @@ use super::{
     words::plural,
 };
 use crate::model::{
+    cause::CauseId,
     check::{Obstacle, Outlook},
     probe::{Expected, Notifications, ProbeReport, Why},
     report::Verdict,
@@ -52,7 +53,7 @@ struct ExpectedJson {
     verdict: &'static str,
     reported: &'static str,
     /// Of what would surely copy, the first to bite first.
-    causes: Vec<&'static str>,
+    causes: Vec<CauseId>,
 }
 
 impl From<&Expected> for ExpectedJson {
@@ -174,7 +175,11 @@ fn write_expected(expected: &Expected, reasons: bool, out: &mut dyn Write) -> io
     };
     write!(out, "{}", wrap("  ", &format!("What `zcdiag check` expects of such sends: {words}.")))?;
     for Obstacle { cause, explanation, remedies, .. } in expected.obstacles.iter().filter(|_| reasons) {
-        write!(out, "\n{}", wrap(&format!("  {}: ", cause.unwrap_or("perhaps")), &harmless(explanation)))?;
+        write!(
+            out,
+            "\n{}",
+            wrap(&format!("  {}: ", cause.map_or("perhaps", CauseId::name)), &harmless(explanation))
+        )?;
         for remedy in remedies {
             write!(out, "{}", wrap("    cure: ", &harmless(remedy)))?;
         }
@@ -261,7 +266,7 @@ mod tests {
     /// Not watched, and what was to be expected.
     fn foreseen() -> Why {
         let tap = Obstacle {
-            cause: Some("tap_tx"),
+            cause: Some(CauseId::TapTx),
             device: None,
             ways: Vec::new(),
             certain: true,

@@ -3,14 +3,18 @@
 use zcdiag_wire::SiteKind;
 
 use super::tap_tx::holders;
-use crate::diagnose::{
-    cause::{Blame, Case, Cause, Example, Explanation, Remedies},
-    evidence::{Evidence, RECEIVE},
+use crate::{
+    diagnose::{
+        cause::{Blame, Case, Cause, Example, Explanation, Foreseen, Remedies},
+        evidence::{Evidence, RECEIVE},
+    },
+    model::cause::CauseId,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "tap_rx",
+    id: CauseId::TapRx,
+    within_the_call: false,
     summary: "a packet tap sees it come in again",
     meaning: "Behind a veth, on lo or on a bridge port, a packet that was sent is received once \
          more, and every packet socket that wants what is received there gets it, whatever its \
@@ -39,6 +43,18 @@ pub(super) const CAUSE: Cause = Cause {
     remedies: Remedies::Made {
         make: remedies,
         in_general: &["stop the capture, or bind it to another device", ELSEWHERE],
+    },
+};
+
+/// What `zcdiag check` says where it is to come.
+pub(crate) const FORESEEN: Foreseen = Foreseen {
+    cause: &CAUSE,
+    says: |to_come| {
+        format!(
+            "{} what comes in on {}, and these packets come in there: the kernel copies them.",
+            holders(to_come.taps, "sees", "see"),
+            to_come.device
+        )
     },
 };
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::{
     model::{
+        cause::CauseId,
         check::{CheckReport, Obstacle, Outlook, PathDevice, Route, RouteKind, Way, WayAnswer},
         device::DeviceId,
         netns::Xdp,
@@ -47,7 +48,7 @@ struct TransportJson {
 
 #[derive(Serialize)]
 struct ObstacleJson<'a> {
-    cause: Option<&'static str>,
+    cause: Option<CauseId>,
     certain: bool,
     reported: &'static str,
     transports: Vec<&'static str>,

@@ -7,6 +7,7 @@ use std::{
 
 use crate::{
     model::{
+        cause::CauseId,
         check::{CheckReport, Limits, Obstacle, Outlook, PathDevice, Way, WayAnswer},
         netns::Xdp,
     },
@@ -124,7 +125,7 @@ fn way_line(answer: &WayAnswer) -> String {
 
 /// `tap_tx on d0`
 fn title(obstacle: &Obstacle) -> String {
-    let name = obstacle.cause.unwrap_or("something unknown");
+    let name = obstacle.cause.map_or("something unknown", CauseId::name);
     match &obstacle.device {
         Some(device) if !device.name.is_empty() => format!("{name} on {}", harmless(&device.name)),
         _ => name.to_owned(),
@@ -231,7 +232,7 @@ pub(super) mod tests {
             outlook: Outlook::Copied,
             ways: vec![way(Way::Tcp, Outlook::Copied), way(Way::Udp, Outlook::Copied)],
             obstacles: vec![Obstacle {
-                cause: Some("no_sg"),
+                cause: Some(CauseId::NoSg),
                 device: Some(device.clone()),
                 ways: vec![Way::Tcp, Way::Udp],
                 certain: true,

@@ -3,7 +3,7 @@
 use ratatui::{Frame, layout::Rect, text::Line};
 
 use super::{
-    id::{CauseId, CauseRow},
+    id::{CauseRow, CauseRowId},
     view::{View, heading, part},
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-pub(super) fn draw(view: &View, id: &CauseId, frame: &mut Frame<'_>, area: Rect) {
+pub(super) fn draw(view: &View, id: &CauseRowId, frame: &mut Frame<'_>, area: Rect) {
     let snapshot = view.shown();
     let lines = match id.find(snapshot) {
         Some(row) => lines(row, &snapshot.total),

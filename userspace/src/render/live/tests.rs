@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     model::{
+        cause::CauseId,
         device::DeviceId,
         filter::{Filter, Filtered},
         process::ProcessIdentity,
@@ -34,10 +35,10 @@ fn row(sender: Sender, zerocopied: u64, copied: u64) -> SenderReport {
     SenderReport { sends, bytes, copy_time, ..SenderReport::new(sender) }
 }
 
-fn cause(name: &'static str, summary: &'static str, sender: Sender, sends: u64) -> CauseReport {
-    let tapped = name == "tap_tx";
+fn cause(id: CauseId, summary: &'static str, sender: Sender, sends: u64) -> CauseReport {
+    let tapped = id == CauseId::TapTx;
     CauseReport {
-        cause: name,
+        cause: id,
         summary,
         sender,
         device: Some(DeviceId { netns: 1, ifindex: 5, name: "v0".to_owned() }),
@@ -81,8 +82,8 @@ fn reports(seconds: u64, copied: u64) -> (Report, Report) {
         }
     };
     let causes = vec![
-        cause("tap_tx", "a packet tap sees it leave", web(), 90),
-        cause("tun", "it went to a tun/tap device", db(), 10),
+        cause(CauseId::TapTx, "a packet tap sees it leave", web(), 90),
+        cause(CauseId::Tun, "it went to a tun/tap device", db(), 10),
     ];
     let total = report(seconds, vec![row(web(), 0, 90), row(db(), 300, 10)], causes);
     let interval = report(1, vec![row(web(), 0, copied), row(db(), 30, 0)], Vec::new());
@@ -235,7 +236,7 @@ Esc back  q quit  up/down scroll  p pause";
 /// The watch of [`reports`], with what the counts of zc=y and zc=n do not show.
 fn troubled() -> View {
     let (interval, mut total) = reports(7, 32);
-    total.hidden = vec![cause("sw_gso_no_csum", "software segments it", sender(99, "db"), 40)];
+    total.hidden = vec![cause(CauseId::SwGsoNoCsum, "software segments it", sender(99, "db"), 40)];
     total.misreported = 3;
     let db = &mut total.senders[1];
     db.sender.process.unit = Some("db.service".to_owned());

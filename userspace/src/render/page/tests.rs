@@ -6,6 +6,7 @@ use super::*;
 use crate::model::report::Api;
 use crate::{
     model::{
+        cause::CauseId,
         filter::{Filter, Filtered},
         process::ProcessIdentity,
         report::{FailedSends, Sender},
@@ -44,7 +45,7 @@ fn hostile() -> Report {
             ..SenderReport::new(sender.clone())
         }],
         causes: vec![CauseReport {
-            cause: "tap_tx",
+            cause: CauseId::TapTx,
             summary: "a packet tap sees it leave",
             sender,
             device: Some(crate::model::device::DeviceId { netns: 1, ifindex: 5, name: evil.to_owned() }),
@@ -116,7 +117,7 @@ fn what_counts_of_copies_do_not_show_is_there_as_well() {
     {
         assert!(!page(&report).contains(part), "there is nothing of it: {part}");
     }
-    report.hidden = vec![CauseReport { cause: "native_xdp", sends: 40, ..report.causes[0].clone() }];
+    report.hidden = vec![CauseReport { cause: CauseId::NativeXdp, sends: 40, ..report.causes[0].clone() }];
     report.misreported = 3;
     report.senders[0].failed =
         vec![FailedSends { errno: "ENOBUFS".to_owned(), sends: 20, reason: "nobody <reads>".to_owned() }];

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::{
     model::{
+        cause::CauseId,
         migration::Migration,
         report::{Api, CauseReport, Report, Sender, SenderReport, Verdict},
         start::Start,
@@ -109,7 +110,7 @@ struct MigrationJson<'a> {
     /// Whether it still answered at the end.
     answers: bool,
     /// Why its sends were copied, most sends first.
-    causes: Vec<&'static str>,
+    causes: Vec<CauseId>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -144,7 +145,7 @@ struct SenderJson<'a> {
 
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct CauseJson<'a> {
-    cause: &'static str,
+    cause: CauseId,
     sends: u64,
     bytes: u64,
     copies: u64,
@@ -245,7 +246,7 @@ fn seen_tap<'a>(tap: &'a JudgedTap, report: &Report) -> SeenTapJson<'a> {
 }
 
 fn migrated<'a>(migration: &'a Migration, report: &Report) -> MigrationJson<'a> {
-    let mut causes: Vec<&str> = Vec::new();
+    let mut causes: Vec<CauseId> = Vec::new();
     for cause in migration::causes(migration, report) {
         if !causes.contains(&cause.cause) {
             causes.push(cause.cause);
