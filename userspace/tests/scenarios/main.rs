@@ -69,6 +69,7 @@ fn on_host() -> Vec<Trial> {
     let table = [
         Trial::test("readme_has_the_table", || table::check().map_err(Into::into)),
         Trial::test("names_are_unique", || table::check_names().map_err(Into::into)),
+        Trial::test("every_cause_has_a_scenario", || table::check_causes().map_err(Into::into)),
     ];
     scenarios.chain(table).chain(evidence::trials()).collect()
 }
