@@ -15,6 +15,7 @@ pub use self::{
 use crate::model::{
     cause::CauseId,
     fleet::{CauseRow, Identity, SenderRow},
+    lost::Lost,
     report::{CauseReport, Report, Sender, Split},
 };
 
@@ -24,7 +25,7 @@ pub struct Ledger {
     causes: Table<CauseKey, Copied>,
     /// Failed sends by errno: there are few of those.
     failed: BTreeMap<String, u64>,
-    losses: BTreeMap<&'static str, u64>,
+    losses: BTreeMap<Lost, u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,7 +104,7 @@ impl Ledger {
             self.causes.add(key, at, &copied);
         }
         for (loss, count) in &interval.losses {
-            *self.losses.entry(loss).or_default() += count;
+            *self.losses.entry(*loss).or_default() += count;
         }
     }
 
@@ -140,7 +141,7 @@ impl Ledger {
 
     /// What could not be recorded, by name.
     pub fn losses(&self) -> Vec<(String, u64)> {
-        self.losses.iter().map(|(loss, count)| ((*loss).to_owned(), *count)).collect()
+        self.losses.iter().map(|(loss, count)| (loss.key().to_owned(), *count)).collect()
     }
 
     /// Rows that were merged into those of others.

@@ -14,6 +14,7 @@ pub mod fleet;
 pub mod handler;
 pub mod inventory;
 pub mod kernel;
+pub mod lost;
 pub mod manual;
 pub mod migration;
 pub mod mute;

@@ -11,6 +11,7 @@ mod json;
 pub(crate) mod lines;
 pub mod live;
 mod look;
+mod losses;
 pub mod metrics;
 mod migration;
 pub mod mute;

@@ -10,7 +10,10 @@ use std::{
 use super::outcome::{Failure, code};
 use crate::{
     diagnose::{self, Filter},
-    model::report::{CauseReport, CommandOutcome, Report},
+    model::{
+        lost::Lost,
+        report::{CauseReport, CommandOutcome, Report},
+    },
     recording::{Event, Passed, Player, ReadError},
     render::{
         folded::{self, Weight},
@@ -184,7 +187,7 @@ impl Tape {
         let mut report = self.total();
         match played {
             Ok(command) => report.command.clone_from(command),
-            Err(_) => report.losses.push(("end of the recording", 1)),
+            Err(_) => report.losses.push((Lost::RecordingEnd, 1)),
         }
         report
     }

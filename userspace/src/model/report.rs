@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    cause::CauseId, cure::Cure, device::DeviceId, filter::Filtered, migration::Migration,
+    cause::CauseId, cure::Cure, device::DeviceId, filter::Filtered, lost::Lost, migration::Migration,
     process::ProcessIdentity, sighting::Sighting, tap::JudgedTap,
 };
 
@@ -229,8 +229,8 @@ pub struct Report {
     pub missing: Vec<String>,
     /// What QEMUs say of their migrations, of those that were asked.
     pub migrations: Vec<Migration>,
-    /// What could not be recorded, by name; only what happened.
-    pub losses: Vec<(&'static str, u64)>,
+    /// What could not be recorded; only what happened.
+    pub losses: Vec<(Lost, u64)>,
     /// Notifications that were still to come at the end, each for one send or for several on one socket;
     /// `None` before the end.
     pub in_flight: Option<u64>,

@@ -48,6 +48,7 @@ mod tests {
     use crate::model::{
         cause::CauseId,
         filter::{Filter, Filtered},
+        lost::Lost,
         report::{Report, Split},
     };
 
@@ -63,7 +64,7 @@ mod tests {
             (Some(seen(5, 1)), seen(5, 0), Proof::Restored),
             (Some(seen(5, 0)), seen(5, 0), Proof::Zerocopied),
             (Some(seen(0, 5)), seen(0, 0), Proof::Nothing),
-            (Some(seen(0, 5)), Report { losses: vec![("x", 1)], ..seen(5, 0) }, Proof::Nothing),
+            (Some(seen(0, 5)), Report { losses: vec![(Lost::Stacks, 1)], ..seen(5, 0) }, Proof::Nothing),
             (Some(seen(0, 5)), seen(0, 5), Proof::Copied),
         ];
         for (before, after, expected) in cases {

@@ -225,7 +225,10 @@ mod tests {
             assert_eq!(left_out(&report).as_deref(), Some(sentence));
         }
         assert_eq!(left_out(&Report::default()), None);
-        let lossy = Report { losses: vec![("site", 1)], ..report(cause(), (0, 0), (0, 0), 20) };
+        let lossy = Report {
+            losses: vec![(crate::model::lost::Lost::SitesFull, 1)],
+            ..report(cause(), (0, 0), (0, 0), 20)
+        };
         assert!(headline(&lossy).starts_with("none was seen to be copied for nfqueue; at least 20 of"));
     }
 }

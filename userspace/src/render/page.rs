@@ -15,7 +15,7 @@ pub use timeline::Point;
 use super::{
     filter,
     lines::harmless,
-    migration,
+    losses, migration,
     phrases::{failure, on_device, place, who, why},
     taps::changes,
     watch::text::headline,
@@ -218,11 +218,9 @@ fn cure(cure: &Cure) -> Markup {
 fn notes(report: &Report) -> Markup {
     let mut notes = Vec::new();
     if !report.exact() {
-        let losses = report.losses.iter().map(|(name, count)| format!("{name}: {count}"));
-        let losses: Vec<String> = losses.collect();
         notes.push(format!(
             "Not everything could be recorded, so every count is a lower bound ({}).",
-            losses.join(", ")
+            losses::told(report)
         ));
     }
     if let Some(in_flight @ 1..) = report.in_flight {

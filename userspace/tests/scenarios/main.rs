@@ -100,7 +100,7 @@ fn play(scenarios: &[&'static Scenario]) -> Show {
 /// Whether the kernel did not run a program because one was running already.
 fn has_missed_events(report: &Report) -> bool {
     let losses = report.0["losses"].as_object();
-    losses.is_some_and(|losses| losses.contains_key("events missed while a program ran"))
+    losses.is_some_and(|losses| losses.contains_key("missed_events"))
 }
 
 /// They take what send calls return, which only trampolines see.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     model::{
         cause::CauseId,
+        lost::Lost,
         migration::Migration,
         report::{Api, CauseReport, Report, Sender, SenderReport, Verdict},
         start::Start,
@@ -57,7 +58,7 @@ pub(crate) struct ReportJson<'a> {
     verdict: &'static str,
     exact: bool,
     lost_events: u64,
-    losses: std::collections::BTreeMap<&'static str, u64>,
+    losses: std::collections::BTreeMap<Lost, u64>,
     sends: SplitJson,
     bytes: SplitJson,
     copy_seconds: f64,

@@ -14,7 +14,7 @@ use crate::{
         filter,
         lines::{Emphasis, emphasize, harmless, wrap},
         look::Look,
-        migration,
+        losses, migration,
         phrases::{concealed, failure, given, on_device, place, who, why},
         taps::write_changes,
         words::{bytes, plural, time},
@@ -250,12 +250,10 @@ fn footnotes(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         )?;
     }
     if !report.exact() {
-        let losses: Vec<String> =
-            report.losses.iter().map(|(name, count)| format!("{name}: {count}")).collect();
         writeln!(
             out,
             "\nnot everything could be recorded, so counts say \"at least\" ({})",
-            losses.join(", ")
+            losses::told(report)
         )?;
     }
     if let Some(status) =
@@ -275,7 +273,7 @@ mod tests {
         let sends = Split { zerocopied: 2, copied: 0 };
         let exact = Report { sends, ..Report::default() };
         assert_eq!(headline(&exact), "zc=y: 2 sends, none was copied");
-        let lossy = Report { losses: vec![("site", 1)], ..exact };
+        let lossy = Report { losses: vec![(crate::model::lost::Lost::SitesFull, 1)], ..exact };
         assert_eq!(headline(&lossy), "zc=y: at least 2 sends, none was seen to be copied");
     }
 
