@@ -1,5 +1,6 @@
 //! Words of the domain: plain data, no input or output; serialised only where two zcdiags talk ([`fleet`]).
 
+pub mod advice;
 pub mod cause;
 pub mod check;
 pub mod comparison;

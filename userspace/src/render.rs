@@ -1,5 +1,6 @@
 //! Reports as text or JSON, into any writer. Never asks the system anything.
 
+mod advice;
 pub mod causes;
 pub mod check;
 pub mod comparison;

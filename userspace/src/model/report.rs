@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    cause::CauseId, cure::Cure, device::DeviceId, filter::Filtered, lost::Lost, migration::Migration,
-    process::ProcessIdentity, sighting::Sighting, tap::JudgedTap,
+    advice::Advice, cause::CauseId, cure::Cure, device::DeviceId, filter::Filtered, lost::Lost,
+    migration::Migration, process::ProcessIdentity, sighting::Sighting, tap::JudgedTap,
 };
 
 /// A number of something, by how the send ended.
@@ -124,8 +124,8 @@ pub struct SenderReport {
     pub not_requested: u64,
     /// Failed sends, most first.
     pub failed: Vec<FailedSends>,
-    /// What else to tell of the sends, in sentences.
-    pub advice: Vec<String>,
+    /// What else to tell of the sends.
+    pub advice: Vec<Advice>,
 }
 
 impl SenderReport {

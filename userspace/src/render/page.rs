@@ -13,7 +13,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 pub use timeline::Point;
 
 use super::{
-    filter,
+    advice, filter,
     lines::harmless,
     losses, migration,
     phrases::{failure, on_device, place, who, why},
@@ -172,7 +172,8 @@ fn senders(senders: &[SenderReport]) -> Markup {
 }
 
 fn sender(row: &SenderReport) -> Markup {
-    let told: Vec<String> = row.failed.iter().map(failure).chain(row.advice.iter().cloned()).collect();
+    let told: Vec<String> =
+        row.failed.iter().map(failure).chain(row.advice.iter().map(advice::sentence)).collect();
     html! {
         tr {
             td { (who(&row.sender)) }

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     model::{
+        advice::Advice,
         cause::CauseId,
         device::DeviceId,
         filter::{Filter, Filtered},
@@ -246,7 +247,7 @@ fn troubled() -> View {
         sends: 20,
         reason: "notifications are not read".to_owned(),
     }];
-    db.advice = vec!["3 sends have the wrong code in the error queue".to_owned()];
+    db.advice = vec![Advice::Misreported(3)];
     let mut view = View::new(false);
     view.report(interval, total);
     view
@@ -287,9 +288,9 @@ Failed sends
 20 sends failed with ENOBUFS: notifications are not read
 
 What else is known
-3 sends have the wrong code in the error queue
-
-
+of 3 sends the error queue tells the wrong code, for notifications left there
+are joined and the first one's code speaks for all: read it after every send to
+know
 
 
 

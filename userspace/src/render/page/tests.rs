@@ -6,6 +6,7 @@ use super::*;
 use crate::model::report::Api;
 use crate::{
     model::{
+        advice::Advice,
         cause::CauseId,
         filter::{Filter, Filtered},
         process::ProcessIdentity,
@@ -121,7 +122,7 @@ fn what_counts_of_copies_do_not_show_is_there_as_well() {
     report.misreported = 3;
     report.senders[0].failed =
         vec![FailedSends { errno: "ENOBUFS".to_owned(), sends: 20, reason: "nobody <reads>".to_owned() }];
-    report.senders[0].advice = vec!["3 sends have the wrong code".to_owned()];
+    report.senders[0].advice = vec![Advice::Misreported(3)];
     report.cure = Cure { mute: vec![1, 2], ..Cure::default() };
     let page = page(&report);
     for part in [
@@ -132,7 +133,7 @@ fn what_counts_of_copies_do_not_show_is_there_as_well() {
         "<code>native_xdp on ",
         "reported zc=y and copied all the same, at least in part",
         "<p>20 sends failed with ENOBUFS: nobody &lt;reads&gt;</p>",
-        "<p>3 sends have the wrong code</p>",
+        "<p>of 3 sends the error queue tells the wrong code, ",
         "<li>zcdiag mute --inode 1 --inode 2</li>",
     ] {
         assert!(page.contains(part), "{part} in {page}");

@@ -15,6 +15,7 @@ use crate::{
         tap::JudgedTap,
     },
     render::{
+        advice,
         filter::FilterJson,
         json::{SplitJson, line},
         migration,
@@ -141,7 +142,7 @@ struct SenderJson<'a> {
     /// Notifications that told otherwise than the one before on the same socket.
     flips: u64,
     not_requested: u64,
-    advice: &'a [String],
+    advice: Vec<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -298,7 +299,7 @@ fn sender(row: &SenderReport) -> SenderJson<'_> {
         notifications: row.notifications,
         flips: row.flips,
         not_requested: row.not_requested,
-        advice: &row.advice,
+        advice: row.advice.iter().map(advice::sentence).collect(),
     }
 }
 

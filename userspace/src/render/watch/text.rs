@@ -11,7 +11,7 @@ use crate::{
         start::Start,
     },
     render::{
-        filter,
+        advice, filter,
         lines::{Emphasis, emphasize, harmless, wrap},
         look::Look,
         losses, migration,
@@ -183,7 +183,7 @@ fn senders(out: &mut dyn Write, report: &Report) -> io::Result<()> {
             write!(out, "{}", wrap("  ", &failure(failed)))?;
         }
         for advice in &row.advice {
-            write!(out, "{}", wrap("  ", advice))?;
+            write!(out, "{}", wrap("  ", &advice::sentence(advice)))?;
         }
     }
     Ok(())
