@@ -193,6 +193,7 @@ pub(crate) mod tests {
     use crate::model::{
         device::DeviceId,
         process::ProcessIdentity,
+        remedy::Remedy,
         report::{Api, FailedSends, SenderReport},
     };
 
@@ -225,7 +226,7 @@ pub(crate) mod tests {
             taps: Vec::new(),
             stack: Vec::new(),
             explanation: "On v0, somebody sees every packet leave.".to_owned(),
-            remedies: vec!["replace it".to_owned()],
+            remedies: vec![Remedy::written("replace it")],
         };
         Report {
             sends,

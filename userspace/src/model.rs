@@ -24,6 +24,7 @@ pub mod path;
 pub mod probe;
 pub mod process;
 pub mod program;
+pub mod remedy;
 pub mod report;
 pub mod sighting;
 pub mod start;

@@ -19,6 +19,7 @@ pub mod mute;
 pub mod page;
 mod phrases;
 pub mod probe;
+pub(crate) mod remedy;
 pub mod schema;
 mod sighting;
 pub mod status;

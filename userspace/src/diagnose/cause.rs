@@ -4,7 +4,8 @@ use zcdiag_wire::SiteKind;
 
 use super::evidence::Evidence;
 use crate::model::{
-    cause::CauseId, check::Offloads, device::DeviceId, manual::ManualEntry, report::Sender, tap::JudgedTap,
+    cause::CauseId, check::Offloads, device::DeviceId, manual::ManualEntry, remedy::Remedy, report::Sender,
+    tap::JudgedTap,
 };
 
 /// A cause of copies.
@@ -66,7 +67,7 @@ pub(super) enum Remedies {
     /// Made for the case.
     Made {
         /// Makes them.
-        make: fn(&Case<'_>) -> Vec<String>,
+        make: fn(&Case<'_>) -> Vec<Remedy>,
         /// Without a case, for the manual.
         in_general: &'static [&'static str],
     },
@@ -82,9 +83,9 @@ impl Cause {
     }
 
     /// What to do about it, best first.
-    pub fn remedies(&self, case: &Case<'_>) -> Vec<String> {
+    pub fn remedies(&self, case: &Case<'_>) -> Vec<Remedy> {
         match self.remedies {
-            Remedies::Fixed(remedies) => remedies.iter().map(|remedy| (*remedy).to_owned()).collect(),
+            Remedies::Fixed(remedies) => remedies.iter().copied().map(Remedy::written).collect(),
             Remedies::Made { make, .. } => make(case),
         }
     }

@@ -9,9 +9,12 @@ use std::{
 };
 
 use super::{identity, limit::Limit};
-use crate::model::{
-    fleet::{Change, Clock, Event, Identity, Reason},
-    report::{CauseReport, Report, Split},
+use crate::{
+    model::{
+        fleet::{Change, Clock, Event, Identity, Reason},
+        report::{CauseReport, Report, Split},
+    },
+    render::remedy::sentences,
 };
 
 /// When a change is told.
@@ -155,7 +158,7 @@ impl Verdicts {
             sends: seen.sends,
             reasons: new.into_iter().collect(),
             explanation: cause.map(|(cause, _)| cause.explanation.clone()),
-            remedies: cause.map(|(cause, _)| cause.remedies.clone()).unwrap_or_default(),
+            remedies: cause.map(|(cause, _)| sentences(&cause.remedies)).unwrap_or_default(),
         })
     }
 

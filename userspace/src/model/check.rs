@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use super::{cause::CauseId, device::DeviceId, netns::Device, tap::JudgedTap};
+use super::{cause::CauseId, device::DeviceId, netns::Device, remedy::Remedy, tap::JudgedTap};
 
 /// How data is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -180,7 +180,7 @@ pub struct Obstacle {
     /// Why, in sentences.
     pub explanation: String,
     /// What to do about it, best first.
-    pub remedies: Vec<String>,
+    pub remedies: Vec<Remedy>,
     /// Inodes of the packet sockets to blame.
     pub taps: Vec<u64>,
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     advice::Advice, cause::CauseId, cure::Cure, device::DeviceId, filter::Filtered, lost::Lost,
-    migration::Migration, process::ProcessIdentity, sighting::Sighting, tap::JudgedTap,
+    migration::Migration, process::ProcessIdentity, remedy::Remedy, sighting::Sighting, tap::JudgedTap,
 };
 
 /// A number of something, by how the send ended.
@@ -186,7 +186,7 @@ pub struct CauseReport {
     /// What happened, in sentences.
     pub explanation: String,
     /// What to do about it, best first.
-    pub remedies: Vec<String>,
+    pub remedies: Vec<Remedy>,
 }
 
 /// How the watched command ended.

@@ -17,6 +17,7 @@ use super::{
     lines::harmless,
     losses, migration,
     phrases::{failure, on_device, place, who, why},
+    remedy::sentence,
     taps::changes,
     watch::text::headline,
     words::{bytes, plural, time},
@@ -115,7 +116,7 @@ impl Page<'_> {
                             code { (cause.cause) (on_device(cause)) } ", " (why(cause, report))
                         }
                         @if let Some(remedy) = cause.remedies.first() {
-                            p { strong { "Cure: " } (harmless(remedy)) }
+                            p { strong { "Cure: " } (harmless(&sentence(remedy))) }
                         }
                     }
                 }

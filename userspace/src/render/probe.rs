@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::{
     json::{SplitJson, line},
     lines::{harmless, wrap},
+    remedy::sentence,
     watch::{
         Look,
         json::{CauseJson, cause},
@@ -181,7 +182,7 @@ fn write_expected(expected: &Expected, reasons: bool, out: &mut dyn Write) -> io
             wrap(&format!("  {}: ", cause.map_or("perhaps", CauseId::name)), &harmless(explanation))
         )?;
         for remedy in remedies {
-            write!(out, "{}", wrap("    cure: ", &harmless(remedy)))?;
+            write!(out, "{}", wrap("    cure: ", &harmless(&sentence(remedy))))?;
         }
     }
     Ok(())
@@ -251,6 +252,7 @@ mod tests {
     use super::*;
     use crate::model::{
         probe::{Endpoint, Merged, Transport},
+        remedy::Remedy,
         report::Split,
     };
 
@@ -272,7 +274,7 @@ mod tests {
             certain: true,
             reported: Outlook::Copied,
             explanation: "a tap".to_owned(),
-            remedies: vec!["mute it".to_owned()],
+            remedies: vec![Remedy::written("mute it")],
             taps: Vec::new(),
         };
         let expected = Expected { outlook: Outlook::Copied, reported: Outlook::Copied, obstacles: vec![tap] };

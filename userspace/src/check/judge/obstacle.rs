@@ -13,6 +13,7 @@ use crate::{
         check::{Obstacle, Way},
         device::DeviceId,
         process::ProcessIdentity,
+        remedy::Remedy,
         report::{Api, Sender},
         tap::JudgedTap,
     },
@@ -71,7 +72,7 @@ fn explain(facts: &Facts, hazard: &Hazard, device: Option<&DeviceId>) -> String 
     }
 }
 
-fn remedies(facts: &Facts, hazard: &Hazard, way: Way, device: Option<&DeviceId>) -> Vec<String> {
+fn remedies(facts: &Facts, hazard: &Hazard, way: Way, device: Option<&DeviceId>) -> Vec<Remedy> {
     let Some(cause) = hazard.cause.map(causes::of) else { return Vec::new() };
     if !hazard.certain && hazard.taps.is_empty() {
         return Vec::new();

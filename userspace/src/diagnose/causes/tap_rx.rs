@@ -9,6 +9,7 @@ use crate::{
         evidence::{Evidence, RECEIVE},
     },
     model::cause::CauseId,
+    model::remedy::Remedy,
 };
 
 /// The cause.
@@ -76,9 +77,12 @@ fn explain(case: &Case<'_>) -> String {
 const ELSEWHERE: &str = "capture on the sender's side with PACKET_IGNORE_OUTGOING set, or outside the path of \
          these sends";
 
-fn remedies(case: &Case<'_>) -> Vec<String> {
+fn remedies(case: &Case<'_>) -> Vec<Remedy> {
     vec![
-        format!("stop the capture, or bind it to another device than {}", case.device_name()),
-        ELSEWHERE.to_owned(),
+        Remedy::written(format!(
+            "stop the capture, or bind it to another device than {}",
+            case.device_name()
+        )),
+        Remedy::written(ELSEWHERE),
     ]
 }

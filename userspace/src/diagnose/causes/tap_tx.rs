@@ -7,7 +7,7 @@ use crate::{
         cause::{Blame, Case, Cause, Example, Explanation, Foreseen, Remedies},
         evidence::Evidence,
     },
-    model::{cause::CauseId, tap::JudgedTap},
+    model::{cause::CauseId, remedy::Remedy, tap::JudgedTap},
 };
 
 /// The cause.
@@ -90,19 +90,19 @@ fn explain(case: &Case<'_>) -> String {
     )
 }
 
-fn remedies(case: &Case<'_>) -> Vec<String> {
-    let mut remedies: Vec<String> = Vec::new();
+fn remedies(case: &Case<'_>) -> Vec<Remedy> {
+    let mut remedies: Vec<Remedy> = Vec::new();
     for remedy in case.taps.iter().flat_map(|tap| &tap.judgement.remedies) {
         if !remedies.contains(remedy) {
             remedies.push(remedy.clone());
         }
     }
     if remedies.is_empty() {
-        remedies.push(format!(
+        remedies.push(Remedy::written(format!(
             "find who opens packet sockets on {} (`zcdiag taps --all` while it lasts), and bind it elsewhere or \
              have it set PACKET_IGNORE_OUTGOING",
             case.device_name()
-        ));
+        )));
     }
     remedies
 }

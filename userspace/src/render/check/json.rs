@@ -13,7 +13,10 @@ use crate::{
         device::DeviceId,
         netns::Xdp,
     },
-    render::taps::json::{PlainFormatter, TapJson},
+    render::{
+        remedy::sentences,
+        taps::json::{PlainFormatter, TapJson},
+    },
 };
 
 /// Rises when a key changes its meaning or goes.
@@ -55,7 +58,7 @@ struct ObstacleJson<'a> {
     device: Option<DeviceJson<'a>>,
     taps: &'a [u64],
     explanation: &'a str,
-    remedies: &'a [String],
+    remedies: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -132,7 +135,7 @@ impl<'a> From<&'a Obstacle> for ObstacleJson<'a> {
             device: obstacle.device.as_ref().map(DeviceJson::from),
             taps: &obstacle.taps,
             explanation: &obstacle.explanation,
-            remedies: &obstacle.remedies,
+            remedies: sentences(&obstacle.remedies),
         }
     }
 }

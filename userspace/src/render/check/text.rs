@@ -13,6 +13,7 @@ use crate::{
     },
     render::{
         lines::{Emphasis, emphasize, harmless, wrap},
+        remedy::sentence,
         words::{bytes, plural},
     },
 };
@@ -147,7 +148,7 @@ fn write_obstacle(
     write!(out, "{}", wrap("  ", &harmless(&obstacle.explanation)))?;
     for (index, remedy) in obstacle.remedies.iter().enumerate() {
         let head = if index == 0 { "cure" } else { "or" };
-        write!(out, "{}", wrap(&format!("  {head:<6}"), &harmless(remedy)))?;
+        write!(out, "{}", wrap(&format!("  {head:<6}"), &harmless(&sentence(remedy))))?;
     }
     Ok(())
 }
@@ -209,6 +210,7 @@ pub(super) mod tests {
         check::{Offloads, Route, RouteKind, SocketSupport},
         device::DeviceId,
         netns::Device,
+        remedy::Remedy,
     };
 
     fn way(way: Way, outlook: Outlook) -> WayAnswer {
@@ -238,7 +240,7 @@ pub(super) mod tests {
                 certain: true,
                 reported: Outlook::Copied,
                 explanation: "d\u{1b}0 lacks scatter-gather.".to_owned(),
-                remedies: vec!["turn it on".to_owned()],
+                remedies: vec![Remedy::written("turn it on")],
                 taps: Vec::new(),
             }],
             route: Some(Route {

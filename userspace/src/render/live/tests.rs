@@ -19,6 +19,7 @@ use crate::{
         device::DeviceId,
         filter::{Filter, Filtered},
         process::ProcessIdentity,
+        remedy::Remedy,
         report::{Api, CauseReport, FailedSends, Report, Sender, SenderReport, Split},
     },
     render::taps::tests::dhclient,
@@ -55,8 +56,8 @@ fn cause(id: CauseId, summary: &'static str, sender: Sender, sends: u64) -> Caus
                       and copies the clone's data."
                 .to_owned(),
         remedies: vec![
-            "at once: zcdiag mute --inode 12354".to_owned(),
-            "for good: replace dhclient".to_owned(),
+            Remedy::written("at once: zcdiag mute --inode 12354"),
+            Remedy::written("for good: replace dhclient"),
         ],
     }
 }

@@ -19,6 +19,7 @@ use crate::{
         filter::FilterJson,
         json::{SplitJson, line},
         migration,
+        remedy::sentences,
         taps::json::{CureJson, TapJson},
     },
 };
@@ -160,7 +161,7 @@ pub(crate) struct CauseJson<'a> {
     taps: &'a [u64],
     stack: &'a [String],
     explanation: &'a str,
-    remedies: &'a [String],
+    remedies: Vec<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -322,7 +323,7 @@ pub(crate) fn cause(cause: &CauseReport) -> CauseJson<'_> {
         taps: &cause.taps,
         stack: &cause.stack,
         explanation: &cause.explanation,
-        remedies: &cause.remedies,
+        remedies: sentences(&cause.remedies),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
         look::Look,
         losses, migration,
         phrases::{concealed, failure, given, on_device, place, who, why},
+        remedy::sentence,
         taps::write_changes,
         words::{bytes, plural, time},
     },
@@ -228,7 +229,7 @@ fn explain(out: &mut dyn Write, cause: &CauseReport, report: &Report, look: Look
     }
     for (index, remedy) in cause.remedies.iter().enumerate() {
         let lead = if index == 0 { "  cure: " } else { "    or: " };
-        write!(out, "{}", wrap(lead, &harmless(remedy)))?;
+        write!(out, "{}", wrap(lead, &harmless(&sentence(remedy))))?;
     }
     if look.verbose && !cause.stack.is_empty() {
         writeln!(out, "  stack: {}", cause.stack.join("\n       < "))?;
