@@ -1,4 +1,4 @@
-//! Words of the domain: plain data, no input or output; serialised only where two zcdiags talk ([`fleet`]).
+//! Words of the domain: plain data, no input or output; serialised where two zcdiags talk ([`fleet`]), in recordings, and by name.
 
 pub mod advice;
 pub mod cause;
