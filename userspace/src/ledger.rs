@@ -13,7 +13,9 @@ pub use self::{
     verdicts::{Rules, Verdicts},
 };
 use crate::model::{
+    cause::CauseId,
     fleet::{CauseRow, Identity, SenderRow},
+    lost::Lost,
     report::{CauseReport, Report, Sender, Split},
 };
 
@@ -23,7 +25,7 @@ pub struct Ledger {
     causes: Table<CauseKey, Copied>,
     /// Failed sends by errno: there are few of those.
     failed: BTreeMap<String, u64>,
-    losses: BTreeMap<&'static str, u64>,
+    losses: BTreeMap<Lost, u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,7 +37,7 @@ struct SenderKey {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct CauseKey {
     identity: Identity,
-    cause: &'static str,
+    cause: CauseId,
     device: Option<String>,
 }
 
@@ -102,7 +104,7 @@ impl Ledger {
             self.causes.add(key, at, &copied);
         }
         for (loss, count) in &interval.losses {
-            *self.losses.entry(loss).or_default() += count;
+            *self.losses.entry(*loss).or_default() += count;
         }
     }
 
@@ -126,7 +128,7 @@ impl Ledger {
     pub fn causes(&self) -> Vec<CauseRow> {
         let row = |(key, copied): (&CauseKey, &Copied)| CauseRow {
             identity: key.identity.clone(),
-            cause: key.cause.to_owned(),
+            cause: key.cause.to_string(),
             device: key.device.clone(),
             sends: copied.sends,
             bytes: copied.bytes,
@@ -144,7 +146,7 @@ impl Ledger {
 
     /// What could not be recorded, by name.
     pub fn losses(&self) -> Vec<(String, u64)> {
-        self.losses.iter().map(|(loss, count)| ((*loss).to_owned(), *count)).collect()
+        self.losses.iter().map(|(loss, count)| (loss.key().to_owned(), *count)).collect()
     }
 
     /// How often something was counted among the others, or an idle row taken away, for want of room.
@@ -196,6 +198,7 @@ pub(crate) mod tests {
     use crate::model::{
         device::DeviceId,
         process::ProcessIdentity,
+        remedy::Remedy,
         report::{Api, FailedSends, SenderReport},
     };
 
@@ -216,7 +219,7 @@ pub(crate) mod tests {
         let bytes = Split { zerocopied: zerocopied * 100, copied: copied * 100 };
         let sender = sender(pid, comm);
         let cause = CauseReport {
-            cause: "tap_tx",
+            cause: CauseId::TapTx,
             summary: "a packet tap sees what leaves the device",
             sender: sender.clone(),
             device: Some(DeviceId { netns: 1, ifindex: 5, name: "v0".to_owned() }),
@@ -228,7 +231,7 @@ pub(crate) mod tests {
             taps: Vec::new(),
             stack: Vec::new(),
             explanation: "On v0, somebody sees every packet leave.".to_owned(),
-            remedies: vec!["replace it".to_owned()],
+            remedies: vec![Remedy::written("replace it")],
         };
         Report {
             sends,

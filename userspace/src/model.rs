@@ -1,5 +1,7 @@
-//! Words of the domain: plain data, no input or output; serialised only where two zcdiags talk ([`fleet`]).
+//! Words of the domain: plain data, no input or output; serialised where two zcdiags talk ([`fleet`]), in recordings, and by name.
 
+pub mod advice;
+pub mod cause;
 pub mod check;
 pub mod comparison;
 pub mod cost;
@@ -13,6 +15,7 @@ pub mod fleet;
 pub mod handler;
 pub mod inventory;
 pub mod kernel;
+pub mod lost;
 pub mod manual;
 pub mod migration;
 pub mod mute;
@@ -21,6 +24,7 @@ pub mod path;
 pub mod probe;
 pub mod process;
 pub mod program;
+pub mod remedy;
 pub mod report;
 pub mod sighting;
 pub mod split;

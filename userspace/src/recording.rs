@@ -17,8 +17,8 @@ mod write;
 pub use read::{Event, Passed, Player, ReadError};
 pub use write::Recorder;
 
-/// Version of the format.
-const FORMAT: u32 = 1;
+/// Version of the format. In 1, remedies are sentences; that is read as well.
+const FORMAT: u32 = 2;
 
 #[cfg(test)]
 mod tests;

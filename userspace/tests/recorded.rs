@@ -7,7 +7,7 @@ use flate2::{Compression, write::GzEncoder};
 use proptest::{prelude::*, sample::Index};
 use zcdiag::{
     diagnose::report,
-    model::report::Report,
+    model::{cause::CauseId, report::Report},
     recording::{Player, ReadError},
 };
 
@@ -70,7 +70,7 @@ fn as_recorded_nothing_is_unknown() {
         while player.play().expect("to its end").is_some() {}
         let report = diagnosed(&player);
         assert!(report.exact() && report.sends.copied > 0);
-        assert!(report.causes.iter().all(|cause| cause.cause != "unknown"));
+        assert!(report.causes.iter().all(|cause| cause.cause != CauseId::Unknown));
         assert!(!report.taps.is_empty(), "who tapped is named");
         // The taps of the scenarios have closed, and what has closed needs no cure.
         player.known.lifetimes.clear();

@@ -4,8 +4,8 @@ use std::io::Write;
 
 use super::outcome::{Failure, Outcome, code, is_read};
 use crate::{
-    diagnose::causes::CAUSES,
-    model::manual::ManualEntry,
+    diagnose::causes::{CAUSES, of},
+    model::{cause::CauseId, manual::ManualEntry},
     render::causes::{write_json, write_list, write_manual},
 };
 
@@ -26,7 +26,7 @@ pub struct CausesOptions {
 /// If there is no cause of a name, or the output cannot be written.
 pub fn run(options: &CausesOptions, out: &mut dyn Write) -> Outcome {
     let find = |name: &String| {
-        CAUSES.iter().find(|cause| cause.name == *name).copied().ok_or_else(|| {
+        CauseId::named(name).map(of).ok_or_else(|| {
             Failure::new(format!("there is no cause '{name}'"), "`zcdiag causes` lists the names")
         })
     };

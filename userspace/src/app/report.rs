@@ -14,6 +14,7 @@ use crate::{
     model::{
         counts::Counts,
         device::DeviceKey,
+        lost::Lost,
         report::{CauseReport, CommandOutcome, Report},
     },
     recording::{Event, Passed, Player, ReadError},
@@ -181,7 +182,7 @@ impl Tape {
         let mut report = self.total();
         match played {
             Ok(command) => report.command.clone_from(command),
-            Err(_) => report.losses.push(("end of the recording", 1)),
+            Err(_) => report.losses.push((Lost::RecordingEnd, 1)),
         }
         report
     }

@@ -15,7 +15,13 @@ use crate::{
         facts::Facts,
         trace::{Event, Trace, Waypoint},
     },
+    diagnose::causes::{
+        self, generic_xdp, ipsec, local_delivery, mcast_loop, native_xdp, netem_corrupt, no_sg, rx_forward,
+        sw_checksum, sw_gso_no_csum, tap_rx, tap_tx, tun, upfront_dev, upfront_frag, upfront_ipsec,
+        upfront_tcp, wireguard,
+    },
     model::{
+        cause::CauseId,
         check::{CheckReport, Obstacle, Offloads, Outlook, PathDevice, RouteKind, Way, WayAnswer},
         device::DeviceId,
         device::DeviceKey,
@@ -37,7 +43,7 @@ pub(crate) fn judge(facts: Facts, trace: &Trace, ways: &[Way]) -> CheckReport {
     let answers: Vec<WayAnswer> =
         ways.iter().map(|way| answer(&facts, trace, *way, &mut obstacles)).collect();
     // What happens within the send call comes first, whichever way of sending it is for.
-    obstacles.sort_by_key(|obstacle| !obstacle.cause.is_some_and(|cause| cause.starts_with("upfront")));
+    obstacles.sort_by_key(|obstacle| !obstacle.cause.is_some_and(|cause| causes::of(cause).within_the_call));
     let considered = answers.iter().filter(|answer| answer.supported != Some(false));
     let outlook = considered.map(|answer| answer.outlook).max().unwrap_or(Outlook::Unknown);
     let named: Vec<u64> = obstacles.iter().flat_map(|obstacle| obstacle.taps.clone()).collect();
@@ -171,7 +177,7 @@ impl Judge<'_> {
             (self.way, self.facts.size, max_bytes(self.facts, self.way))
             && size > most
         {
-            self.add(Hazard::certain("upfront_frag", start));
+            self.add(Hazard::certain(&upfront_frag::FORESEEN, start));
         }
         match route {
             Some(route) if route.encapsulated => {
@@ -179,7 +185,7 @@ impl Judge<'_> {
             }
             Some(route) if route.kind == (RouteKind::Multicast { member: None }) => {
                 self.add(Hazard::perhaps(
-                    Some("mcast_loop"),
+                    Some(CauseId::McastLoop),
                     Some(start),
                     "whether a socket of this host has joined the group could not be seen",
                 ));
@@ -192,22 +198,22 @@ impl Judge<'_> {
         match event {
             Event::Out { routed } => self.out(place, routed),
             Event::In { taken } => self.come_in(place, taken),
-            Event::LoopedBack => self.add(Hazard::certain("mcast_loop", place).of_clone()),
-            Event::Delivered => self.add(Hazard::certain("local_delivery", place)),
+            Event::LoopedBack => self.add(Hazard::certain(&mcast_loop::FORESEEN, place).of_clone()),
+            Event::Delivered => self.add(Hazard::certain(&local_delivery::FORESEEN, place)),
             Event::Forwarded => match self.facts.routes_zerocopy {
                 Some(true) => {}
-                Some(false) => self.add(Hazard::certain("rx_forward", place)),
+                Some(false) => self.add(Hazard::certain(&rx_forward::FORESEEN, place)),
                 None => self.add(Hazard::perhaps(
-                    Some("rx_forward"),
+                    Some(CauseId::RxForward),
                     Some(place),
                     "whether this kernel copies packets that are routed on after a veth is not known",
                 )),
             },
-            Event::Read => self.add(Hazard::certain("tun", place)),
+            Event::Read => self.add(Hazard::certain(&tun::FORESEEN, place)),
             // What it cuts up first may be reported as sent from where it was.
             Event::WireGuard => {
                 let reported = if self.is_large() { Outlook::Unknown } else { Outlook::Copied };
-                self.add(Hazard::certain("wireguard", place).reported(reported));
+                self.add(Hazard::certain(&wireguard::FORESEEN, place).reported(reported));
             }
             Event::Lost(why) => self.add(Hazard::perhaps(None, Some(place), why)),
         }
@@ -244,11 +250,11 @@ impl Judge<'_> {
             Some(Some(true)) => {
                 let why =
                     "a program gets packets from netfilter rules (NFQUEUE), and those are copied for it";
-                self.add(Hazard::perhaps(Some("nfqueue"), None, why));
+                self.add(Hazard::perhaps(Some(CauseId::Nfqueue), None, why));
             }
             Some(None) => {
                 let why = "whether a program gets packets from netfilter rules (NFQUEUE) may not be read";
-                self.add(Hazard::perhaps(Some("nfqueue"), None, why));
+                self.add(Hazard::perhaps(Some(CauseId::Nfqueue), None, why));
             }
         }
     }
@@ -260,14 +266,14 @@ impl Judge<'_> {
         let Some(surroundings) = self.facts.surroundings.get(&place.netns) else { return };
         let first = place.netns == self.facts.here;
         let on = self.facts.offloads.get(&place).and_then(Option::as_ref);
-        let cause = match (self.way.is_tcp(), on) {
-            (true, Some(on)) if first && !on.gathers() => "upfront_tcp",
-            (false, _) if first && !self.facts.ipv6() => "upfront_ipsec",
-            _ => "ipsec",
+        let foreseen = match (self.way.is_tcp(), on) {
+            (true, Some(on)) if first && !on.gathers() => &upfront_tcp::FORESEEN,
+            (false, _) if first && !self.facts.ipv6() => &upfront_ipsec::FORESEEN,
+            _ => &ipsec::FORESEEN,
         };
         let Some(policies) = &surroundings.policies else {
             let why = "IPsec policies may not be read: they would make the kernel copy";
-            return self.add(Hazard::perhaps(Some(cause), Some(place), why));
+            return self.add(Hazard::perhaps(Some(foreseen.cause.id), Some(place), why));
         };
         let source = surroundings.route.and_then(|route| route.source).filter(|_| first);
         let applies = policies
@@ -280,16 +286,16 @@ impl Judge<'_> {
         match (policy.transforms, applies) {
             (false, Some(_)) => {}
             (true, Some(_)) if !offloaded => {
-                self.add(Hazard::certain(cause, place));
+                self.add(Hazard::certain(foreseen, place));
             }
             (true, Some(_)) => {
                 let why =
                     "an IPsec policy applies; whether the device encrypts, which it can, is up to its states";
-                self.add(Hazard::perhaps(Some(cause), Some(place), why));
+                self.add(Hazard::perhaps(Some(foreseen.cause.id), Some(place), why));
             }
             (_, None) => {
                 let why = "an IPsec policy may apply, depending on ports or addresses";
-                self.add(Hazard::perhaps(Some(cause), Some(place), why));
+                self.add(Hazard::perhaps(Some(foreseen.cause.id), Some(place), why));
             }
         }
     }
@@ -298,12 +304,15 @@ impl Judge<'_> {
     fn datagrams_upfront(&mut self, place: DeviceKey) {
         match self.facts.offloads.get(&place) {
             Some(Some(on)) if on.gathers() && on.sums(self.facts.ipv6()) => {}
-            Some(Some(on)) => {
-                let lacks = if on.gathers() { "checksum offload" } else { "scatter-gather" };
-                self.add(Hazard::certain("upfront_dev", place).lacking(lacks));
+            Some(Some(_)) => {
+                self.add(Hazard::certain(&upfront_dev::FORESEEN, place));
             }
             _ => {
-                self.add(Hazard::perhaps(Some("upfront_dev"), Some(place), "its offloads could not be read"));
+                self.add(Hazard::perhaps(
+                    Some(CauseId::UpfrontDev),
+                    Some(place),
+                    "its offloads could not be read",
+                ));
             }
         }
     }
@@ -313,10 +322,10 @@ impl Judge<'_> {
             Some(Some(control)) => {
                 match control.corrupts {
                     0 => {}
-                    u32::MAX => self.add(Hazard::certain("netem_corrupt", place)),
+                    u32::MAX => self.add(Hazard::certain(&netem_corrupt::FORESEEN, place)),
                     _ => {
                         let why = "netem damages some packets, and copies each before it does";
-                        self.add(Hazard::perhaps(Some("netem_corrupt"), Some(place), why));
+                        self.add(Hazard::perhaps(Some(CauseId::NetemCorrupt), Some(place), why));
                     }
                 }
                 if control.egress_filters > 0 {
@@ -332,16 +341,16 @@ impl Judge<'_> {
     fn offloads(&mut self, place: DeviceKey) {
         let Some(Some(on)) = self.facts.offloads.get(&place) else {
             let why = "its offloads could not be read";
-            return self.add(Hazard::perhaps(Some("no_sg"), Some(place), why));
+            return self.add(Hazard::perhaps(Some(CauseId::NoSg), Some(place), why));
         };
         let (gathers, sums) = (on.gathers(), on.sums(self.facts.ipv6()));
         match (gathers, sums, self.is_large()) {
             (true, true, _) => {}
-            (true, false, true) => self.add(Hazard::certain("sw_gso_no_csum", place)),
-            (true, false, false) => self.add(Hazard::certain("sw_checksum", place)),
-            (false, _, false) => self.add(Hazard::certain("no_sg", place)),
+            (true, false, true) => self.add(Hazard::certain(&sw_gso_no_csum::FORESEEN, place)),
+            (true, false, false) => self.add(Hazard::certain(&sw_checksum::FORESEEN, place)),
+            (false, _, false) => self.add(Hazard::certain(&no_sg::FORESEEN, place)),
             // `skb_segment()` copies into new packets and frees the old one as sent.
-            (false, _, true) => self.add(Hazard::certain("no_sg", place).reported(Outlook::Unknown)),
+            (false, _, true) => self.add(Hazard::certain(&no_sg::FORESEEN, place).reported(Outlook::Unknown)),
         }
     }
 
@@ -364,10 +373,10 @@ impl Judge<'_> {
         };
         let (offending, unknown) = (with(TapVerdict::Offending), with(TapVerdict::Unknown));
         if !offending.is_empty() {
-            self.add(Hazard::certain("tap_tx", place).of_clone().by(offending));
+            self.add(Hazard::certain(&tap_tx::FORESEEN, place).of_clone().by(offending));
         } else if !unknown.is_empty() {
             let why = "whether it ignores outgoing packets could not be read";
-            self.add(Hazard::perhaps(Some("tap_tx"), Some(place), why).by(unknown));
+            self.add(Hazard::perhaps(Some(CauseId::TapTx), Some(place), why).by(unknown));
         }
     }
 
@@ -375,8 +384,12 @@ impl Judge<'_> {
         let device = self.facts.devices.get(place);
         match device.map(|device| device.xdp) {
             // A program that takes fragments gets a copy from newer kernels, of which they say nothing.
-            Some(Xdp::Generic) => self.add(Hazard::certain("generic_xdp", place).reported(Outlook::Unknown)),
-            Some(Xdp::Native) => self.add(Hazard::certain("native_xdp", place).reported(Outlook::ZeroCopy)),
+            Some(Xdp::Generic) => {
+                self.add(Hazard::certain(&generic_xdp::FORESEEN, place).reported(Outlook::Unknown));
+            }
+            Some(Xdp::Native) => {
+                self.add(Hazard::certain(&native_xdp::FORESEEN, place).reported(Outlook::ZeroCopy));
+            }
             Some(Xdp::Multiple) => {
                 self.add(Hazard::perhaps(None, Some(place), "it has several XDP programs"));
             }
@@ -390,7 +403,7 @@ impl Judge<'_> {
         };
         let taps: Vec<u64> = self.facts.taps.iter().filter(hears).map(|judged| judged.tap.inode).collect();
         if !taps.is_empty() {
-            self.add(Hazard::certain("tap_rx", place).by(taps));
+            self.add(Hazard::certain(&tap_rx::FORESEEN, place).by(taps));
         }
         if let Some(Some(control)) = self.facts.traffic_control.get(&place)
             && control.ingress_filters > 0

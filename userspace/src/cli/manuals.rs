@@ -40,7 +40,7 @@ fn causes_page() -> String {
          about it, best first.",
     )]);
     for cause in CAUSES {
-        page.control("SS", [cause.name]);
+        page.control("SS", [cause.id.name()]);
         page.text([bold(cause.summary)]);
         page.control("PP", []);
         page.text([roman(cause.meaning)]);
@@ -95,7 +95,7 @@ mod tests {
         );
         let causes = fs::read_to_string(dir.path().join("man/man7/zcdiag-causes.7")).expect("the page");
         for cause in CAUSES {
-            assert!(causes.contains(&format!(".SS {}\n", cause.name)), "{} in {causes}", cause.name);
+            assert!(causes.contains(&format!(".SS {}\n", cause.id)), "{} in {causes}", cause.id);
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::model::cause::CauseId;
+
 /// A time with a unit, longer than nothing and at most a year; a bare number is seconds.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     match duration_or_none(text)? {
@@ -30,12 +32,10 @@ pub(super) fn percent(text: &str) -> Result<f64, String> {
 }
 
 pub(super) fn cause(name: &str) -> Result<String, String> {
-    let names: Vec<&str> = crate::diagnose::causes::CAUSES.iter().map(|cause| cause.name).collect();
-    if names.contains(&name) {
-        Ok(name.to_owned())
-    } else {
-        Err(format!("`zcdiag causes` explains the causes: {}", names.join(", ")))
-    }
+    let names = || CauseId::ALL.iter().map(|cause| cause.name()).collect::<Vec<_>>().join(", ");
+    CauseId::named(name)
+        .map(|cause| cause.name().to_owned())
+        .ok_or_else(|| format!("`zcdiag causes` explains the causes: {}", names()))
 }
 
 #[cfg(test)]

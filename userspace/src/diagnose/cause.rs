@@ -3,12 +3,17 @@
 use zcdiag_wire::SiteKind;
 
 use super::evidence::Evidence;
-use crate::model::{device::DeviceId, manual::ManualEntry, report::Sender, tap::JudgedTap};
+use crate::model::{
+    cause::CauseId, check::Offloads, device::DeviceId, manual::ManualEntry, remedy::Remedy, report::Sender,
+    tap::JudgedTap,
+};
 
 /// A cause of copies.
 pub struct Cause {
-    /// Its name in every output.
-    pub name: &'static str,
+    /// Which it is.
+    pub id: CauseId,
+    /// Whether the send call itself copies, before there is a packet on its way.
+    pub within_the_call: bool,
     /// A few words, to follow "copied:".
     pub summary: &'static str,
     /// What it means: for the manual.
@@ -27,6 +32,26 @@ pub struct Cause {
     pub(super) remedies: Remedies,
 }
 
+/// A cause that `zcdiag check` foresees.
+pub struct Foreseen {
+    /// Which.
+    pub cause: &'static Cause,
+    /// What is to come, as a sentence.
+    pub(crate) says: fn(&Prospect<'_>) -> String,
+}
+
+/// What the sentence on a cause to come speaks of.
+pub(crate) struct Prospect<'a> {
+    /// Name of the device, or words for it.
+    pub(crate) device: &'a str,
+    /// What it can do; `None` if that could not be read.
+    pub(crate) offloads: Option<&'a Offloads>,
+    /// Bytes of a send, if that was said.
+    pub(crate) size: Option<u32>,
+    /// Packet sockets to blame.
+    pub(crate) taps: &'a [&'a JudgedTap],
+}
+
 /// Sentences about what happened.
 pub(super) enum Explanation {
     /// The same for every case, but for the name of the device, which stands for `{device}`.
@@ -42,7 +67,7 @@ pub(super) enum Remedies {
     /// Made for the case.
     Made {
         /// Makes them.
-        make: fn(&Case<'_>) -> Vec<String>,
+        make: fn(&Case<'_>) -> Vec<Remedy>,
         /// Without a case, for the manual.
         in_general: &'static [&'static str],
     },
@@ -58,9 +83,9 @@ impl Cause {
     }
 
     /// What to do about it, best first.
-    pub fn remedies(&self, case: &Case<'_>) -> Vec<String> {
+    pub fn remedies(&self, case: &Case<'_>) -> Vec<Remedy> {
         match self.remedies {
-            Remedies::Fixed(remedies) => remedies.iter().map(|remedy| (*remedy).to_owned()).collect(),
+            Remedies::Fixed(remedies) => remedies.iter().copied().map(Remedy::written).collect(),
             Remedies::Made { make, .. } => make(case),
         }
     }
@@ -69,7 +94,7 @@ impl Cause {
     pub fn manual(&self) -> ManualEntry {
         let stacks = self.examples.iter().map(|example| example.stack).filter(|stack| !stack.is_empty());
         ManualEntry {
-            name: self.name,
+            id: self.id,
             summary: self.summary,
             meaning: self.meaning,
             by_hand: self.by_hand,

@@ -1,6 +1,6 @@
 //! What it takes to make the sends zero-copy that taps made copy.
 
-use super::{cause::Blame, causes::CAUSES, known::Known};
+use super::{cause::Blame, causes, known::Known};
 use crate::{
     model::{cure::Cure, report::CauseReport, tap::TapVerdict},
     taps::cure::{Blamed, smallest},
@@ -8,9 +8,7 @@ use crate::{
 
 /// The smallest set of changes for all these causes together; empty if they blame no tap.
 pub(super) fn cure(causes: &[CauseReport], known: &Known) -> Cure {
-    let incoming = |cause: &CauseReport| {
-        CAUSES.iter().any(|known| known.name == cause.cause && known.blames == Blame::Incoming)
-    };
+    let incoming = |cause: &CauseReport| causes::of(cause.cause).blames == Blame::Incoming;
     smallest(causes.iter().flat_map(|cause| {
         let incoming = incoming(cause);
         let open =

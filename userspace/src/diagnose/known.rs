@@ -131,7 +131,7 @@ impl Known {
             inodes.into_iter().flatten().filter_map(|inode| self.taps.get(inode)).collect();
         let case = Case { sender, device: device.as_ref(), taps: &taps, kind, path: &path };
         CauseReport {
-            cause: cause.name,
+            cause: cause.id,
             summary: cause.summary,
             sender: sender.clone(),
             sends: tally.copied_sends,

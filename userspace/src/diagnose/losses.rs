@@ -1,32 +1,49 @@
-//! What the kernel side could not record, in words.
+//! What the kernel side could not record.
 
 use zcdiag_wire::Loss;
 
-use crate::model::counts::Counts;
+use crate::model::{counts::Counts, lost::Lost};
 
-/// Names of the loss counters in JSON, with what each means.
-const NAMES: &[(u32, &str)] = &[
-    (Loss::UARGS_FULL, "too many sends in flight"),
-    (Loss::TALLIES_FULL, "too many senders and causes"),
-    (Loss::SENDERS_FULL, "too many senders to name"),
-    (Loss::SITES_FULL, "too many places of copies"),
-    (Loss::STACKS, "stacks not kept"),
-    (Loss::RARE_FULL, "announcements dropped"),
-    (Loss::UNREADABLE, "kernel memory not readable"),
-    (Loss::FAILURES_FULL, "too many senders of failed sends"),
-    (Loss::TAPS_FULL, "too many taps to count what they were given"),
-    (Loss::RESULT_UNSEEN, "results of send calls not seen while hooks rested"),
-    (Loss::END_UNKNOWN, "ends of sends not seen"),
-    (Loss::HOOKS_BLIND, "programs that are attached and do not run"),
+/// The loss counters that are read, in the order in which they are told.
+const COUNTERS: &[(u32, Lost)] = &[
+    (Loss::UARGS_FULL, Lost::UargsFull),
+    (Loss::TALLIES_FULL, Lost::TalliesFull),
+    (Loss::SENDERS_FULL, Lost::SendersFull),
+    (Loss::SITES_FULL, Lost::SitesFull),
+    (Loss::STACKS, Lost::Stacks),
+    (Loss::RARE_FULL, Lost::RareFull),
+    (Loss::UNREADABLE, Lost::Unreadable),
+    (Loss::FAILURES_FULL, Lost::FailuresFull),
+    (Loss::TAPS_FULL, Lost::TapsFull),
+    (Loss::RESULT_UNSEEN, Lost::ResultUnseen),
+    (Loss::END_UNKNOWN, Lost::EndUnknown),
+    (Loss::HOOKS_BLIND, Lost::HooksBlind),
 ];
 
-/// The losses that happened, by name.
-pub(super) fn named(counts: &Counts) -> Vec<(&'static str, u64)> {
-    let counted = NAMES.iter().map(|(index, name)| (*name, counts.losses[*index as usize]));
-    let missed = [
-        ("events missed while a program ran", counts.misses),
-        // Such a send is counted all the same, unless it has failed; the bytes of io_uring's are not.
-        ("results of send calls missed while the program ran", counts.missed_results),
-    ];
+/// The losses that happened.
+pub(super) fn named(counts: &Counts) -> Vec<(Lost, u64)> {
+    let counted = COUNTERS.iter().map(|(index, lost)| (*lost, counts.losses[*index as usize]));
+    let missed = [(Lost::MissedEvents, counts.misses), (Lost::MissedResults, counts.missed_results)];
     counted.chain(missed).filter(|(_, count)| *count > 0).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counters of what was counted all the same.
+    const NO_LOSS: [u32; 2] = [Loss::BORN_BEFORE, Loss::END_SEEN_LATE];
+
+    #[test]
+    fn every_counter_of_the_kernel_side_has_its_key() {
+        for index in 0..Loss::COUNT {
+            let mut counts = Counts::default();
+            counts.losses[index as usize] = 1;
+            assert_eq!(named(&counts).len(), usize::from(!NO_LOSS.contains(&index)), "counter {index}");
+        }
+        let mut keys: Vec<&str> = Lost::ALL.iter().map(|lost| lost.key()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), Lost::ALL.len());
+    }
 }

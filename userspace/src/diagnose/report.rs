@@ -17,6 +17,7 @@ use super::{
     losses,
 };
 use crate::model::{
+    cause::CauseId,
     counts::Counts,
     device::DeviceKey,
     filter::Filter,
@@ -146,15 +147,15 @@ fn add<'a>(rows: &mut CauseRows<'a>, key: CauseKey<'a>, new: CauseReport) {
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct CauseKey<'a> {
     sender: SenderKey,
-    cause: &'static str,
+    cause: CauseId,
     device: DeviceKey,
     stack: &'a [String],
 }
 
 impl<'a> CauseKey<'a> {
-    fn of(sender: SenderKey, site: SiteKey, cause: &'static str, known: &'a Known) -> Self {
+    fn of(sender: SenderKey, site: SiteKey, cause: CauseId, known: &'a Known) -> Self {
         let stack: &[String] = match known.sites.get(&place(site)) {
-            Some(facts) if cause == "unknown" => &facts.stack,
+            Some(facts) if cause == CauseId::Unknown => &facts.stack,
             _ => &[],
         };
         Self { sender, cause, device: DeviceKey::from(&site), stack }

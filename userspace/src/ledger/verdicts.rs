@@ -10,10 +10,14 @@ use std::{
 };
 
 use super::{device, identity, limit::Limit};
-use crate::model::{
-    fleet::{Change, Clock, Event, Identity, Reason},
-    report::{CauseReport, Report, Split},
-    tap::JudgedTap,
+use crate::{
+    model::{
+        fleet::{Change, Clock, Event, Identity, Reason},
+        remedy::Remedy,
+        report::{CauseReport, Report, Split},
+        tap::JudgedTap,
+    },
+    render::remedy::sentences,
 };
 
 /// When a change is told.
@@ -223,7 +227,7 @@ fn reasons(cause: &CauseReport, interval: &Report) -> Vec<Reason> {
 }
 
 fn reason(cause: &CauseReport, culprit: Option<&str>) -> Reason {
-    Reason { cause: cause.cause.to_owned(), device: device(cause), culprit: culprit.map(str::to_owned) }
+    Reason { cause: cause.cause.to_string(), device: device(cause), culprit: culprit.map(str::to_owned) }
 }
 
 /// The taps to blame for a cause.
@@ -240,13 +244,13 @@ fn culprit(judged: &JudgedTap) -> Option<&str> {
 fn remedies(cause: &CauseReport, told: &BTreeSet<Reason>, interval: &Report) -> Vec<String> {
     let of_told = taps(cause, interval)
         .filter(|judged| culprit(judged).is_some_and(|comm| told.contains(&reason(cause, Some(comm)))));
-    let mut remedies: Vec<String> = Vec::new();
+    let mut remedies: Vec<Remedy> = Vec::new();
     for remedy in of_told.flat_map(|judged| &judged.judgement.remedies) {
         if !remedies.contains(remedy) {
             remedies.push(remedy.clone());
         }
     }
-    if remedies.is_empty() { cause.remedies.clone() } else { remedies }
+    sentences(if remedies.is_empty() { &cause.remedies } else { &remedies })
 }
 
 #[cfg(test)]
@@ -339,7 +343,7 @@ mod tests {
         let mut lldpd = tap;
         lldpd.tap.inode += 1;
         lldpd.tap.holders[0].process.comm = "lldpd".to_owned();
-        lldpd.judgement.remedies = vec!["zcdiag mute the second".to_owned()];
+        lldpd.judgement.remedies = vec![Remedy::written("zcdiag mute the second")];
         first.causes[0].taps.push(lldpd.tap.inode);
         first.taps.push(lldpd);
         let told = verdicts.observe(&first, at(400));

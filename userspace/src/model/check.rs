@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use super::{device::DeviceId, netns::Device, tap::JudgedTap};
+use super::{cause::CauseId, device::DeviceId, netns::Device, remedy::Remedy, tap::JudgedTap};
 
 /// How data is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -167,8 +167,8 @@ impl Outlook {
 /// Something that stands in the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Obstacle {
-    /// Name of the cause that copies would have; `None` if it is not known whether there will be any.
-    pub cause: Option<&'static str>,
+    /// The cause that copies would have; `None` if it is not known whether there will be any.
+    pub cause: Option<CauseId>,
     /// On which device.
     pub device: Option<DeviceId>,
     /// For which ways of sending.
@@ -180,7 +180,7 @@ pub struct Obstacle {
     /// Why, in sentences.
     pub explanation: String,
     /// What to do about it, best first.
-    pub remedies: Vec<String>,
+    pub remedies: Vec<Remedy>,
     /// Inodes of the packet sockets to blame.
     pub taps: Vec<u64>,
 }

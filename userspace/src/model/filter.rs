@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{device::DeviceId, process::ProcessIdentity, split::Split};
+use super::{cause::CauseId, device::DeviceId, process::ProcessIdentity, split::Split};
 
 /// Bytes of a process's name that the kernel keeps: `TASK_COMM_LEN` without the terminating NUL.
 const COMM_LEN: usize = 15;
@@ -45,8 +45,8 @@ impl Filter {
     }
 
     /// Whether copies by this cause on this device are reported.
-    pub fn takes_cause(&self, cause: &str, device: Option<&DeviceId>) -> bool {
-        any(&self.cause, |name| name == cause)
+    pub fn takes_cause(&self, cause: CauseId, device: Option<&DeviceId>) -> bool {
+        any(&self.cause, |name| name == cause.name())
             && any(&self.dev, |name| device.is_some_and(|device| device.name == *name))
     }
 }
@@ -61,7 +61,7 @@ pub struct Filtered {
     /// Their sends.
     pub others: Split,
     /// Copied sends of the selected senders, by a cause that it does not select, or not on that device.
-    pub causes: BTreeMap<&'static str, u64>,
+    pub causes: BTreeMap<CauseId, u64>,
     /// Sends of the selected senders that were reported zerocopied and copied all the same, for such a cause.
     pub hidden: u64,
 }

@@ -192,7 +192,7 @@ pub struct Snapshot {
     pub uptime_seconds: f64,
     /// Whether the counts are complete; else they are lower bounds.
     pub exact: bool,
-    /// What could not be recorded, by name.
+    /// What could not be recorded, by [`Lost::key`](super::lost::Lost::key).
     pub losses: Vec<(String, u64)>,
     /// What is lost because of this kernel or a missing privilege.
     pub degraded: Vec<String>,

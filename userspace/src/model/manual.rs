@@ -1,10 +1,12 @@
 //! What the manual says of a cause of copies.
 
+use super::cause::CauseId;
+
 /// One cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ManualEntry {
-    /// Its name in every output.
-    pub name: &'static str,
+    /// Which it is.
+    pub id: CauseId,
     /// A few words, to follow "copied:".
     pub summary: &'static str,
     /// What it means.

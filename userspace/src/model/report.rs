@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 pub use super::split::Split;
 use super::{
-    cure::Cure, device::DeviceId, filter::Filtered, migration::Migration, process::ProcessIdentity,
-    sighting::Sighting, tap::JudgedTap,
+    advice::Advice, cause::CauseId, cure::Cure, device::DeviceId, filter::Filtered, lost::Lost,
+    migration::Migration, process::ProcessIdentity, remedy::Remedy, sighting::Sighting, tap::JudgedTap,
 };
 
 /// The short answer.
@@ -104,8 +104,8 @@ pub struct SenderReport {
     pub not_requested: u64,
     /// Failed sends, most first.
     pub failed: Vec<FailedSends>,
-    /// What else to tell of the sends, in sentences.
-    pub advice: Vec<String>,
+    /// What else to tell of the sends.
+    pub advice: Vec<Advice>,
 }
 
 impl SenderReport {
@@ -141,8 +141,8 @@ pub struct FailedSends {
 /// One cause of copies, for one sender on one device.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CauseReport {
-    /// Name of the cause.
-    pub cause: &'static str,
+    /// Which cause.
+    pub cause: CauseId,
     /// The same in a few words.
     pub summary: &'static str,
     /// Whose sends.
@@ -166,7 +166,7 @@ pub struct CauseReport {
     /// What happened, in sentences.
     pub explanation: String,
     /// What to do about it, best first.
-    pub remedies: Vec<String>,
+    pub remedies: Vec<Remedy>,
 }
 
 /// How the watched command ended.
@@ -209,8 +209,8 @@ pub struct Report {
     pub missing: Vec<String>,
     /// What QEMUs say of their migrations, of those that were asked.
     pub migrations: Vec<Migration>,
-    /// What could not be recorded, by name; only what happened.
-    pub losses: Vec<(&'static str, u64)>,
+    /// What could not be recorded; only what happened.
+    pub losses: Vec<(Lost, u64)>,
     /// Notifications that were still to come at the end, each for one send or for several on one socket;
     /// `None` before the end.
     pub in_flight: Option<u64>,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::model::{
     device::DeviceId, netns::Netns, path::Hop, process::ProcessIdentity, program::KnownProgram,
+    remedy::Remedy,
 };
 
 /// An `AF_PACKET` socket as found on the machine.
@@ -214,7 +215,7 @@ pub struct TapJudgement {
     /// Why, in one clause that follows "it".
     pub reason: String,
     /// What to do, best first; empty for harmless taps.
-    pub remedies: Vec<String>,
+    pub remedies: Vec<Remedy>,
     /// What people commonly suppose about such a tap and is not so.
     pub notes: Vec<String>,
     /// What is known of the program that holds it.

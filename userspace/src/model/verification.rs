@@ -46,7 +46,9 @@ impl Verification {
 mod tests {
     use super::{Proof, Verification};
     use crate::model::{
+        cause::CauseId,
         filter::{Filter, Filtered},
+        lost::Lost,
         report::{Report, Split},
     };
 
@@ -62,7 +64,7 @@ mod tests {
             (Some(seen(5, 1)), seen(5, 0), Proof::Restored),
             (Some(seen(5, 0)), seen(5, 0), Proof::Zerocopied),
             (Some(seen(0, 5)), seen(0, 0), Proof::Nothing),
-            (Some(seen(0, 5)), Report { losses: vec![("x", 1)], ..seen(5, 0) }, Proof::Nothing),
+            (Some(seen(0, 5)), Report { losses: vec![(Lost::Stacks, 1)], ..seen(5, 0) }, Proof::Nothing),
             (Some(seen(0, 5)), seen(0, 5), Proof::Copied),
         ];
         for (before, after, expected) in cases {
@@ -76,7 +78,7 @@ mod tests {
         let seen = |zerocopied, copied| Report { sends: Split { zerocopied, copied }, ..Report::default() };
         let on_v0 = |zerocopied, copied, elsewhere| {
             let filter = Filter { dev: vec!["v0".to_owned()], ..Filter::default() };
-            let causes = [("tap_tx", elsewhere)].into();
+            let causes = [(CauseId::TapTx, elsewhere)].into();
             Report {
                 filtered: Some(Filtered { filter, causes, ..Filtered::default() }),
                 ..seen(zerocopied, copied)

@@ -25,7 +25,9 @@ pub enum ReadError {
     #[error("it is no recording of zcdiag")]
     Foreign,
     /// Made by a zcdiag with another format.
-    #[error("zcdiag {written_by} recorded it in format {format}, and this zcdiag reads format {FORMAT}")]
+    #[error(
+        "zcdiag {written_by} recorded it in format {format}, and this zcdiag reads formats up to {FORMAT}"
+    )]
     Version {
         /// Version of the format.
         format: u32,
@@ -107,7 +109,7 @@ impl<R: Read> Player<R> {
         limits.line(&first)?;
         let Magic { zcdiag_recording: format, written_by } =
             serde_json::from_slice(&first).map_err(|_| ReadError::Foreign)?;
-        if format != FORMAT {
+        if !(1..=FORMAT).contains(&format) {
             return Err(ReadError::Version { format, written_by });
         }
         let Begin { magic: _, at_unix, kernel, attached, degraded, filter } = parse(&first)?;

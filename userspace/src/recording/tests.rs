@@ -170,7 +170,7 @@ fn what_is_no_recording_is_told_from_one_of_another_version() {
     }
     let later = gzip("{\"zcdiag_recording\":9,\"written_by\":\"7.0\",\"new\":[]}\n");
     let error = Player::open(later.as_slice()).err().expect("another version").to_string();
-    assert_eq!(error, "zcdiag 7.0 recorded it in format 9, and this zcdiag reads format 1");
+    assert_eq!(error, "zcdiag 7.0 recorded it in format 9, and this zcdiag reads formats up to 2");
 }
 
 #[test]

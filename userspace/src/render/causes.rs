@@ -5,16 +5,16 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::lines::{Emphasis, emphasize, wrap};
-use crate::model::manual::ManualEntry;
+use crate::model::{cause::CauseId, manual::ManualEntry};
 
 /// One line for each cause.
 ///
 /// # Errors
 /// If the output cannot be written.
 pub fn write_list(causes: &[ManualEntry], color: bool, out: &mut dyn Write) -> io::Result<()> {
-    let width = causes.iter().map(|cause| cause.name.len()).max().unwrap_or(0);
+    let width = causes.iter().map(|cause| cause.id.name().len()).max().unwrap_or(0);
     for cause in causes {
-        let name = format!("{:<width$}", cause.name);
+        let name = format!("{:<width$}", cause.id);
         writeln!(out, "{}  {}", emphasize(&name, Emphasis::Heading, color), cause.summary)?;
     }
     writeln!(out, "\n`zcdiag causes NAME` explains one of them.")
@@ -29,7 +29,7 @@ pub fn write_manual(causes: &[ManualEntry], color: bool, out: &mut dyn Write) ->
         if index > 0 {
             writeln!(out)?;
         }
-        let title = format!("{}: {}", cause.name, cause.summary);
+        let title = format!("{}: {}", cause.id, cause.summary);
         writeln!(out, "{}", emphasize(&title, Emphasis::Heading, color))?;
         write!(out, "{}", wrap("  ", cause.meaning))?;
         for (lead, lines) in [("  by hand: ", cause.by_hand), ("  cure: ", cause.remedies)] {
@@ -51,7 +51,7 @@ fn stacks(cause: &ManualEntry) -> Vec<String> {
 
 #[derive(Serialize)]
 struct CauseJson {
-    cause: &'static str,
+    cause: CauseId,
     summary: &'static str,
     meaning: &'static str,
     by_hand: &'static [&'static str],
@@ -67,7 +67,7 @@ pub fn write_json(causes: &[ManualEntry], out: &mut dyn Write) -> io::Result<()>
     let causes: Vec<CauseJson> = causes
         .iter()
         .map(|cause| CauseJson {
-            cause: cause.name,
+            cause: cause.id,
             summary: cause.summary,
             meaning: cause.meaning,
             by_hand: cause.by_hand,
@@ -81,8 +81,30 @@ pub fn write_json(causes: &[ManualEntry], out: &mut dyn Write) -> io::Result<()>
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::Path};
+
     use super::*;
     use crate::diagnose::causes::CAUSES;
+
+    /// `ZCDIAG_BLESS=1` writes it anew.
+    #[test]
+    fn readme_has_the_causes() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+        let readme = fs::read_to_string(&path).expect("the README");
+        let (before, rest) = readme.split_once("<!-- table of causes").expect("where the table begins");
+        let (mark, rest) = rest.split_once("-->\n").expect("the end of the mark");
+        let (_, after) = rest.split_once("<!-- end of the table of causes -->").expect("where it ends");
+        let rows = CAUSES.iter().map(|cause| format!("| `{}` | {} |\n", cause.id, cause.summary));
+        let table = format!("| cause | what happened |\n|---|---|\n{}", rows.collect::<String>());
+        let right = format!(
+            "{before}<!-- table of causes{mark}-->\n{table}<!-- end of the table of causes -->{after}"
+        );
+        if std::env::var_os("ZCDIAG_BLESS").is_some() {
+            fs::write(&path, &right).expect("write the README");
+        } else {
+            assert!(readme == right, "README.md has other causes: run with ZCDIAG_BLESS=1");
+        }
+    }
 
     #[test]
     fn the_manual_has_a_meaning_a_way_to_see_it_and_a_cure_for_every_cause() {
@@ -90,7 +112,7 @@ mod tests {
             let mut out = Vec::new();
             write_manual(&[cause.manual()], false, &mut out).expect("write to memory");
             let text = String::from_utf8(out).expect("UTF-8");
-            assert!(text.starts_with(&format!("{}: {}\n", cause.name, cause.summary)), "{text}");
+            assert!(text.starts_with(&format!("{}: {}\n", cause.id, cause.summary)), "{text}");
             for part in ["  by hand: ", "  cure: "] {
                 assert!(text.contains(part), "{text}");
             }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{json::SplitJson, lines::harmless, words::plural};
 use crate::model::{
+    cause::CauseId,
     filter::{Filter, Filtered},
     report::Report,
 };
@@ -123,7 +124,7 @@ struct LeftOutJson<'a> {
     /// Senders that were not selected.
     senders: u64,
     /// Copied sends of the selected senders, by cause.
-    causes: &'a BTreeMap<&'static str, u64>,
+    causes: &'a BTreeMap<CauseId, u64>,
     /// Sends of the selected senders that were reported zerocopied and copied all the same.
     hidden_copies: u64,
 }
@@ -158,7 +159,7 @@ mod tests {
             filter,
             other_senders: u64::from(others != (0, 0)),
             others: split(others),
-            causes: (tapped > 0).then_some(("tap_tx", tapped)).into_iter().collect(),
+            causes: (tapped > 0).then_some((CauseId::TapTx, tapped)).into_iter().collect(),
             hidden: 0,
         };
         Report { sends: split(sends), filtered: Some(filtered), ..Report::default() }
@@ -224,7 +225,10 @@ mod tests {
             assert_eq!(left_out(&report).as_deref(), Some(sentence));
         }
         assert_eq!(left_out(&Report::default()), None);
-        let lossy = Report { losses: vec![("site", 1)], ..report(cause(), (0, 0), (0, 0), 20) };
+        let lossy = Report {
+            losses: vec![(crate::model::lost::Lost::SitesFull, 1)],
+            ..report(cause(), (0, 0), (0, 0), 20)
+        };
         assert!(headline(&lossy).starts_with("none was seen to be copied for nfqueue; at least 20 of"));
     }
 }

@@ -84,6 +84,7 @@ fn seen(migration: &Migration, report: &Report) -> String {
 mod tests {
     use super::*;
     use crate::model::{
+        cause::CauseId,
         filter::Filtered,
         process::ProcessIdentity,
         report::{Sender, SenderReport, Split},
@@ -93,7 +94,7 @@ mod tests {
         let process = ProcessIdentity { pid: 812, comm: "qemu".to_owned(), ..ProcessIdentity::default() };
         let sender = Sender { process, ..Sender::default() };
         let cause = CauseReport {
-            cause: "tap_tx",
+            cause: CauseId::TapTx,
             summary: "a tap",
             sender: sender.clone(),
             sends: sends.copied,
@@ -126,7 +127,7 @@ mod tests {
         assert_eq!(seen(&tapped, &clean), "Of its 2 zerocopy sends none was copied.");
         let other = Migration { pid: Some(813), ..tapped };
         assert_eq!(seen(&other, &copied), "None of its zerocopy sends was seen in this watch.");
-        let filtered = || Some(Filtered { causes: [("tun", 3)].into(), ..Filtered::default() });
+        let filtered = || Some(Filtered { causes: [(CauseId::Tun, 3)].into(), ..Filtered::default() });
         let clean = Report { filtered: filtered(), ..clean };
         assert_eq!(
             seen(&Migration { pid: Some(812), ..other.clone() }, &clean),

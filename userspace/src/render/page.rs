@@ -13,10 +13,11 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 pub use timeline::Point;
 
 use super::{
-    filter,
+    advice, filter,
     lines::harmless,
-    migration,
+    losses, migration,
     phrases::{failure, on_device, place, who, why},
+    remedy::sentence,
     taps::changes,
     watch::text::headline,
     words::{bytes, plural, time},
@@ -115,7 +116,7 @@ impl Page<'_> {
                             code { (cause.cause) (on_device(cause)) } ", " (why(cause, report))
                         }
                         @if let Some(remedy) = cause.remedies.first() {
-                            p { strong { "Cure: " } (harmless(remedy)) }
+                            p { strong { "Cure: " } (harmless(&sentence(remedy))) }
                         }
                     }
                 }
@@ -172,7 +173,8 @@ fn senders(senders: &[SenderReport]) -> Markup {
 }
 
 fn sender(row: &SenderReport) -> Markup {
-    let told: Vec<String> = row.failed.iter().map(failure).chain(row.advice.iter().cloned()).collect();
+    let told: Vec<String> =
+        row.failed.iter().map(failure).chain(row.advice.iter().map(advice::sentence)).collect();
     html! {
         tr {
             td { (who(&row.sender)) }
@@ -218,11 +220,9 @@ fn cure(cure: &Cure) -> Markup {
 fn notes(report: &Report) -> Markup {
     let mut notes = Vec::new();
     if !report.exact() {
-        let losses = report.losses.iter().map(|(name, count)| format!("{name}: {count}"));
-        let losses: Vec<String> = losses.collect();
         notes.push(format!(
             "Not everything could be recorded, so every count is a lower bound ({}).",
-            losses.join(", ")
+            losses::told(report)
         ));
     }
     if let Some(in_flight @ 1..) = report.in_flight {

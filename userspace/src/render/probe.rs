@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::{
     json::{SplitJson, line},
     lines::{harmless, wrap},
+    remedy::sentence,
     watch::{
         Look,
         json::{CauseJson, cause},
@@ -18,6 +19,7 @@ use super::{
     words::plural,
 };
 use crate::model::{
+    cause::CauseId,
     check::{Obstacle, Outlook},
     probe::{Expected, Notifications, ProbeReport, Why},
     report::Verdict,
@@ -52,7 +54,7 @@ struct ExpectedJson {
     verdict: &'static str,
     reported: &'static str,
     /// Of what would surely copy, the first to bite first.
-    causes: Vec<&'static str>,
+    causes: Vec<CauseId>,
 }
 
 impl From<&Expected> for ExpectedJson {
@@ -174,9 +176,13 @@ fn write_expected(expected: &Expected, reasons: bool, out: &mut dyn Write) -> io
     };
     write!(out, "{}", wrap("  ", &format!("What `zcdiag check` expects of such sends: {words}.")))?;
     for Obstacle { cause, explanation, remedies, .. } in expected.obstacles.iter().filter(|_| reasons) {
-        write!(out, "\n{}", wrap(&format!("  {}: ", cause.unwrap_or("perhaps")), &harmless(explanation)))?;
+        write!(
+            out,
+            "\n{}",
+            wrap(&format!("  {}: ", cause.map_or("perhaps", CauseId::name)), &harmless(explanation))
+        )?;
         for remedy in remedies {
-            write!(out, "{}", wrap("    cure: ", &harmless(remedy)))?;
+            write!(out, "{}", wrap("    cure: ", &harmless(&sentence(remedy))))?;
         }
     }
     Ok(())
@@ -246,6 +252,7 @@ mod tests {
     use super::*;
     use crate::model::{
         probe::{Endpoint, Merged, Transport},
+        remedy::Remedy,
         report::Split,
     };
 
@@ -261,13 +268,13 @@ mod tests {
     /// Not watched, and what was to be expected.
     fn foreseen() -> Why {
         let tap = Obstacle {
-            cause: Some("tap_tx"),
+            cause: Some(CauseId::TapTx),
             device: None,
             ways: Vec::new(),
             certain: true,
             reported: Outlook::Copied,
             explanation: "a tap".to_owned(),
-            remedies: vec!["mute it".to_owned()],
+            remedies: vec![Remedy::written("mute it")],
             taps: Vec::new(),
         };
         let expected = Expected { outlook: Outlook::Copied, reported: Outlook::Copied, obstacles: vec![tap] };

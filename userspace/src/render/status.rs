@@ -8,9 +8,13 @@ use std::{
 use super::{
     event::{sentence, who},
     lines::{Emphasis, emphasize, harmless, wrap},
+    losses::words,
     words::{plural, time},
 };
-use crate::model::fleet::{CauseRow, Change, LastInterval, Snapshot};
+use crate::model::{
+    fleet::{CauseRow, Change, LastInterval, Snapshot},
+    lost::Lost,
+};
 
 /// Rows of each kind that are shown.
 const ROWS: usize = 10;
@@ -43,7 +47,9 @@ pub fn text(snapshot: &Snapshot, color: bool, out: &mut dyn Write) -> io::Result
     taps(snapshot, color, out)?;
     events(snapshot, color, out)?;
     for (loss, count) in &snapshot.losses {
-        write!(out, "{}", wrap("lost: ", &format!("{} ({count})", harmless(loss))))?;
+        // A daemon of another version may have others.
+        let words = Lost::of_key(loss).map_or(loss.as_str(), |lost| words(lost));
+        write!(out, "{}", wrap("lost: ", &format!("{} ({count})", harmless(words))))?;
     }
     for missing in snapshot.degraded.iter().chain(&snapshot.taps.missing) {
         write!(out, "{}", wrap("not seen: ", &harmless(missing)))?;

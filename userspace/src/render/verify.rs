@@ -13,6 +13,7 @@ use super::{
     words::time,
 };
 use crate::model::{
+    cause::CauseId,
     report::{CauseReport, Report, Verdict},
     verification::{Proof, Verification},
 };
@@ -100,7 +101,7 @@ struct SeenJson<'a> {
 
 #[derive(Serialize)]
 struct CauseJson<'a> {
-    cause: &'static str,
+    cause: CauseId,
     sends: u64,
     sender_pid: u32,
     device: Option<DeviceJson<'a>>,
@@ -169,6 +170,7 @@ mod tests {
 
     use super::{write_json, write_text};
     use crate::model::{
+        cause::CauseId,
         filter::{Filter, Filtered},
         report::{CommandOutcome, Report, Split},
         verification::Verification,
@@ -184,7 +186,7 @@ mod tests {
 
     fn on_v0(elsewhere: u64) -> Filtered {
         let filter = Filter { dev: vec!["v0".to_owned()], ..Filter::default() };
-        let causes = (elsewhere > 0).then_some(("tap_tx", elsewhere));
+        let causes = (elsewhere > 0).then_some((CauseId::TapTx, elsewhere));
         Filtered { filter, causes: causes.into_iter().collect(), ..Filtered::default() }
     }
 

@@ -5,6 +5,7 @@ use zcdiag_wire::{TapKey, TapTally};
 use crate::model::{
     netns::Netns,
     process::ProcessIdentity,
+    remedy::{Action, Remedy, When},
     tap::{Binding, Fanout, Holder, JudgedTap, PacketProtocol, PacketSocketType, Tap, TapVerdict},
 };
 
@@ -47,7 +48,7 @@ pub fn witnessed(judged: &mut JudgedTap) {
             "was given copied packets on their way out".clone_into(&mut judgement.reason);
         }
         TapVerdict::Harmless if judgement.remedies.is_empty() => {
-            judgement.remedies.push(format!("nothing to do any more: by now it {}", judgement.reason));
+            judgement.remedies.push(Remedy::new(Action::NothingAnyMore(judgement.reason.clone())));
         }
         TapVerdict::Harmless | TapVerdict::Offending => {}
     }
@@ -56,10 +57,8 @@ pub fn witnessed(judged: &mut JudgedTap) {
 /// What there is to do about a tap that is not open any more.
 pub fn closed(judged: &mut JudgedTap) {
     let remedies = &mut judged.judgement.remedies;
-    remedies.retain(|remedy| remedy.starts_with("for good: "));
-    let again = "nothing to do now: it has been closed; while it is open, `zcdiag taps` names it and `zcdiag mute PID` \
-                 helps";
-    remedies.insert(0, again.to_owned());
+    remedies.retain(|remedy| remedy.when == Some(When::ForGood));
+    remedies.insert(0, Remedy::new(Action::NothingUntilOpen));
 }
 
 #[cfg(test)]
@@ -67,6 +66,7 @@ mod tests {
     use super::*;
     use crate::{
         model::kernel::TapListScope,
+        render::remedy::sentences,
         taps::{programs::Programs, verdict},
     };
 
@@ -102,9 +102,8 @@ mod tests {
         witnessed(&mut judged);
         let cured =
             ["nothing to do any more: by now it skips outgoing packets (PACKET_IGNORE_OUTGOING is set)"];
-        assert_eq!(judged.judgement.remedies, cured, "it has been muted meanwhile");
+        assert_eq!(sentences(&judged.judgement.remedies), cured, "it has been muted meanwhile");
         closed(&mut judged);
-        assert!(judged.judgement.remedies[0].starts_with("nothing to do now"), "{judged:?}");
-        assert!(!judged.judgement.remedies.iter().any(|remedy| remedy.contains("--inode")), "{judged:?}");
+        assert_eq!(judged.judgement.remedies, [Remedy::new(Action::NothingUntilOpen)]);
     }
 }

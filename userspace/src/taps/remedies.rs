@@ -2,49 +2,40 @@
 
 use crate::model::{
     program::KnownProgram,
+    remedy::{Action, Remedy, When},
     tap::{Binding, Fanout, Tap},
 };
 
 /// What to do about a tap that makes sends copy, best first.
-pub fn remedies(tap: &Tap, program: Option<&KnownProgram>) -> Vec<String> {
-    let mut remedies: Vec<String> = Vec::new();
+pub fn remedies(tap: &Tap, program: Option<&KnownProgram>) -> Vec<Remedy> {
+    let mut remedies = Vec::new();
     let fanout = matches!(tap.fanout, Fanout::Member(_));
     if !fanout {
-        let inode = tap.inode;
-        remedies.push(format!(
-            "at once, without a restart: zcdiag mute --inode {inode} (the program then no longer sees what this \
-             host sends)"
-        ));
+        remedies.push(Remedy { when: Some(When::AtOnce), what: Action::Mute(tap.inode) });
     }
     let for_good = for_good(program);
     if fanout {
-        remedies.push(
-            "have the program make its fanout group with PACKET_FANOUT_FLAG_IGNORE_OUTGOING (Linux 6.2); \
-             a group that exists cannot be changed"
-                .to_owned(),
-        );
+        remedies.push(Remedy::new(Action::IgnoringGroup));
     } else if for_good.is_empty() {
-        remedies.push("have the program set PACKET_IGNORE_OUTGOING on its socket (Linux 4.20)".to_owned());
+        remedies.push(Remedy::new(Action::IgnoreOutgoing));
     }
     remedies.extend(for_good);
     if tap.binding == Binding::Any {
-        remedies.push("have the program bind to the one device it needs".to_owned());
+        remedies.push(Remedy::new(Action::BindToOne));
     }
     remedies
 }
 
 /// What to do about a tap that is given packets because they come in on its device, best first.
-pub(super) fn for_incoming(program: Option<&KnownProgram>) -> Vec<String> {
-    let stop = "stop it, or bind it to another device: these packets come in, so PACKET_IGNORE_OUTGOING and zcdiag \
-                mute do not help";
-    let mut remedies = vec![stop.to_owned()];
+pub(super) fn for_incoming(program: Option<&KnownProgram>) -> Vec<Remedy> {
+    let mut remedies = vec![Remedy::new(Action::StopOrBindElsewhere)];
     remedies.extend(for_good(program));
     remedies
 }
 
-fn for_good(program: Option<&KnownProgram>) -> Vec<String> {
+fn for_good(program: Option<&KnownProgram>) -> Vec<Remedy> {
     let cures = program.into_iter().flat_map(|program| &program.cures);
-    cures.map(|cure| format!("for good: {cure}")).collect()
+    cures.map(|cure| Remedy { when: Some(When::ForGood), ..Remedy::written(cure.clone()) }).collect()
 }
 
 #[cfg(test)]
@@ -52,7 +43,7 @@ mod tests {
     use super::remedies;
     use crate::{
         model::tap::{Binding, Fanout, FanoutGroup, Tap},
-        render::taps::tests::dhclient,
+        render::{remedy::sentences, taps::tests::dhclient},
         taps::programs::Programs,
     };
 
@@ -64,7 +55,7 @@ mod tests {
     }
 
     fn remedies_of(tap: &Tap) -> Vec<String> {
-        remedies(tap, Programs::default().holding(tap))
+        sentences(&remedies(tap, Programs::default().holding(tap)))
     }
 
     #[test]

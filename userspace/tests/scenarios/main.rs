@@ -69,6 +69,7 @@ fn on_host() -> Vec<Trial> {
     let table = [
         Trial::test("readme_has_the_table", || table::check().map_err(Into::into)),
         Trial::test("names_are_unique", || table::check_names().map_err(Into::into)),
+        Trial::test("every_cause_has_a_scenario", || table::check_causes().map_err(Into::into)),
     ];
     scenarios.chain(table).chain(evidence::trials()).collect()
 }
@@ -99,7 +100,7 @@ fn play(scenarios: &[&'static Scenario]) -> Show {
 /// Whether the kernel did not run a program because one was running already.
 fn has_missed_events(report: &Report) -> bool {
     let losses = report.0["losses"].as_object();
-    losses.is_some_and(|losses| losses.contains_key("events missed while a program ran"))
+    losses.is_some_and(|losses| losses.contains_key("missed_events"))
 }
 
 /// They take what send calls return, which only trampolines see.

@@ -103,6 +103,23 @@ impl Expected {
         }
     }
 
+    /// All causes that these sends are copied for.
+    pub(crate) fn causes(&self) -> impl Iterator<Item = &'static str> {
+        let (first, second) = match *self {
+            Self::Hidden(cause)
+            | Self::Copied(cause)
+            | Self::Untold(cause)
+            | Self::Unseen(cause)
+            | Self::Fails(_, cause)
+            | Self::Misread(_, cause) => (Some(cause), None),
+            Self::PartlyHidden(one, other) => (Some(one), Some(other)),
+            Self::NotRequested | Self::Absent | Self::Unsupported | Self::Zerocopied | Self::Full(..) => {
+                (None, None)
+            }
+        };
+        first.into_iter().chain(second)
+    }
+
     /// What the table has of it.
     pub(crate) fn cell(&self) -> String {
         match self {

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use zcdiag::model::cause::CauseId;
+
 use crate::{
     recipes::SCENARIOS,
-    scenario::{Scenario, Sends},
+    scenario::{Expected, Scenario, Sends},
     world::{Kernel, kernel},
 };
 
@@ -14,6 +16,14 @@ const END: &str = "<!-- end of the table of scenarios -->";
 
 /// In the order of the table's columns.
 const KERNELS: [Kernel; 4] = [Kernel::V5_10, Kernel::V6_1, Kernel::V6_12, Kernel::Newest];
+
+/// Causes that no scenario makes the kernel have, and why.
+const WITHOUT_A_SCENARIO: [(CauseId, &str); 4] = [
+    (CauseId::UargConflict, "only read in the kernel's source, never seen"),
+    (CauseId::DriverLinearize, "no device of a guest has a driver that gathers"),
+    (CauseId::UpfrontVsock, "which of its sends are copied is up to how fast the receiver reads"),
+    (CauseId::Unknown, "what is known how to make is not unknown"),
+];
 
 /// Tells xtask what was seen on this kernel, which is what was expected.
 pub(crate) fn show(scenario: &Scenario, sends: &Sends) {
@@ -73,4 +83,22 @@ pub(crate) fn check_names() -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Whether every cause has a scenario, but for those that cannot, and scenarios are of causes that there are.
+pub(crate) fn check_causes() -> Result<(), String> {
+    let expected = SCENARIOS.iter().flat_map(|scenario| scenario.sends).flat_map(|sends| &sends.on);
+    let played: BTreeSet<&str> = expected.flat_map(Expected::causes).collect();
+    let excused = |cause: &CauseId| WITHOUT_A_SCENARIO.iter().any(|(excused, _)| excused == cause);
+    for cause in CauseId::ALL {
+        match (played.contains(cause.name()), excused(cause)) {
+            (true, false) | (false, true) => {}
+            (false, false) => return Err(format!("no scenario makes the kernel copy for {cause}")),
+            (true, true) => return Err(format!("{cause} has a scenario and needs no excuse")),
+        }
+    }
+    match played.iter().find(|name| CauseId::named(name).is_none()) {
+        Some(name) => Err(format!("a scenario is of {name}, which is no cause")),
+        None => Ok(()),
+    }
 }

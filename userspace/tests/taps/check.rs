@@ -40,7 +40,7 @@ fn certain(report: &CheckReport) -> Vec<(&str, &str)> {
     certain
         .map(|obstacle| {
             (
-                obstacle.cause.unwrap_or("?"),
+                obstacle.cause.map_or("?", |cause| cause.name()),
                 obstacle.device.as_ref().map_or("", |device| device.name.as_str()),
             )
         })

@@ -18,6 +18,7 @@ use zcdiag::{
             MuteAction::{self, Mute, Unmute},
             MuteTarget::{self, Inode, Pid},
         },
+        remedy::Action,
         tap::TapVerdict,
     },
     process::ProcRoot,
@@ -367,10 +368,7 @@ fn dhclient_can_be_muted() {
         let Some(daemon) = dhclient(dir.path()) else { return };
         let [tap] = &taps_on("v0")[..] else { panic!("one tap") };
         assert!(
-            tap.judgement
-                .remedies
-                .iter()
-                .any(|cure| cure.contains(&format!("zcdiag mute --inode {}", tap.tap.inode))),
+            tap.judgement.remedies.iter().any(|cure| cure.what == Action::Mute(tap.tap.inode)),
             "{tap:#?}"
         );
         let (code, value, _) = command(Mute, &[Inode(tap.tap.inode)]);

@@ -1,52 +1,60 @@
 //! What would make the kernel copy at one point of the way.
 
-use crate::model::{check::Outlook, device::DeviceKey};
+use crate::{
+    diagnose::cause::Foreseen,
+    model::{cause::CauseId, check::Outlook, device::DeviceKey},
+};
 
 /// Something that copies, or may.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub(super) struct Hazard {
-    /// Name of the cause, if there is one for it.
-    pub(super) cause: Option<&'static str>,
+    /// The cause, if there is one for it.
+    pub(super) cause: Option<CauseId>,
     /// Where.
     pub(super) place: Option<DeviceKey>,
     /// Whether it surely does.
     pub(super) certain: bool,
     /// What the kernel reports of its copies.
     pub(super) reported: Outlook,
-    /// Why it is not certain; empty if it is.
-    pub(super) why: &'static str,
-    /// What the device lacks, if that is what it is about.
-    pub(super) lacks: Option<&'static str>,
+    /// What there is to say of it.
+    pub(super) says: Says,
     /// Inodes of packet sockets.
     pub(super) taps: Vec<u64>,
     /// Whether it copies a clone, while the packet itself goes on with the application's pages.
     pub(super) of_clone: bool,
 }
 
+/// Where the words come from.
+#[derive(Clone, Copy)]
+pub(super) enum Says {
+    /// From the cause, which is to come.
+    Foreseen(&'static Foreseen),
+    /// From whoever could not make sure.
+    Doubt(&'static str),
+}
+
 impl Hazard {
     /// Surely copies, and the kernel says so.
-    pub(super) fn certain(cause: &'static str, place: DeviceKey) -> Self {
+    pub(super) fn certain(foreseen: &'static Foreseen, place: DeviceKey) -> Self {
         Self {
-            cause: Some(cause),
+            cause: Some(foreseen.cause.id),
             place: Some(place),
             certain: true,
             reported: Outlook::Copied,
-            why: "",
-            lacks: None,
+            says: Says::Foreseen(foreseen),
             taps: Vec::new(),
             of_clone: false,
         }
     }
 
     /// May copy.
-    pub(super) fn perhaps(cause: Option<&'static str>, place: Option<DeviceKey>, why: &'static str) -> Self {
+    pub(super) fn perhaps(cause: Option<CauseId>, place: Option<DeviceKey>, why: &'static str) -> Self {
         Self {
             cause,
             place,
             certain: false,
             reported: Outlook::Unknown,
-            why,
-            lacks: None,
+            says: Says::Doubt(why),
             taps: Vec::new(),
             of_clone: false,
         }
@@ -65,10 +73,5 @@ impl Hazard {
     /// With the packet sockets to blame.
     pub(super) fn by(self, taps: Vec<u64>) -> Self {
         Self { taps, ..self }
-    }
-
-    /// With what the device lacks.
-    pub(super) fn lacking(self, lacks: &'static str) -> Self {
-        Self { lacks: Some(lacks), ..self }
     }
 }

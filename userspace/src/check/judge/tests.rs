@@ -27,7 +27,11 @@ fn judged(facts: &Facts) -> CheckReport {
 fn of(report: &CheckReport, way: Way) -> (Outlook, Outlook, Vec<&'static str>) {
     let answer = report.ways.iter().find(|answer| answer.way == way).expect("it was asked about");
     let causes = report.obstacles.iter().filter(|obstacle| obstacle.ways.contains(&way));
-    (answer.outlook, answer.reported, causes.map(|obstacle| obstacle.cause.unwrap_or("?")).collect())
+    (
+        answer.outlook,
+        answer.reported,
+        causes.map(|obstacle| obstacle.cause.map_or("?", CauseId::name)).collect(),
+    )
 }
 
 use Outlook::{Copied, Unknown, ZeroCopy};

@@ -1,13 +1,17 @@
 //! `driver_linearize`: the driver cannot send a packet of that many pieces and gathers it (`skb_linearize()` in its transmit function).
 
-use crate::diagnose::{
-    cause::{Blame, Cause, Example, Explanation, Remedies},
-    evidence::Evidence,
+use crate::{
+    diagnose::{
+        cause::{Blame, Cause, Example, Explanation, Remedies},
+        evidence::Evidence,
+    },
+    model::cause::CauseId,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "driver_linearize",
+    id: CauseId::DriverLinearize,
+    within_the_call: false,
     summary: "the driver cannot send so many pieces",
     meaning: "Network devices take a packet in a limited number of pieces. Where a send has more \
          (many small or unaligned buffers), or mac80211 cannot gather at all, the driver calls \

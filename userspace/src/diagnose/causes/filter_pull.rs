@@ -1,13 +1,17 @@
 //! `filter_pull`: a filter reads or writes the whole packet: `bpf_skb_pull_data()`, a conntrack helper, NAT of the payload.
 
-use crate::diagnose::{
-    cause::{Blame, Cause, Example, Explanation, Remedies},
-    evidence::Evidence,
+use crate::{
+    diagnose::{
+        cause::{Blame, Cause, Example, Explanation, Remedies},
+        evidence::Evidence,
+    },
+    model::cause::CauseId,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "filter_pull",
+    id: CauseId::FilterPull,
+    within_the_call: false,
     summary: "a filter needs the whole packet",
     meaning: "Something that filters or rewrites packets needs to read or write their data in place: \
          a BPF program with bpf_skb_pull_data(), a conntrack helper (FTP, SIP), address \

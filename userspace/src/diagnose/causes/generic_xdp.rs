@@ -1,13 +1,17 @@
 //! `generic_xdp`: an XDP program in generic (skb) mode on the receiving device needs the packet in one piece.
 
-use crate::diagnose::{
-    cause::{Blame, Cause, Example, Explanation, Remedies},
-    evidence::Evidence,
+use crate::{
+    diagnose::{
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies},
+        evidence::Evidence,
+    },
+    model::cause::CauseId,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "generic_xdp",
+    id: CauseId::GenericXdp,
+    within_the_call: false,
     summary: "an XDP program runs in generic mode",
     meaning: "An XDP program is attached in generic (skb) mode to lo, a veth end or another device \
          that the packet comes in through. It reads packets in one piece. From 6.9 on, a \
@@ -35,6 +39,14 @@ pub(super) const CAUSE: Cause = Cause {
              still copies, but does not say so",
         "remove the program, if it is not needed: `ip link set DEV xdpgeneric off`",
     ]),
+};
+
+/// What `zcdiag check` says where it is to come.
+pub(crate) const FORESEEN: Foreseen = Foreseen {
+    cause: &CAUSE,
+    says: |to_come| {
+        format!("An XDP program in generic mode on {} gets each packet in one piece: a copy.", to_come.device)
+    },
 };
 
 fn recognises(evidence: &Evidence<'_>) -> bool {

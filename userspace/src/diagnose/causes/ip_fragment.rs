@@ -1,13 +1,17 @@
 //! `ip_fragment`: a packet is fragmented while its checksum is still to be computed.
 
-use crate::diagnose::{
-    cause::{Blame, Cause, Example, Explanation, Remedies},
-    evidence::Evidence,
+use crate::{
+    diagnose::{
+        cause::{Blame, Cause, Example, Explanation, Remedies},
+        evidence::Evidence,
+    },
+    model::cause::CauseId,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "ip_fragment",
+    id: CauseId::IpFragment,
+    within_the_call: false,
     summary: "it is fragmented on its way",
     meaning: "A packet that is larger than the MTU of the device it leaves through is cut into IP \
          fragments on its way, and its checksum has to be there before that. Computing it in \

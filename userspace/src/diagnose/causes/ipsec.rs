@@ -1,13 +1,17 @@
 //! `ipsec`: an xfrm policy encrypts the packet in software.
 
-use crate::diagnose::{
-    cause::{Blame, Cause, Example, Explanation, Remedies},
-    evidence::Evidence,
+use crate::{
+    diagnose::{
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies},
+        evidence::Evidence,
+    },
+    model::cause::CauseId,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "ipsec",
+    id: CauseId::Ipsec,
+    within_the_call: false,
     summary: "it is encrypted in software (IPsec)",
     meaning: "An xfrm policy sends the packet through an IPsec state that encrypts in software. The \
          checksum must be in place before, and the data is encrypted where it lies: the kernel \
@@ -38,6 +42,12 @@ pub(super) const CAUSE: Cause = Cause {
         "use a device with ESP offload (`ethtool -k DEV` shows esp-hw-offload)",
         "leave MSG_ZEROCOPY out on this path",
     ]),
+};
+
+/// What `zcdiag check` says where it is to come.
+pub(crate) const FORESEEN: Foreseen = Foreseen {
+    cause: &CAUSE,
+    says: |_| "An IPsec policy applies: the kernel gathers each packet to encrypt it.".to_owned(),
 };
 
 fn recognises(evidence: &Evidence<'_>) -> bool {

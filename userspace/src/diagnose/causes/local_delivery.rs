@@ -2,14 +2,18 @@
 
 use zcdiag_wire::SiteKind;
 
-use crate::diagnose::{
-    cause::{Blame, Cause, Example, Explanation, Remedies},
-    evidence::{Evidence, RECEIVE},
+use crate::{
+    diagnose::{
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies},
+        evidence::{Evidence, RECEIVE},
+    },
+    model::cause::CauseId,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "local_delivery",
+    id: CauseId::LocalDelivery,
+    within_the_call: false,
     summary: "the receiver is on this machine",
     meaning: "The receiver is on the same machine: over lo, over a veth pair to another namespace or \
          container. A receiving socket may not be given pages that the sender can still change, \
@@ -38,6 +42,17 @@ pub(super) const CAUSE: Cause = Cause {
         "expected between two programs of one machine: test zero copy against another host",
         "for local traffic leave MSG_ZEROCOPY out, or use shared memory or splice(2)",
     ]),
+};
+
+/// What `zcdiag check` says where it is to come.
+pub(crate) const FORESEEN: Foreseen = Foreseen {
+    cause: &CAUSE,
+    says: |to_come| {
+        format!(
+            "A socket of this machine gets the packets, through {}: never the sender's pages, but a copy.",
+            to_come.device
+        )
+    },
 };
 
 fn recognises(evidence: &Evidence<'_>) -> bool {

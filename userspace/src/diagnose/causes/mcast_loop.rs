@@ -2,14 +2,18 @@
 
 use zcdiag_wire::SiteKind;
 
-use crate::diagnose::{
-    cause::{Blame, Cause, Example, Explanation, Remedies},
-    evidence::Evidence,
+use crate::{
+    diagnose::{
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies},
+        evidence::Evidence,
+    },
+    model::cause::CauseId,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "mcast_loop",
+    id: CauseId::McastLoop,
+    within_the_call: false,
     summary: "a member of the multicast group is on this machine",
     meaning: "A socket of this machine is a member of the multicast group that is sent to, so the \
          kernel loops a clone of each packet back (dev_loopback_xmit()) and copies it there. \
@@ -36,6 +40,17 @@ pub(super) const CAUSE: Cause = Cause {
         "turn IP_MULTICAST_LOOP (IPV6_MULTICAST_LOOP) off on the sending socket",
         "leave the group on this machine",
     ]),
+};
+
+/// What `zcdiag check` says where it is to come.
+pub(crate) const FORESEEN: Foreseen = Foreseen {
+    cause: &CAUSE,
+    says: |to_come| {
+        format!(
+            "A socket of this host is to get what is sent through {} too: a copy is looped back to it.",
+            to_come.device
+        )
+    },
 };
 
 fn recognises(evidence: &Evidence<'_>) -> bool {

@@ -2,14 +2,18 @@
 
 use zcdiag_wire::SiteKind;
 
-use crate::diagnose::{
-    cause::{Blame, Cause, Example, Explanation, Remedies},
-    evidence::Evidence,
+use crate::{
+    diagnose::{
+        cause::{Blame, Cause, Example, Explanation, Remedies},
+        evidence::Evidence,
+    },
+    model::cause::CauseId,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "mirred_ingress",
+    id: CauseId::MirredIngress,
+    within_the_call: false,
     summary: "tc mirred puts it on a receive path",
     meaning: "A tc filter with the mirred action mirrors or redirects packets to the ingress of a \
          device. Up to 6.16 the receive path copies each of them, from 6.17 only if it is then \

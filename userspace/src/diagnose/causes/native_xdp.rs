@@ -1,13 +1,17 @@
 //! `native_xdp`: an XDP program in native mode on the other end of a veth.
 
-use crate::diagnose::{
-    cause::{Blame, Cause, Example, Explanation, Remedies},
-    evidence::Evidence,
+use crate::{
+    diagnose::{
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies},
+        evidence::Evidence,
+    },
+    model::cause::CauseId,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "native_xdp",
+    id: CauseId::NativeXdp,
+    within_the_call: false,
     summary: "an XDP program runs at the other end of the veth",
     meaning: "An XDP program in native mode on the receiving end of a veth pair gets packets in \
          pages of its own, so the kernel copies them there. It frees the original as if it had \
@@ -28,6 +32,17 @@ pub(super) const CAUSE: Cause = Cause {
         "remove the program, if it is not needed: `ip link set DEV xdp off`",
         "expected with XDP on veth: MSG_ZEROCOPY gains nothing on this path",
     ]),
+};
+
+/// What `zcdiag check` says where it is to come.
+pub(crate) const FORESEEN: Foreseen = Foreseen {
+    cause: &CAUSE,
+    says: |to_come| {
+        format!(
+            "An XDP program on {} gets a copy of each packet; the kernel reports zero copy all the same.",
+            to_come.device
+        )
+    },
 };
 
 fn recognises(evidence: &Evidence<'_>) -> bool {

@@ -1,13 +1,17 @@
 //! `netem_corrupt`: the netem queueing discipline corrupts packets, and must own the data to do so.
 
-use crate::diagnose::{
-    cause::{Blame, Cause, Example, Explanation, Remedies},
-    evidence::Evidence,
+use crate::{
+    diagnose::{
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies},
+        evidence::Evidence,
+    },
+    model::cause::CauseId,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "netem_corrupt",
+    id: CauseId::NetemCorrupt,
+    within_the_call: false,
     summary: "netem corrupts packets",
     meaning: "The netem queueing discipline of the device is set to corrupt packets. To flip a bit \
          it must own the data, so it copies.",
@@ -25,6 +29,12 @@ pub(super) const CAUSE: Cause = Cause {
     remedies: Remedies::Fixed(&[
         "take `corrupt` out of the discipline: `tc qdisc change dev DEV root netem ..`",
     ]),
+};
+
+/// What `zcdiag check` says where it is to come.
+pub(crate) const FORESEEN: Foreseen = Foreseen {
+    cause: &CAUSE,
+    says: |to_come| format!("netem on {} damages packets, and copies each before it does.", to_come.device),
 };
 
 fn recognises(evidence: &Evidence<'_>) -> bool {

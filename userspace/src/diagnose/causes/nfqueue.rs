@@ -1,13 +1,17 @@
 //! `nfqueue`: a netfilter rule hands the packet to a program (NFQUEUE).
 
-use crate::diagnose::{
-    cause::{Blame, Cause, Example, Explanation, Remedies},
-    evidence::Evidence,
+use crate::{
+    diagnose::{
+        cause::{Blame, Cause, Example, Explanation, Remedies},
+        evidence::Evidence,
+    },
+    model::cause::CauseId,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "nfqueue",
+    id: CauseId::Nfqueue,
+    within_the_call: false,
     summary: "it goes to a program through NFQUEUE",
     meaning: "A netfilter rule hands packets to a program (NFQUEUE). Unless the program says that it \
          takes packets without a checksum (NFQA_CFG_F_GSO), the sum is computed first, which \

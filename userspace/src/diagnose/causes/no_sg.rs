@@ -1,13 +1,17 @@
 //! `no_sg`: the egress device has no scatter-gather.
 
-use crate::diagnose::{
-    cause::{Blame, Cause, Example, Explanation, Remedies, TURN_ON_OFFLOADS},
-    evidence::Evidence,
+use crate::{
+    diagnose::{
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, TURN_ON_OFFLOADS},
+        evidence::Evidence,
+    },
+    model::cause::CauseId,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "no_sg",
+    id: CauseId::NoSg,
+    within_the_call: false,
     summary: "the device cannot gather",
     meaning: "The device cannot gather a packet from several places (no scatter-gather). Small TCP \
          sends are then made one piece in validate_xmit_skb(). Large ones are cut into packets \
@@ -37,6 +41,14 @@ pub(super) const CAUSE: Cause = Cause {
              kernel copied it into one piece.",
     ),
     remedies: Remedies::Fixed(&[TURN_ON_OFFLOADS, "use a device or driver with scatter-gather"]),
+};
+
+/// What `zcdiag check` says where it is to come.
+pub(crate) const FORESEEN: Foreseen = Foreseen {
+    cause: &CAUSE,
+    says: |to_come| {
+        format!("{} lacks scatter-gather: the kernel copies each packet into one piece.", to_come.device)
+    },
 };
 
 fn recognises(evidence: &Evidence<'_>) -> bool {

@@ -1,13 +1,17 @@
 //! `ovs_upcall`: Open vSwitch has no flow for the packet and sends it to its daemon.
 
-use crate::diagnose::{
-    cause::{Blame, Cause, Example, Explanation, Remedies},
-    evidence::Evidence,
+use crate::{
+    diagnose::{
+        cause::{Blame, Cause, Example, Explanation, Remedies},
+        evidence::Evidence,
+    },
+    model::cause::CauseId,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "ovs_upcall",
+    id: CauseId::OvsUpcall,
+    within_the_call: false,
     summary: "Open vSwitch asks its daemon about it",
     meaning: "Open vSwitch has no flow in the kernel for the packet and sends it to its daemon. The \
          packet's checksum is computed first, which gathers it; a large packet is cut in \

@@ -2,14 +2,18 @@
 
 use zcdiag_wire::SiteKind;
 
-use crate::diagnose::{
-    cause::{Blame, Cause, Example, Explanation, Remedies},
-    evidence::{Evidence, RECEIVE},
+use crate::{
+    diagnose::{
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies},
+        evidence::{Evidence, RECEIVE},
+    },
+    model::cause::CauseId,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "rx_forward",
+    id: CauseId::RxForward,
+    within_the_call: false,
     summary: "it is routed on after a veth, and this kernel copies there",
     meaning: "A packet leaves a namespace or container through a veth and is routed on by the host. \
          Up to 6.16 the receive path copies at the host's end, before it knows that the packet \
@@ -35,6 +39,17 @@ pub(super) const CAUSE: Cause = Cause {
         "upgrade to Linux 6.17 or later, which keeps such packets zero-copy",
         "connect the namespace by a bridge or macvlan instead of routing",
     ]),
+};
+
+/// What `zcdiag check` says where it is to come.
+pub(crate) const FORESEEN: Foreseen = Foreseen {
+    cause: &CAUSE,
+    says: |to_come| {
+        format!(
+            "Packets come in on {} and are routed on: kernels before 6.17 copy them there.",
+            to_come.device
+        )
+    },
 };
 
 fn recognises(evidence: &Evidence<'_>) -> bool {

@@ -1,13 +1,17 @@
 //! `sw_checksum`: the egress device cannot compute checksums, so the kernel does.
 
-use crate::diagnose::{
-    cause::{Blame, Cause, Example, Explanation, Remedies, TURN_ON_OFFLOADS},
-    evidence::Evidence,
+use crate::{
+    diagnose::{
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, TURN_ON_OFFLOADS},
+        evidence::Evidence,
+    },
+    model::cause::CauseId,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "sw_checksum",
+    id: CauseId::SwChecksum,
+    within_the_call: false,
     summary: "the device has no checksum offload",
     meaning: "The device cannot compute checksums. The kernel does, and must not let the \
          application's pages change under its sum: it gathers the packet first.",
@@ -33,6 +37,17 @@ pub(super) const CAUSE: Cause = Cause {
              the packet into one piece.",
     ),
     remedies: Remedies::Fixed(&[TURN_ON_OFFLOADS, "use a device or driver with checksum offload"]),
+};
+
+/// What `zcdiag check` says where it is to come.
+pub(crate) const FORESEEN: Foreseen = Foreseen {
+    cause: &CAUSE,
+    says: |to_come| {
+        format!(
+            "{} lacks checksum offload: the kernel sums up each packet, and copies it first.",
+            to_come.device
+        )
+    },
 };
 
 fn recognises(evidence: &Evidence<'_>) -> bool {

@@ -1,13 +1,17 @@
 //! `sw_gso_no_csum`: a large send is cut into packets in software, without checksum offload.
 
-use crate::diagnose::{
-    cause::{Blame, Cause, Example, Explanation, Remedies, TURN_ON_OFFLOADS},
-    evidence::Evidence,
+use crate::{
+    diagnose::{
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, TURN_ON_OFFLOADS},
+        evidence::Evidence,
+    },
+    model::cause::CauseId,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "sw_gso_no_csum",
+    id: CauseId::SwGsoNoCsum,
+    within_the_call: false,
     summary: "the device has no checksum offload for large sends",
     meaning: "The device cannot compute checksums, so a large send is cut into packets in software, \
          each with its sum; for that the kernel copies the data.",
@@ -28,6 +32,17 @@ pub(super) const CAUSE: Cause = Cause {
              packets in software and copied their data.",
     ),
     remedies: Remedies::Fixed(&[TURN_ON_OFFLOADS, "use a device or driver with checksum offload"]),
+};
+
+/// What `zcdiag check` says where it is to come.
+pub(crate) const FORESEEN: Foreseen = Foreseen {
+    cause: &CAUSE,
+    says: |to_come| {
+        format!(
+            "{} lacks checksum offload: the kernel cuts large sends into packets, and copies their data.",
+            to_come.device
+        )
+    },
 };
 
 fn recognises(evidence: &Evidence<'_>) -> bool {

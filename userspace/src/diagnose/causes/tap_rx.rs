@@ -3,14 +3,19 @@
 use zcdiag_wire::SiteKind;
 
 use super::tap_tx::holders;
-use crate::diagnose::{
-    cause::{Blame, Case, Cause, Example, Explanation, Remedies},
-    evidence::{Evidence, RECEIVE},
+use crate::{
+    diagnose::{
+        cause::{Blame, Case, Cause, Example, Explanation, Foreseen, Remedies},
+        evidence::{Evidence, RECEIVE},
+    },
+    model::cause::CauseId,
+    model::remedy::Remedy,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "tap_rx",
+    id: CauseId::TapRx,
+    within_the_call: false,
     summary: "a packet tap sees it come in again",
     meaning: "Behind a veth, on lo or on a bridge port, a packet that was sent is received once \
          more, and every packet socket that wants what is received there gets it, whatever its \
@@ -42,6 +47,18 @@ pub(super) const CAUSE: Cause = Cause {
     },
 };
 
+/// What `zcdiag check` says where it is to come.
+pub(crate) const FORESEEN: Foreseen = Foreseen {
+    cause: &CAUSE,
+    says: |to_come| {
+        format!(
+            "{} what comes in on {}, and these packets come in there: the kernel copies them.",
+            holders(to_come.taps, "sees", "see"),
+            to_come.device
+        )
+    },
+};
+
 fn recognises(evidence: &Evidence<'_>) -> bool {
     // A copy within deliver_skb() is for a packet socket: protocols get the packet without it.
     evidence.kind == SiteKind::RX_TAP && evidence.copied_in(RECEIVE)
@@ -60,9 +77,12 @@ fn explain(case: &Case<'_>) -> String {
 const ELSEWHERE: &str = "capture on the sender's side with PACKET_IGNORE_OUTGOING set, or outside the path of \
          these sends";
 
-fn remedies(case: &Case<'_>) -> Vec<String> {
+fn remedies(case: &Case<'_>) -> Vec<Remedy> {
     vec![
-        format!("stop the capture, or bind it to another device than {}", case.device_name()),
-        ELSEWHERE.to_owned(),
+        Remedy::written(format!(
+            "stop the capture, or bind it to another device than {}",
+            case.device_name()
+        )),
+        Remedy::written(ELSEWHERE),
     ]
 }

@@ -4,15 +4,16 @@ use zcdiag_wire::SiteKind;
 
 use crate::{
     diagnose::{
-        cause::{Blame, Case, Cause, Example, Explanation, Remedies},
+        cause::{Blame, Case, Cause, Example, Explanation, Foreseen, Remedies},
         evidence::Evidence,
     },
-    model::tap::JudgedTap,
+    model::{cause::CauseId, remedy::Remedy, tap::JudgedTap},
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "tap_tx",
+    id: CauseId::TapTx,
+    within_the_call: false,
     summary: "a packet tap sees what leaves the device",
     meaning: "A packet socket for all protocols (tcpdump, Wireshark, dhclient, an IDS) sees the \
          device that the packet leaves through, or is bound to no device; before 6.15 one of \
@@ -49,6 +50,18 @@ pub(super) const CAUSE: Cause = Cause {
     },
 };
 
+/// What `zcdiag check` says where it is to come.
+pub(crate) const FORESEEN: Foreseen = Foreseen {
+    cause: &CAUSE,
+    says: |to_come| {
+        format!(
+            "{} every packet that leaves {}: the kernel copies a clone for that.",
+            holders(to_come.taps, "sees", "see"),
+            to_come.device
+        )
+    },
+};
+
 fn recognises(evidence: &Evidence<'_>) -> bool {
     evidence.kind == SiteKind::TAP_TX
         || matches!(evidence.path, ["skb_copy_ubufs", "dev_queue_xmit_nit", ..])
@@ -56,7 +69,7 @@ fn recognises(evidence: &Evidence<'_>) -> bool {
 }
 
 /// The holders of taps as the subject of a sentence, with the verb that fits.
-pub(super) fn holders(taps: &[&JudgedTap], one: &str, many: &str) -> String {
+pub(crate) fn holders(taps: &[&JudgedTap], one: &str, many: &str) -> String {
     match taps {
         [] => format!("a packet socket that zcdiag could not see {one}"),
         [tap] => format!("{} {one}", tap.tap.holder_or_inode()),
@@ -77,19 +90,19 @@ fn explain(case: &Case<'_>) -> String {
     )
 }
 
-fn remedies(case: &Case<'_>) -> Vec<String> {
-    let mut remedies: Vec<String> = Vec::new();
+fn remedies(case: &Case<'_>) -> Vec<Remedy> {
+    let mut remedies: Vec<Remedy> = Vec::new();
     for remedy in case.taps.iter().flat_map(|tap| &tap.judgement.remedies) {
         if !remedies.contains(remedy) {
             remedies.push(remedy.clone());
         }
     }
     if remedies.is_empty() {
-        remedies.push(format!(
+        remedies.push(Remedy::written(format!(
             "find who opens packet sockets on {} (`zcdiag taps --all` while it lasts), and bind it elsewhere or \
              have it set PACKET_IGNORE_OUTGOING",
             case.device_name()
-        ));
+        )));
     }
     remedies
 }

@@ -1,13 +1,17 @@
 //! `tun`: the packet went to a tun or tap device, whose reader is a program of this machine.
 
-use crate::diagnose::{
-    cause::{Blame, Cause, Example, Explanation, Remedies},
-    evidence::Evidence,
+use crate::{
+    diagnose::{
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies},
+        evidence::Evidence,
+    },
+    model::cause::CauseId,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "tun",
+    id: CauseId::Tun,
+    within_the_call: false,
     summary: "it went to a tun/tap device",
     meaning: "The packet goes to a tun or tap device and waits there for its reader: a VPN, a \
          virtual machine, a user-space switch. The kernel does not let it wait with the \
@@ -29,6 +33,14 @@ pub(super) const CAUSE: Cause = Cause {
         "expected on tun/tap: leave MSG_ZEROCOPY out on this path",
         "for virtual machines use macvtap, vhost-user or SR-IOV instead of a tap device",
     ]),
+};
+
+/// What `zcdiag check` says where it is to come.
+pub(crate) const FORESEEN: Foreseen = Foreseen {
+    cause: &CAUSE,
+    says: |to_come| {
+        format!("A program reads what leaves through {} (tun/tap): the kernel copies it.", to_come.device)
+    },
 };
 
 fn recognises(evidence: &Evidence<'_>) -> bool {

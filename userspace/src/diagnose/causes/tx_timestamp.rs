@@ -1,13 +1,17 @@
 //! `tx_timestamp`: the socket asks for transmit timestamps together with the packet.
 
-use crate::diagnose::{
-    cause::{Blame, Cause, Example, Explanation, Remedies},
-    evidence::Evidence,
+use crate::{
+    diagnose::{
+        cause::{Blame, Cause, Example, Explanation, Remedies},
+        evidence::Evidence,
+    },
+    model::cause::CauseId,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "tx_timestamp",
+    id: CauseId::TxTimestamp,
+    within_the_call: false,
     summary: "a transmit timestamp returns the packet's data",
     meaning: "The socket has transmit timestamps on (SO_TIMESTAMPING), and the kernel returns each \
          with a clone of the packet, whose data it copies. The device itself still sends the \

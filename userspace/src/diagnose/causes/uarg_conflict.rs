@@ -1,13 +1,17 @@
 //! `uarg_conflict`: data of two different zerocopy sends was to share one packet, which can carry one uarg only.
 
-use crate::diagnose::{
-    cause::{Blame, Cause, Example, Explanation, Remedies},
-    evidence::Evidence,
+use crate::{
+    diagnose::{
+        cause::{Blame, Cause, Example, Explanation, Remedies},
+        evidence::Evidence,
+    },
+    model::cause::CauseId,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "uarg_conflict",
+    id: CauseId::UargConflict,
+    within_the_call: false,
     summary: "two zerocopy sends met in one packet",
     meaning: "Data of two different zerocopy sends was to share one packet, which can refer to one \
          of them only (skb_zerocopy_clone()). Read in the kernel's source, never seen.",

@@ -2,14 +2,18 @@
 
 use zcdiag_wire::SiteKind;
 
-use crate::diagnose::{
-    cause::{Blame, Case, Cause, Example, Explanation, Remedies},
-    evidence::Evidence,
+use crate::{
+    diagnose::{
+        cause::{Blame, Case, Cause, Example, Explanation, Remedies},
+        evidence::Evidence,
+    },
+    model::cause::CauseId,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "unknown",
+    id: CauseId::Unknown,
+    within_the_call: false,
     summary: "no rule explains this copy",
     meaning: "No rule explains the copy. It is counted and shown with its stack, and never guessed \
          at. A send that is copied in the send call stands here, too, where nothing shows why.",

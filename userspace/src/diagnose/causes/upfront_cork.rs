@@ -2,14 +2,18 @@
 
 use zcdiag_wire::SiteKind;
 
-use crate::diagnose::{
-    cause::{Blame, Cause, Example, Explanation, Remedies, UDP},
-    evidence::Evidence,
+use crate::{
+    diagnose::{
+        cause::{Blame, Cause, Example, Explanation, Remedies, UDP},
+        evidence::Evidence,
+    },
+    model::cause::CauseId,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "upfront_cork",
+    id: CauseId::UpfrontCork,
+    within_the_call: true,
     summary: "the datagram was built with MSG_MORE or UDP_CORK",
     meaning: "The datagram was built by several send calls (MSG_MORE, UDP_CORK) and not for UDP GSO. \
          Only a datagram of one call can be zero-copy.",

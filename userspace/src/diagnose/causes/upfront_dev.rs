@@ -2,14 +2,18 @@
 
 use zcdiag_wire::SiteKind;
 
-use crate::diagnose::{
-    cause::{Blame, Cause, Example, Explanation, Remedies, TURN_ON_OFFLOADS, UDP},
-    evidence::Evidence,
+use crate::{
+    diagnose::{
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, TURN_ON_OFFLOADS, UDP},
+        evidence::Evidence,
+    },
+    model::cause::CauseId,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "upfront_dev",
+    id: CauseId::UpfrontDev,
+    within_the_call: true,
     summary: "the route's device lacks scatter-gather or checksum offload",
     meaning: "UDP looks at the device of the route before it builds a packet: without \
          scatter-gather, or without checksum offload, the send call copies. A vlan or bond may \
@@ -24,6 +28,19 @@ pub(super) const CAUSE: Cause = Cause {
          bond), lacks scatter-gather or checksum offload, so the send call copied.",
     ),
     remedies: Remedies::Fixed(&[TURN_ON_OFFLOADS, "use a device or driver with these offloads"]),
+};
+
+/// What `zcdiag check` says where it is to come.
+pub(crate) const FORESEEN: Foreseen = Foreseen {
+    cause: &CAUSE,
+    says: |to_come| {
+        let lacks = match to_come.offloads {
+            Some(on) if on.gathers() => "checksum offload",
+            Some(_) => "scatter-gather",
+            None => "an offload",
+        };
+        format!("{} lacks {lacks}: the send call copies each datagram.", to_come.device)
+    },
 };
 
 fn recognises(evidence: &Evidence<'_>) -> bool {

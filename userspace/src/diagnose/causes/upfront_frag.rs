@@ -2,14 +2,18 @@
 
 use zcdiag_wire::SiteKind;
 
-use crate::diagnose::{
-    cause::{Blame, Cause, Example, Explanation, Remedies, UDP},
-    evidence::Evidence,
+use crate::{
+    diagnose::{
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, UDP},
+        evidence::Evidence,
+    },
+    model::cause::CauseId,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "upfront_frag",
+    id: CauseId::UpfrontFrag,
+    within_the_call: true,
     summary: "the datagram is larger than the MTU",
     meaning: "A UDP datagram that is larger than the MTU of its route is to be sent in IP fragments, \
          and those are built by copying: __ip_append_data() clears the zerocopy bit before \
@@ -26,6 +30,17 @@ pub(super) const CAUSE: Cause = Cause {
         "send datagrams that fit the MTU, or larger ones with UDP GSO (UDP_SEGMENT)",
         "raise the MTU, where all of the path can",
     ]),
+};
+
+/// What `zcdiag check` says where it is to come.
+pub(crate) const FORESEEN: Foreseen = Foreseen {
+    cause: &CAUSE,
+    says: |to_come| {
+        format!(
+            "A datagram of {} bytes is larger than the path's MTU allows: the send call copies it to cut it up.",
+            to_come.size.unwrap_or_default()
+        )
+    },
 };
 
 fn recognises(evidence: &Evidence<'_>) -> bool {

@@ -2,14 +2,18 @@
 
 use zcdiag_wire::SiteKind;
 
-use crate::diagnose::{
-    cause::{Blame, Cause, Example, Explanation, Remedies, UDP},
-    evidence::Evidence,
+use crate::{
+    diagnose::{
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, UDP},
+        evidence::Evidence,
+    },
+    model::cause::CauseId,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "upfront_ipsec",
+    id: CauseId::UpfrontIpsec,
+    within_the_call: true,
     summary: "it is to be encrypted in software (IPsec)",
     meaning: "UDP knows when its route leads through an xfrm policy, and copies in the send call \
          unless the device computes the checksums of encrypted packets.",
@@ -25,6 +29,12 @@ pub(super) const CAUSE: Cause = Cause {
         "use a device with ESP checksum offload (`ethtool -k DEV` shows esp-tx-csum-hw-offload)",
         "leave MSG_ZEROCOPY out on this path",
     ]),
+};
+
+/// What `zcdiag check` says where it is to come.
+pub(crate) const FORESEEN: Foreseen = Foreseen {
+    cause: &CAUSE,
+    says: |_| "An IPsec policy applies: the send call copies each datagram to encrypt it.".to_owned(),
 };
 
 fn recognises(evidence: &Evidence<'_>) -> bool {

@@ -2,14 +2,18 @@
 
 use zcdiag_wire::SiteKind;
 
-use crate::diagnose::{
-    cause::{Blame, Cause, Example, Explanation, Remedies, TCP, TURN_ON_OFFLOADS},
-    evidence::Evidence,
+use crate::{
+    diagnose::{
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, TCP, TURN_ON_OFFLOADS},
+        evidence::Evidence,
+    },
+    model::cause::CauseId,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "upfront_tcp",
+    id: CauseId::UpfrontTcp,
+    within_the_call: true,
     summary: "this TCP connection cannot be zero-copy",
     meaning: "tcp_sendmsg_locked() copies where the connection's route has no scatter-gather. The \
          kernel makes up for a device without it by segmenting in software, so this takes more: \
@@ -27,6 +31,14 @@ pub(super) const CAUSE: Cause = Cause {
          (IPsec), so the kernel cannot make up for it.",
     ),
     remedies: Remedies::Fixed(&[TURN_ON_OFFLOADS, "leave MSG_ZEROCOPY out on such connections"]),
+};
+
+/// What `zcdiag check` says where it is to come.
+pub(crate) const FORESEEN: Foreseen = Foreseen {
+    cause: &CAUSE,
+    says: |to_come| {
+        format!("An IPsec policy applies and {} lacks scatter-gather: the send call copies.", to_come.device)
+    },
 };
 
 fn recognises(evidence: &Evidence<'_>) -> bool {

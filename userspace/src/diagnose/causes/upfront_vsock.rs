@@ -2,14 +2,18 @@
 
 use zcdiag_wire::SiteKind;
 
-use crate::diagnose::{
-    cause::{Blame, Cause, Example, Explanation, Remedies, VSOCK},
-    evidence::Evidence,
+use crate::{
+    diagnose::{
+        cause::{Blame, Cause, Example, Explanation, Remedies, VSOCK},
+        evidence::Evidence,
+    },
+    model::cause::CauseId,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "upfront_vsock",
+    id: CauseId::UpfrontVsock,
+    within_the_call: true,
     summary: "the vsock transport cannot take it as it is",
     meaning: "virtio-vsock copies a send that is larger than the peer's credit, or than its transmit \
          queue holds in pages, or that goes on with a part of a buffer \

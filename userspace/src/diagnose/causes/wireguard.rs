@@ -1,13 +1,17 @@
 //! `wireguard`: the packet goes into a WireGuard tunnel, which encrypts it in software.
 
-use crate::diagnose::{
-    cause::{Blame, Cause, Example, Explanation, Remedies},
-    evidence::Evidence,
+use crate::{
+    diagnose::{
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies},
+        evidence::Evidence,
+    },
+    model::cause::CauseId,
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
-    name: "wireguard",
+    id: CauseId::Wireguard,
+    within_the_call: false,
     summary: "it is encrypted by WireGuard",
     meaning: "The packet goes into a WireGuard tunnel, which encrypts in software, in a worker of \
          the kernel's. Large sends are cut in software first, which copies them without a word: \
@@ -42,6 +46,14 @@ pub(super) const CAUSE: Cause = Cause {
              kernel gathered its data.",
     ),
     remedies: Remedies::Fixed(&["expected with WireGuard: leave MSG_ZEROCOPY out on this path"]),
+};
+
+/// What `zcdiag check` says where it is to come.
+pub(crate) const FORESEEN: Foreseen = Foreseen {
+    cause: &CAUSE,
+    says: |to_come| {
+        format!("{} encrypts in software (WireGuard): the kernel copies to do so.", to_come.device)
+    },
 };
 
 fn recognises(evidence: &Evidence<'_>) -> bool {

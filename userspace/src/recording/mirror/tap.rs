@@ -11,6 +11,7 @@ use crate::model::{
     path::{Hop, Passage},
     process::ProcessIdentity,
     program::KnownProgram,
+    remedy::Remedy,
     tap::{
         Binding, Fanout, FanoutGroup, Harm, Holder, JudgedTap, PacketProtocol, PacketSocketType, Tap,
         TapJudgement, TapVerdict,
@@ -136,7 +137,7 @@ struct TapJudgementMirror {
     #[serde(with = "TapVerdictMirror")]
     verdict: TapVerdict,
     reason: String,
-    remedies: Vec<String>,
+    remedies: Vec<Remedy>,
     notes: Vec<String>,
     program: Option<KnownProgram>,
     #[serde(with = "harms")]

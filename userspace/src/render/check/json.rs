@@ -8,11 +8,15 @@ use serde::Serialize;
 
 use crate::{
     model::{
+        cause::CauseId,
         check::{CheckReport, Obstacle, Outlook, PathDevice, Route, RouteKind, Way, WayAnswer},
         device::DeviceId,
         netns::Xdp,
     },
-    render::taps::json::{PlainFormatter, TapJson},
+    render::{
+        remedy::sentences,
+        taps::json::{PlainFormatter, TapJson},
+    },
 };
 
 /// Rises when a key changes its meaning or goes.
@@ -47,14 +51,14 @@ struct TransportJson {
 
 #[derive(Serialize)]
 struct ObstacleJson<'a> {
-    cause: Option<&'static str>,
+    cause: Option<CauseId>,
     certain: bool,
     reported: &'static str,
     transports: Vec<&'static str>,
     device: Option<DeviceJson<'a>>,
     taps: &'a [u64],
     explanation: &'a str,
-    remedies: &'a [String],
+    remedies: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -131,7 +135,7 @@ impl<'a> From<&'a Obstacle> for ObstacleJson<'a> {
             device: obstacle.device.as_ref().map(DeviceJson::from),
             taps: &obstacle.taps,
             explanation: &obstacle.explanation,
-            remedies: &obstacle.remedies,
+            remedies: sentences(&obstacle.remedies),
         }
     }
 }

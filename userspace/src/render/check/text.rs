@@ -7,11 +7,13 @@ use std::{
 
 use crate::{
     model::{
+        cause::CauseId,
         check::{CheckReport, Limits, Obstacle, Outlook, PathDevice, Way, WayAnswer},
         netns::Xdp,
     },
     render::{
         lines::{Emphasis, emphasize, harmless, wrap},
+        remedy::sentence,
         words::{bytes, plural},
     },
 };
@@ -124,7 +126,7 @@ fn way_line(answer: &WayAnswer) -> String {
 
 /// `tap_tx on d0`
 fn title(obstacle: &Obstacle) -> String {
-    let name = obstacle.cause.unwrap_or("something unknown");
+    let name = obstacle.cause.map_or("something unknown", CauseId::name);
     match &obstacle.device {
         Some(device) if !device.name.is_empty() => format!("{name} on {}", harmless(&device.name)),
         _ => name.to_owned(),
@@ -146,7 +148,7 @@ fn write_obstacle(
     write!(out, "{}", wrap("  ", &harmless(&obstacle.explanation)))?;
     for (index, remedy) in obstacle.remedies.iter().enumerate() {
         let head = if index == 0 { "cure" } else { "or" };
-        write!(out, "{}", wrap(&format!("  {head:<6}"), &harmless(remedy)))?;
+        write!(out, "{}", wrap(&format!("  {head:<6}"), &harmless(&sentence(remedy))))?;
     }
     Ok(())
 }
@@ -208,6 +210,7 @@ pub(super) mod tests {
         check::{Offloads, Route, RouteKind, SocketSupport},
         device::DeviceId,
         netns::Device,
+        remedy::Remedy,
     };
 
     fn way(way: Way, outlook: Outlook) -> WayAnswer {
@@ -231,13 +234,13 @@ pub(super) mod tests {
             outlook: Outlook::Copied,
             ways: vec![way(Way::Tcp, Outlook::Copied), way(Way::Udp, Outlook::Copied)],
             obstacles: vec![Obstacle {
-                cause: Some("no_sg"),
+                cause: Some(CauseId::NoSg),
                 device: Some(device.clone()),
                 ways: vec![Way::Tcp, Way::Udp],
                 certain: true,
                 reported: Outlook::Copied,
                 explanation: "d\u{1b}0 lacks scatter-gather.".to_owned(),
-                remedies: vec!["turn it on".to_owned()],
+                remedies: vec![Remedy::written("turn it on")],
                 taps: Vec::new(),
             }],
             route: Some(Route {

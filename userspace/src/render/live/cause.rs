@@ -3,7 +3,7 @@
 use ratatui::{Frame, layout::Rect, text::Line};
 
 use super::{
-    id::{CauseId, CauseRow},
+    id::{CauseRow, CauseRowId},
     view::{View, heading, part},
 };
 use crate::{
@@ -11,12 +11,13 @@ use crate::{
     render::{
         lines::harmless,
         phrases::{concealed, given, on_device, who},
+        remedy::sentence,
         taps::title,
         words::{bytes, plural, time},
     },
 };
 
-pub(super) fn draw(view: &View, id: &CauseId, frame: &mut Frame<'_>, area: Rect) {
+pub(super) fn draw(view: &View, id: &CauseRowId, frame: &mut Frame<'_>, area: Rect) {
     let snapshot = view.shown();
     let lines = match id.find(snapshot) {
         Some(row) => lines(row, &snapshot.total),
@@ -45,7 +46,10 @@ fn lines(CauseRow { cause, hidden }: CauseRow<'_>, total: &Report) -> Vec<Line<'
     ];
     let mut part = |name, items| part(&mut lines, name, items);
     let numbered = cause.remedies.iter().zip(1..);
-    part("Cures", numbered.map(|(remedy, number)| format!("{number}. {}", harmless(remedy))).collect());
+    part(
+        "Cures",
+        numbered.map(|(remedy, number)| format!("{number}. {}", harmless(&sentence(remedy)))).collect(),
+    );
     let taps = total.taps.iter().filter(|tap| cause.taps.contains(&tap.tap.inode));
     part("Taps", taps.map(tap).chain(given(cause, total)).collect());
     let frames = cause.stack.iter().map(|frame| harmless(frame));

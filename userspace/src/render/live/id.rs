@@ -1,6 +1,7 @@
 //! How a sender and a cause are found again in the next report.
 
 use crate::model::{
+    cause::CauseId,
     device::DeviceId,
     report::{Api, CauseReport, Report, Sender, SenderReport},
 };
@@ -45,16 +46,16 @@ pub(super) struct CauseRow<'a> {
 
 /// A cause, in every report.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct CauseId {
+pub(super) struct CauseRowId {
     hidden: bool,
-    cause: &'static str,
+    cause: CauseId,
     sender: SenderId,
     device: Option<DeviceId>,
     /// Tells apart those that nothing explains.
     stack: Vec<String>,
 }
 
-impl CauseId {
+impl CauseRowId {
     pub(super) fn of(CauseRow { cause, hidden }: CauseRow<'_>) -> Self {
         Self {
             hidden,

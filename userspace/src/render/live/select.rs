@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::{
-    id::{CauseId, CauseRow, SenderId},
+    id::{CauseRow, CauseRowId, SenderId},
     view::{Pane, Screen, Snapshot, Sort, View},
 };
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     render::phrases::{on_device, who, why},
 };
 
-impl CauseId {
+impl CauseRowId {
     /// Its row in a snapshot. The stack is that of its first copy, and stays what it was.
     pub(super) fn find<'a>(&self, snapshot: &'a Snapshot) -> Option<CauseRow<'a>> {
         rows(&snapshot.total).find(|row| Self::of(*row) == *self)
@@ -43,7 +43,7 @@ impl View {
     pub(super) fn causes(&self) -> Vec<CauseRow<'_>> {
         let total = &self.shown().total;
         let words = |row: &CauseRow<'_>| {
-            [row.cause.cause.to_owned(), on_device(row.cause), who(&row.cause.sender), row.why(total)]
+            [row.cause.cause.to_string(), on_device(row.cause), who(&row.cause.sender), row.why(total)]
         };
         let takes = |row: &CauseRow<'_>| self.takes(&words(row).each_ref().map(String::as_str));
         rows(total).filter(takes).collect()
@@ -68,14 +68,14 @@ impl View {
     pub(super) fn chosen_screen(&self) -> Option<Screen> {
         let row = self.row(self.pane);
         match self.pane {
-            Pane::Causes => self.causes().get(row).map(|row| Screen::Cause(CauseId::of(*row))),
+            Pane::Causes => self.causes().get(row).map(|row| Screen::Cause(CauseRowId::of(*row))),
             Pane::Senders => self.senders().get(row).map(|row| Screen::Sender(SenderId::of(&row.sender))),
         }
     }
 
     /// The first cause of a sender's copies.
-    pub(super) fn first_cause(&self, sender: SenderId) -> Option<CauseId> {
-        rows(&self.shown().total).find(|row| SenderId::of(&row.cause.sender) == sender).map(CauseId::of)
+    pub(super) fn first_cause(&self, sender: SenderId) -> Option<CauseRowId> {
+        rows(&self.shown().total).find(|row| SenderId::of(&row.cause.sender) == sender).map(CauseRowId::of)
     }
 }
 

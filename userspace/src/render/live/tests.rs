@@ -14,9 +14,12 @@ use super::{
 };
 use crate::{
     model::{
+        advice::Advice,
+        cause::CauseId,
         device::DeviceId,
         filter::{Filter, Filtered},
         process::ProcessIdentity,
+        remedy::Remedy,
         report::{Api, CauseReport, FailedSends, Report, Sender, SenderReport, Split},
     },
     render::taps::tests::dhclient,
@@ -34,10 +37,10 @@ fn row(sender: Sender, zerocopied: u64, copied: u64) -> SenderReport {
     SenderReport { sends, bytes, copy_time, ..SenderReport::new(sender) }
 }
 
-fn cause(name: &'static str, summary: &'static str, sender: Sender, sends: u64) -> CauseReport {
-    let tapped = name == "tap_tx";
+fn cause(id: CauseId, summary: &'static str, sender: Sender, sends: u64) -> CauseReport {
+    let tapped = id == CauseId::TapTx;
     CauseReport {
-        cause: name,
+        cause: id,
         summary,
         sender,
         device: Some(DeviceId { netns: 1, ifindex: 5, name: "v0".to_owned() }),
@@ -53,8 +56,8 @@ fn cause(name: &'static str, summary: &'static str, sender: Sender, sends: u64) 
                       and copies the clone's data."
                 .to_owned(),
         remedies: vec![
-            "at once: zcdiag mute --inode 12354".to_owned(),
-            "for good: replace dhclient".to_owned(),
+            Remedy::written("at once: zcdiag mute --inode 12354"),
+            Remedy::written("for good: replace dhclient"),
         ],
     }
 }
@@ -81,8 +84,8 @@ fn reports(seconds: u64, copied: u64) -> (Report, Report) {
         }
     };
     let causes = vec![
-        cause("tap_tx", "a packet tap sees it leave", web(), 90),
-        cause("tun", "it went to a tun/tap device", db(), 10),
+        cause(CauseId::TapTx, "a packet tap sees it leave", web(), 90),
+        cause(CauseId::Tun, "it went to a tun/tap device", db(), 10),
     ];
     let total = report(seconds, vec![row(web(), 0, 90), row(db(), 300, 10)], causes);
     let interval = report(1, vec![row(web(), 0, copied), row(db(), 30, 0)], Vec::new());
@@ -235,7 +238,7 @@ Esc back  q quit  up/down scroll  p pause";
 /// The watch of [`reports`], with what the counts of zc=y and zc=n do not show.
 fn troubled() -> View {
     let (interval, mut total) = reports(7, 32);
-    total.hidden = vec![cause("sw_gso_no_csum", "software segments it", sender(99, "db"), 40)];
+    total.hidden = vec![cause(CauseId::SwGsoNoCsum, "software segments it", sender(99, "db"), 40)];
     total.misreported = 3;
     let db = &mut total.senders[1];
     db.sender.process.unit = Some("db.service".to_owned());
@@ -245,7 +248,7 @@ fn troubled() -> View {
         sends: 20,
         reason: "notifications are not read".to_owned(),
     }];
-    db.advice = vec!["3 sends have the wrong code in the error queue".to_owned()];
+    db.advice = vec![Advice::Misreported(3)];
     let mut view = View::new(false);
     view.report(interval, total);
     view
@@ -286,9 +289,9 @@ Failed sends
 20 sends failed with ENOBUFS: notifications are not read
 
 What else is known
-3 sends have the wrong code in the error queue
-
-
+of 3 sends the error queue tells the wrong code, for notifications left there
+are joined and the first one's code speaks for all: read it after every send to
+know
 
 
 

@@ -10,7 +10,7 @@ use ratatui::{
 
 use super::{
     history::History,
-    id::{CauseId, SenderId},
+    id::{CauseRowId, SenderId},
 };
 use crate::{model::report::Report, render::words::plural};
 
@@ -50,7 +50,7 @@ pub(super) enum Screen {
     /// One sender in full.
     Sender(SenderId),
     /// One cause in full.
-    Cause(CauseId),
+    Cause(CauseRowId),
     /// The keys.
     Help,
 }

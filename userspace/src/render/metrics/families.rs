@@ -289,9 +289,13 @@ mod tests {
     use crate::{
         model::{
             fleet::{CauseRow, Change, ProgramRow, SenderRow, TapRow},
+            lost::Lost,
             report::Split,
         },
-        render::metrics::{Format, write},
+        render::{
+            losses::words,
+            metrics::{Format, write},
+        },
     };
 
     #[test]
@@ -367,6 +371,10 @@ mod tests {
             let labels: Vec<String> = labels.iter().map(|(name, _)| format!("`{name}`")).collect();
             let (name, labels, help) = (family.name, labels.join(", "), family.help);
             writeln!(table, "| `{name}{suffix}` | {kind} | {labels} | {help} |").expect("a string takes all");
+        }
+        table.push_str("\n| `reason` of `zcdiag_lost_events_total` | what was lost |\n|---|---|\n");
+        for lost in Lost::ALL {
+            writeln!(table, "| `{}` | {} |", lost.key(), words(*lost)).expect("a string takes all");
         }
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/src/metrics.md");
         let page = fs::read_to_string(path).expect("the page of the book");

@@ -8,6 +8,7 @@ use crate::{
     render::{
         lines::harmless,
         phrases::{concealed, on_device, who, why},
+        remedy::sentence,
         words::{bytes, plural, time},
     },
 };
@@ -77,7 +78,7 @@ pub(super) fn hidden(report: &Report) -> Markup {
 fn explained(cause: &CauseReport) -> Markup {
     html! {
         p { (harmless(&cause.explanation)) }
-        ol { @for remedy in &cause.remedies { li { (harmless(remedy)) } } }
+        ol { @for remedy in &cause.remedies { li { (harmless(&sentence(remedy))) } } }
         @if !cause.stack.is_empty() {
             details {
                 summary { "Kernel stack of the first copy" }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::{
     model::tap::JudgedTap,
-    render::{lines::harmless, taps::title},
+    render::{lines::harmless, remedy::sentence, taps::title},
 };
 
 pub(super) fn section(taps: &[JudgedTap]) -> Markup {
@@ -38,7 +38,7 @@ fn one(judged: &JudgedTap) -> Markup {
                     @if let Some(unit) = &holder.process.unit { span.chip { "unit " (harmless(unit)) } " " }
                 }
             }
-            ol { @for remedy in &judgement.remedies { li { (harmless(remedy)) } } }
+            ol { @for remedy in &judgement.remedies { li { (harmless(&sentence(remedy))) } } }
         }
     }
 }

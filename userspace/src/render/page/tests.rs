@@ -6,8 +6,11 @@ use super::*;
 use crate::model::report::Api;
 use crate::{
     model::{
+        advice::Advice,
+        cause::CauseId,
         filter::{Filter, Filtered},
         process::ProcessIdentity,
+        remedy::Remedy,
         report::{FailedSends, Sender},
     },
     render::taps::tests::dhclient,
@@ -44,7 +47,7 @@ fn hostile() -> Report {
             ..SenderReport::new(sender.clone())
         }],
         causes: vec![CauseReport {
-            cause: "tap_tx",
+            cause: CauseId::TapTx,
             summary: "a packet tap sees it leave",
             sender,
             device: Some(crate::model::device::DeviceId { netns: 1, ifindex: 5, name: evil.to_owned() }),
@@ -56,7 +59,7 @@ fn hostile() -> Report {
             taps: vec![tap.tap.inode],
             stack: vec!["skb_copy_ubufs".to_owned(), evil.to_owned()],
             explanation: evil.to_owned(),
-            remedies: vec![evil.to_owned()],
+            remedies: vec![Remedy::written(evil.to_owned())],
         }],
         taps: vec![tap],
         missing: vec![evil.to_owned()],
@@ -116,11 +119,11 @@ fn what_counts_of_copies_do_not_show_is_there_as_well() {
     {
         assert!(!page(&report).contains(part), "there is nothing of it: {part}");
     }
-    report.hidden = vec![CauseReport { cause: "native_xdp", sends: 40, ..report.causes[0].clone() }];
+    report.hidden = vec![CauseReport { cause: CauseId::NativeXdp, sends: 40, ..report.causes[0].clone() }];
     report.misreported = 3;
     report.senders[0].failed =
         vec![FailedSends { errno: "ENOBUFS".to_owned(), sends: 20, reason: "nobody <reads>".to_owned() }];
-    report.senders[0].advice = vec!["3 sends have the wrong code".to_owned()];
+    report.senders[0].advice = vec![Advice::Misreported(3)];
     report.cure = Cure { mute: vec![1, 2], ..Cure::default() };
     let page = page(&report);
     for part in [
@@ -131,7 +134,7 @@ fn what_counts_of_copies_do_not_show_is_there_as_well() {
         "<code>native_xdp on ",
         "reported zc=y and copied all the same, at least in part",
         "<p>20 sends failed with ENOBUFS: nobody &lt;reads&gt;</p>",
-        "<p>3 sends have the wrong code</p>",
+        "<p>of 3 sends the error queue tells the wrong code, ",
         "<li>zcdiag mute --inode 1 --inode 2</li>",
     ] {
         assert!(page.contains(part), "{part} in {page}");

@@ -19,7 +19,7 @@ use crate::{
         program::KnownProgram,
         tap::{Binding, Fanout, FanoutGroup, Harm, Holder, JudgedTap, PacketSocketType, TapVerdict},
     },
-    render::lines::is_dangerous,
+    render::{lines::is_dangerous, remedy::sentences},
 };
 
 /// Rises with every change that could break a reader.
@@ -74,7 +74,7 @@ pub struct TapJson<'a> {
     #[schemars(extend("enum" = ["offending", "unknown", "harmless"]))]
     verdict: &'static str,
     reason: &'a str,
-    remedies: &'a [String],
+    remedies: Vec<String>,
     notes: &'a [String],
     /// What is known of the program that holds it.
     program: Option<ProgramJson<'a>>,
@@ -197,7 +197,7 @@ impl<'a> From<&'a JudgedTap> for TapJson<'a> {
             uid: tap.uid,
             verdict: word(judgement.verdict),
             reason: &judgement.reason,
-            remedies: &judgement.remedies,
+            remedies: sentences(&judgement.remedies),
             notes: &judgement.notes,
             program: judgement.program.as_ref().map(ProgramJson::from),
             harms: judgement.harms.iter().map(HarmJson::from).collect(),
@@ -371,7 +371,10 @@ mod tests {
             inventory::TapReport,
             path::{DevicePath, Hop, Passage},
         },
-        render::taps::text::tests::{dhclient, report},
+        render::{
+            remedy::sentences,
+            taps::text::tests::{dhclient, report},
+        },
     };
 
     fn written(all: bool) -> (String, Value) {
@@ -403,7 +406,7 @@ mod tests {
                 "ignore_outgoing": false, "fanout": null, "ring": false, "filter": true,
                 "promiscuous": false, "uid": 0,
                 "verdict": "offending", "reason": "sees every packet that leaves v0",
-                "remedies": dhclient().judgement.remedies, "notes": dhclient().judgement.notes,
+                "remedies": sentences(&dhclient().judgement.remedies), "notes": dhclient().judgement.notes,
                 "program": {
                     "name": "ISC dhclient", "purpose": "it reads the answers of DHCP servers from it",
                     "harmless_since": null

@@ -13,6 +13,7 @@ use crate::{
     },
     render::{
         lines::{Emphasis, emphasize, harmless, wrap},
+        remedy::sentence,
         words::age,
     },
 };
@@ -202,7 +203,7 @@ fn write_tap(judged: &JudgedTap, report: &TapReport, color: bool, out: &mut dyn 
         field("for", &harmless(&format!("{}: {}", program.name, program.purpose)))?;
     }
     for (index, remedy) in judgement.remedies.iter().enumerate() {
-        field(if index == 0 { "cure" } else { "or" }, &harmless(remedy))?;
+        field(if index == 0 { "cure" } else { "or" }, &harmless(&sentence(remedy)))?;
     }
     for holder in &tap.holders {
         field("who", &holder_line(holder))?;

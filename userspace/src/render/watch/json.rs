@@ -7,15 +7,19 @@ use serde::Serialize;
 
 use crate::{
     model::{
+        cause::CauseId,
+        lost::Lost,
         migration::Migration,
         report::{Api, CauseReport, Report, Sender, SenderReport, Verdict},
         start::Start,
         tap::JudgedTap,
     },
     render::{
+        advice,
         filter::FilterJson,
         json::{SplitJson, line},
         migration,
+        remedy::sentences,
         taps::json::{CureJson, TapJson},
     },
 };
@@ -56,7 +60,7 @@ pub(crate) struct ReportJson<'a> {
     verdict: &'static str,
     exact: bool,
     lost_events: u64,
-    losses: std::collections::BTreeMap<&'static str, u64>,
+    losses: std::collections::BTreeMap<Lost, u64>,
     sends: SplitJson,
     bytes: SplitJson,
     copy_seconds: f64,
@@ -109,7 +113,7 @@ struct MigrationJson<'a> {
     /// Whether it still answered at the end.
     answers: bool,
     /// Why its sends were copied, most sends first.
-    causes: Vec<&'static str>,
+    causes: Vec<CauseId>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -139,12 +143,12 @@ struct SenderJson<'a> {
     /// Notifications that told otherwise than the one before on the same socket.
     flips: u64,
     not_requested: u64,
-    advice: &'a [String],
+    advice: Vec<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
 pub(crate) struct CauseJson<'a> {
-    cause: &'static str,
+    cause: CauseId,
     sends: u64,
     bytes: u64,
     copies: u64,
@@ -157,7 +161,7 @@ pub(crate) struct CauseJson<'a> {
     taps: &'a [u64],
     stack: &'a [String],
     explanation: &'a str,
-    remedies: &'a [String],
+    remedies: Vec<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -245,7 +249,7 @@ fn seen_tap<'a>(tap: &'a JudgedTap, report: &Report) -> SeenTapJson<'a> {
 }
 
 fn migrated<'a>(migration: &'a Migration, report: &Report) -> MigrationJson<'a> {
-    let mut causes: Vec<&str> = Vec::new();
+    let mut causes: Vec<CauseId> = Vec::new();
     for cause in migration::causes(migration, report) {
         if !causes.contains(&cause.cause) {
             causes.push(cause.cause);
@@ -296,7 +300,7 @@ fn sender(row: &SenderReport) -> SenderJson<'_> {
         notifications: row.notifications,
         flips: row.flips,
         not_requested: row.not_requested,
-        advice: &row.advice,
+        advice: row.advice.iter().map(advice::sentence).collect(),
     }
 }
 
@@ -319,7 +323,7 @@ pub(crate) fn cause(cause: &CauseReport) -> CauseJson<'_> {
         taps: &cause.taps,
         stack: &cause.stack,
         explanation: &cause.explanation,
-        remedies: &cause.remedies,
+        remedies: sentences(&cause.remedies),
     }
 }
 

@@ -11,11 +11,12 @@ use crate::{
         start::Start,
     },
     render::{
-        filter,
+        advice, filter,
         lines::{Emphasis, emphasize, harmless, wrap},
         look::Look,
-        migration,
+        losses, migration,
         phrases::{concealed, failure, given, on_device, place, who, why},
+        remedy::sentence,
         taps::write_changes,
         words::{bytes, plural, time},
     },
@@ -214,7 +215,7 @@ fn senders(out: &mut dyn Write, report: &Report) -> io::Result<()> {
             write!(out, "{}", wrap("  ", &failure(failed)))?;
         }
         for advice in &row.advice {
-            write!(out, "{}", wrap("  ", advice))?;
+            write!(out, "{}", wrap("  ", &advice::sentence(advice)))?;
         }
     }
     Ok(())
@@ -259,7 +260,7 @@ fn explain(out: &mut dyn Write, cause: &CauseReport, report: &Report, look: Look
     }
     for (index, remedy) in cause.remedies.iter().enumerate() {
         let lead = if index == 0 { "  cure: " } else { "    or: " };
-        write!(out, "{}", wrap(lead, &harmless(remedy)))?;
+        write!(out, "{}", wrap(lead, &harmless(&sentence(remedy))))?;
     }
     if look.verbose && !cause.stack.is_empty() {
         writeln!(out, "  stack: {}", cause.stack.join("\n       < "))?;
@@ -281,12 +282,10 @@ fn footnotes(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         )?;
     }
     if !report.exact() {
-        let losses: Vec<String> =
-            report.losses.iter().map(|(name, count)| format!("{name}: {count}")).collect();
         writeln!(
             out,
             "\nnot everything could be recorded, so counts say \"at least\" ({})",
-            losses.join(", ")
+            losses::told(report)
         )?;
     }
     if let Some(status) =
@@ -300,14 +299,17 @@ fn footnotes(out: &mut dyn Write, report: &Report) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::report::{Sender, SenderReport};
+    use crate::model::{
+        lost::Lost,
+        report::{Sender, SenderReport},
+    };
 
     #[test]
     fn a_lower_bound_is_no_proof_that_nothing_was_copied() {
         let sends = Split { zerocopied: 2, copied: 0 };
         let exact = Report { sends, ..Report::default() };
         assert_eq!(headline(&exact), "zc=y: 2 sends, none was copied");
-        let lossy = Report { losses: vec![("site", 1)], ..exact };
+        let lossy = Report { losses: vec![(Lost::SitesFull, 1)], ..exact };
         assert_eq!(headline(&lossy), "zc=y: at least 2 sends, none was seen to be copied");
     }
 
@@ -319,7 +321,7 @@ mod tests {
         let ignored = "no send went out with zero copy: 8 sends of ? (pid 0) asked for it by MSG_ZEROCOPY, which the \
                        kernel ignored";
         assert_eq!(headline(&report), ignored);
-        report.losses = vec![("site", 1)];
+        report.losses = vec![(Lost::SitesFull, 1)];
         assert_eq!(headline(&report), format!("{ignored}; not everything could be recorded"));
         report.senders.clear();
         assert_eq!(headline(&report), "no zerocopy send was seen; not everything could be recorded");

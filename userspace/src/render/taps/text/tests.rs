@@ -12,6 +12,7 @@ use crate::model::{
     path::{DevicePath, Hop, Passage},
     process::ProcessIdentity,
     program::KnownProgram,
+    remedy::Remedy,
     tap::{
         Binding, Fanout, Harm, Holder, JudgedTap, PacketProtocol, PacketSocketType, Tap, TapJudgement,
         TapVerdict,
@@ -50,8 +51,10 @@ pub(crate) fn dhclient() -> JudgedTap {
             verdict: TapVerdict::Offending,
             reason: "sees every packet that leaves v0".to_owned(),
             remedies: vec![
-                "replace dhclient, which has no setting for this and is no longer maintained".to_owned(),
-                "at once: zcdiag mute --inode 12354".to_owned(),
+                Remedy::written(
+                    "replace dhclient, which has no setting for this and is no longer maintained",
+                ),
+                Remedy::written("at once: zcdiag mute --inode 12354"),
             ],
             notes: vec!["its filter does not help".to_owned()],
             program: Some(KnownProgram {

@@ -1,0 +1,32 @@
+//! What to tell a sender besides the causes.
+
+/// Something to know about what one sender does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// Every send was copied.
+    AllCopied,
+    /// The sends are too small for zero copy.
+    Small {
+        /// Bytes of one, on average.
+        average: u64,
+    },
+    /// The sends of one socket changed between zc=y and zc=n, so many times.
+    Flips(u64),
+    /// One notification stands for several sends.
+    Joined {
+        /// So many, on average.
+        sends: u64,
+    },
+    /// Of so many sends the error queue tells the wrong code.
+    Misreported(u64),
+    /// Of so many requests of io_uring the notification tells the wrong code.
+    MisreportedRequests(u64),
+    /// The program does not ask how so many sends of io_uring went.
+    Unasked(u64),
+    /// It is the kernel's selftest, whose zc= is easily misread.
+    Selftest,
+    /// So many sends had MSG_ZEROCOPY on a socket without SO_ZEROCOPY.
+    NotRequested(u64),
+    /// So many sends had MSG_ZEROCOPY on a socket of MPTCP, which has no zero copy.
+    Mptcp(u64),
+}

@@ -1,0 +1,54 @@
+//! Advice in sentences.
+
+use super::words::plural;
+use crate::model::advice::Advice;
+
+/// One as a sentence.
+pub(crate) fn sentence(advice: &Advice) -> String {
+    match *advice {
+        Advice::AllCopied => "every send was copied: until the cause is cured, sending without zero copy costs less, for \
+                              the pages need not be pinned"
+            .to_owned(),
+        Advice::Small { average } => format!(
+            "sends of {average} bytes on average gain nothing from zero copy, which pays from about 10 KB on (the kernel's \
+             Documentation/networking/msg_zerocopy.rst)"
+        ),
+        Advice::Flips(count) => format!(
+            "the sends of one socket changed between zc=y and zc=n {}: notifications that lie unread are joined whatever their \
+             codes, so read the error queue after every send to know which were which",
+            if count == 1 { "once".to_owned() } else { format!("{count} times") }
+        ),
+        Advice::Joined { sends } => format!(
+            "one notification stands for {sends} sends on average, which went out together (up to 512 KiB): a single copied \
+             packet makes all of them zc=n"
+        ),
+        Advice::Misreported(sends) => format!(
+            "of {} the error queue tells the wrong code, for notifications left there are joined and the first one's code \
+             speaks for all: read it after every send to know",
+            plural(sends, "send")
+        ),
+        Advice::MisreportedRequests(sends) => format!(
+            "of {} the notification tells the wrong code: from Linux 6.10 on, data of several requests shares packets, and only \
+             the first request of a packet is told what became of it",
+            plural(sends, "request")
+        ),
+        Advice::Unasked(sends) => format!(
+            "the program does not ask how {} went: IORING_SEND_ZC_REPORT_USAGE makes the kernel tell",
+            plural(sends, "send")
+        ),
+        Advice::Selftest => "the kernel's selftest prints the code of the last notification as zc= up to Linux 6.16, which \
+                             speaks for all sends that it was joined with; from 6.17 on it prints what -Z told it to expect, \
+                             and zc=n without -Z: believe the counts here, or its exit code with -Z 0 or -Z 1"
+            .to_owned(),
+        Advice::NotRequested(sends) => format!(
+            "not_requested: {} with MSG_ZEROCOPY on sockets without SO_ZEROCOPY were plain copies without a notification: \
+             set SO_ZEROCOPY",
+            plural(sends, "send")
+        ),
+        Advice::Mptcp(sends) => format!(
+            "not_requested: {} with MSG_ZEROCOPY over MPTCP were plain copies without a notification: MPTCP has no zero copy, \
+             TCP has",
+            plural(sends, "send")
+        ),
+    }
+}
