@@ -190,7 +190,7 @@ pub struct CauseReport {
 }
 
 /// How the watched command ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandOutcome {
     /// The command.
     pub argv: Vec<String>,

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{
     device::DeviceId, netns::Netns, path::Hop, process::ProcessIdentity, program::KnownProgram,
 };
 
 /// An `AF_PACKET` socket as found on the machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tap {
     /// Inode of the socket; unique on the machine while the socket lives.
     pub inode: u64,
@@ -68,7 +70,7 @@ impl Tap {
 }
 
 /// A file descriptor on a tap.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// The process.
     pub process: ProcessIdentity,
@@ -79,7 +81,8 @@ pub struct Holder {
 }
 
 /// What a packet socket is bound to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Binding {
     /// No device: all devices.
     Any,
@@ -95,7 +98,7 @@ pub enum Binding {
 }
 
 /// An Ethernet protocol number in host byte order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PacketProtocol(pub u16);
 
 impl PacketProtocol {
@@ -141,7 +144,8 @@ impl std::fmt::Display for PacketProtocol {
 }
 
 /// Type argument of `socket(AF_PACKET, ..)`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PacketSocketType {
     /// `SOCK_RAW`: with link-layer header.
     Raw,
@@ -165,7 +169,8 @@ impl From<u8> for PacketSocketType {
 }
 
 /// Membership in a fanout group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Fanout {
     /// In no group.
     None,
@@ -176,7 +181,7 @@ pub enum Fanout {
 }
 
 /// A fanout group: several sockets that share one hook and divide the packets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FanoutGroup {
     /// Group id, unique within the namespace.
     pub id: u16,
@@ -196,7 +201,8 @@ impl FanoutGroup {
 }
 
 /// What a tap does to zero-copy sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TapVerdict {
     /// Sends through at least one device are copied because of it.
     Offending,
@@ -207,7 +213,7 @@ pub enum TapVerdict {
 }
 
 /// A verdict with its grounds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TapJudgement {
     /// The verdict.
     pub verdict: TapVerdict,
@@ -224,7 +230,7 @@ pub struct TapJudgement {
 }
 
 /// Sends through one device that meet a tap on their way.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Harm {
     /// The device that is sent through.
     pub from: DeviceId,
@@ -235,7 +241,7 @@ pub struct Harm {
 }
 
 /// A tap and what was found about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JudgedTap {
     /// The tap.
     pub tap: Tap,
