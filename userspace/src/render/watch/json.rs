@@ -14,14 +14,11 @@ use crate::{
     },
     render::{
         filter::FilterJson,
-        json::{SplitJson, line},
+        json::{SCHEMA, SplitJson, line},
         migration,
         taps::json::{CureJson, TapJson},
     },
 };
-
-/// Rises when a key changes its meaning or goes.
-const SCHEMA: u32 = 1;
 
 /// The first line of a watch.
 #[derive(Serialize, JsonSchema)]
