@@ -7,13 +7,9 @@ use std::{
 };
 
 use flate2::{Compression, write::GzEncoder};
-use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
-use zcdiag_wire::{
-    Failure, FailureKey, SenderKey, SiteKey, SiteKind, Tally, TallyKey, TapKey, TapTally, Uarg,
-};
+use zcdiag_wire::{Failure, FailureKey, SenderKey, SiteKey, SiteKind, Tally, TallyKey, TapKey, TapTally};
 
-use super::{Event, Player, ReadError, Recorder, frame::Frame};
+use super::{Event, Player, ReadError, Recorder};
 use crate::{
     diagnose::{Culprits, Filter, Known, SiteFacts},
     model::{
@@ -194,56 +190,5 @@ fn damage_is_found() {
         // Some bits between two parts of the compressed text mean nothing.
         let unharmed = player.counts == counts(10) && player.known == Known { in_flight: Some(4), ..known() };
         assert!(found || unharmed, "at {at}");
-    }
-}
-
-/// Every field of the wire's counts comes back, and those that an older zcdiag did not record are zero.
-#[test]
-fn no_count_is_forgotten() {
-    fn comes_back<T>(mut count: T, padding: usize)
-    where
-        T: bytemuck::Pod + Default + PartialEq + std::fmt::Debug + Serialize + DeserializeOwned,
-    {
-        bytemuck::bytes_of_mut(&mut count).fill(1);
-        let json = serde_json::to_string(&count).expect("it can be written");
-        let read: T = serde_json::from_str(&json).expect("it can be read");
-        assert_eq!(serde_json::to_string(&read).expect("it can be written"), json);
-        let bytes = bytemuck::bytes_of(&count).iter().zip(bytemuck::bytes_of(&read));
-        assert_eq!(bytes.filter(|(one, other)| one != other).count(), padding, "{json}");
-        assert_eq!(
-            serde_json::from_str::<T>("{\"of_a_later_zcdiag\":7}").expect("it can be read"),
-            T::default()
-        );
-    }
-    comes_back(Tally::default(), 0);
-    comes_back(Failure::default(), 0);
-    comes_back(TapTally::default(), 0);
-    comes_back(Uarg::default(), size_of_val(&Uarg::default().riders.pad));
-}
-
-/// What readers of this format know stands where they look for it.
-#[test]
-fn what_older_zcdiags_recorded_is_written_in_the_same_way() {
-    fn is_in(old: &Value, new: &Value) -> bool {
-        match (old, new) {
-            (Value::Object(old), Value::Object(new)) => {
-                old.iter().all(|(key, old)| new.get(key).is_some_and(|new| is_in(old, new)))
-            }
-            (Value::Array(old), Value::Array(new)) => {
-                old.len() == new.len() && old.iter().zip(new).all(|(old, new)| is_in(old, new))
-            }
-            _ => old == new,
-        }
-    }
-    for recorded in [
-        include_str!("../../tests/fixtures/watched/5.10.recorded.jsonl"),
-        include_str!("../../tests/fixtures/watched/newest.recorded.jsonl"),
-    ] {
-        for line in recorded.lines().skip(1) {
-            let frame: Frame = serde_json::from_str(line).expect("a line of a recording");
-            let old: Value = serde_json::from_str(line).expect("JSON");
-            let new = serde_json::to_value(&frame).expect("it can be written");
-            assert!(is_in(&old, &new), "{line}\n{new}");
-        }
     }
 }
