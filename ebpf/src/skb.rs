@@ -27,10 +27,11 @@ pub(crate) fn uarg(skb: impl Struct) -> Option<Addr> {
     Some(shinfo.value(offset!(shinfo_uarg))).filter(|uarg| *uarg != 0)
 }
 
-/// Whether an address can be that of a packet at all: packets lie in the kernel's half, aligned.
+/// Whether an address can be that of a packet at all: packets lie in the kernel's half, aligned. With page tables of five
+/// levels that half has fewer leading ones.
 #[inline(always)]
 pub(crate) fn may_be(address: Addr) -> bool {
-    address >> 48 == 0xffff && address.is_multiple_of(8)
+    address >> 56 == 0xff && address.is_multiple_of(8)
 }
 
 /// Whether what may be a packet refers, or has just referred, to a uarg.

@@ -5,6 +5,7 @@ mod attach;
 mod check;
 #[cfg(test)]
 mod documented;
+mod globals;
 mod manuals;
 mod probe;
 mod taps;
@@ -16,10 +17,11 @@ use std::{
     path::PathBuf,
 };
 
-use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use self::{
     check::{CheckArgs, run_check},
+    globals::Globals,
     probe::{ProbeArgs, run_probe},
     taps::{MuteArgs, TapsArgs, run_mute, run_taps},
     watch::{ReportArgs, VerifyArgs, WatchArgs, run_report, run_verify, run_watch},
@@ -32,31 +34,17 @@ use crate::{
         status::{self, StatusOptions},
     },
     model::mute::MuteAction,
-    render::watch::Look,
 };
 
 /// Says why a MSG_ZEROCOPY send was copied (zc=n), which process is to blame, and how to cure it.
 #[derive(Debug, Parser)]
 #[command(name = "zcdiag", version, max_term_width = 100, arg_required_else_help = true)]
 struct Args {
-    /// Say more: the attach plan, kernel stacks, and what a watch itself costs, for which the kernel measures all BPF
-    /// programs meanwhile
-    #[arg(short, long, global = true, action = ArgAction::Count)]
-    verbose: u8,
-
-    /// When to use colours; NO_COLOR in the environment means never, unless "always" is given
-    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
-    color: ColorChoice,
+    #[command(flatten)]
+    globals: Globals,
 
     #[command(subcommand)]
     command: Command,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ColorChoice {
-    Auto,
-    Always,
-    Never,
 }
 
 #[derive(Debug, Subcommand)]
@@ -104,21 +92,24 @@ pub fn main() -> u8 {
     let args = Args::parse();
     #[cfg(feature = "kernel-log")]
     env_logger::init();
+    let globals = &args.globals;
     let result = match args.command {
-        Command::Watch(ref watch) => run_watch(&args, watch),
-        Command::Taps(ref taps) => run_taps(&args, taps),
-        Command::Mute(ref mute) => run_mute(&args, mute, MuteAction::Mute),
-        Command::Unmute(ref mute) => run_mute(&args, mute, MuteAction::Unmute),
-        Command::Verify(ref verify) => run_verify(&args, verify),
-        Command::Check(ref check) => run_check(&args, check),
-        Command::Report(ref report) => run_report(&args, report),
-        Command::Manuals { ref dir } => manuals::write(dir).map(|()| code::OK).map_err(|error| {
-            Failure::new(format!("cannot write manuals below {}: {error}", dir.display()), "")
-        }),
-        Command::Probe(ref probe) => run_probe(&args, probe),
-        Command::Causes(ref causes) => run_causes(&args, causes),
+        Command::Watch(ref watch) => run_watch(globals, watch),
+        Command::Taps(ref taps) => run_taps(globals, taps),
+        Command::Mute(ref mute) => run_mute(globals, mute, MuteAction::Mute),
+        Command::Unmute(ref mute) => run_mute(globals, mute, MuteAction::Unmute),
+        Command::Verify(ref verify) => run_verify(globals, verify),
+        Command::Check(ref check) => run_check(globals, check),
+        Command::Report(ref report) => run_report(globals, report),
+        Command::Manuals { ref dir } => {
+            manuals::write(&Args::command(), dir).map(|()| code::OK).map_err(|error| {
+                Failure::new(format!("cannot write manuals below {}: {error}", dir.display()), "")
+            })
+        }
+        Command::Probe(ref probe) => run_probe(globals, probe),
+        Command::Causes(ref causes) => run_causes(globals, causes),
         Command::Daemon(ref daemon) => run_daemon(daemon),
-        Command::Status(ref status) => run_status(&args, status),
+        Command::Status(ref status) => run_status(globals, status),
     };
     result.unwrap_or_else(|failure| {
         // Nobody left to tell is no reason to fail in another way.
@@ -138,11 +129,11 @@ struct CausesArgs {
     json: bool,
 }
 
-fn run_causes(args: &Args, causes: &CausesArgs) -> Outcome {
+fn run_causes(globals: &Globals, causes: &CausesArgs) -> Outcome {
     let options = CausesOptions {
         names: causes.name.clone(),
         json: causes.json,
-        color: use_color(args.color, io::stdout().is_terminal()),
+        color: globals.color(io::stdout().is_terminal()),
     };
     causes::run(&options, &mut io::stdout())
 }
@@ -173,41 +164,17 @@ struct StatusArgs {
     json: bool,
 }
 
-fn run_status(args: &Args, status: &StatusArgs) -> Outcome {
+fn run_status(globals: &Globals, status: &StatusArgs) -> Outcome {
     let options = StatusOptions {
         socket: status.socket.clone(),
         json: status.json,
-        color: use_color(args.color, io::stdout().is_terminal()),
+        color: globals.color(io::stdout().is_terminal()),
     };
     status::run(&options, &mut io::stdout())
 }
 
-/// The commands run on this thread; the worker is there for what must happen while output blocks it.
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(format!("cannot start: {error}"), ""))
-}
-
-fn use_color(choice: ColorChoice, terminal: bool) -> bool {
-    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    match choice {
-        ColorChoice::Always => true,
-        ColorChoice::Never => false,
-        ColorChoice::Auto => terminal && !refused,
-    }
-}
-
-fn look(args: &Args, terminal: bool) -> Look {
-    Look { color: use_color(args.color, terminal), verbose: args.verbose > 0 }
-}
-
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

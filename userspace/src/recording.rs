@@ -2,15 +2,15 @@
 //! again later, elsewhere and without root.
 //!
 //! A recording is gzip-compressed text, one JSON object a line; `zcat` shows it. The first line says what it is
-//! ([`mirror::Begin`]), each further one is a [`mirror::Frame`]: what has become known since the line before, or
+//! ([`frame::Begin`]), each further one is a [`frame::Frame`]: what has become known since the line before, or
 //! what was counted in an interval. Every interval is flushed, so a recording that was cut off can be read up to
 //! the last one.
 //!
 //! [`FORMAT`] rises with a change that an older reader would misunderstand. A field that it may do without is
 //! added with `#[serde(default)]` instead, and older recordings stay readable.
 
+mod frame;
 mod limits;
-mod mirror;
 mod read;
 mod write;
 

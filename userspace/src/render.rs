@@ -8,7 +8,7 @@ pub mod doctor;
 pub mod event;
 mod filter;
 pub mod folded;
-mod json;
+pub(crate) mod json;
 pub(crate) mod lines;
 pub mod live;
 mod look;

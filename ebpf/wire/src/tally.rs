@@ -4,12 +4,15 @@
 //! ring buffer. So nothing is lost under load, and a busy sender costs no wake-ups.
 
 use bytemuck::{Pod, Zeroable};
+#[cfg(feature = "serde")]
+use serde::{Deserialize, Serialize};
 
 use crate::NAME_LEN;
 
 /// Who sends: one process, one kind of socket, one network namespace.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize))]
 pub struct SenderKey {
     /// Start of the process in nanoseconds since boot: tells a reused pid from its first owner.
     pub start_ns: u64,
@@ -87,6 +90,7 @@ impl SiteKind {
 /// Where data was copied: one kind, one stack, one device.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize))]
 pub struct SiteKey {
     /// One of [`SiteKind`].
     pub kind: u32,
@@ -138,6 +142,7 @@ macro_rules! tally {
         /// Counts since the programs were attached. A send is one notification id.
         #[repr(C)]
         #[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq)]
+        #[cfg_attr(feature = "serde", derive(Serialize, Deserialize), serde(default))]
         pub struct Tally {
             $( $(#[$doc])+ pub $field: u64, )+
         }
@@ -195,6 +200,7 @@ tally! {
 /// moment on two CPUs, these are the values it ended with.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize), serde(default))]
 pub struct UargEnd {
     /// Notification ids.
     pub len: u32,
@@ -214,6 +220,7 @@ pub struct UargEnd {
 /// `waiting` have ended.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize), serde(default))]
 pub struct Riders {
     /// Those that have not ended yet.
     pub waiting: u32,
@@ -226,12 +233,14 @@ pub struct Riders {
     /// Those that are told nothing.
     pub unasked: u32,
     /// Explicit padding, zero.
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub pad: u32,
 }
 
 /// A send on its way: from the birth of its uarg to the last reference.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize), serde(default))]
 pub struct Uarg {
     /// Who sent.
     pub sender: SenderKey,
@@ -332,6 +341,7 @@ pub struct FailureKey {
 /// How often, and how things stood at the last of them.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize), serde(default))]
 pub struct Failure {
     /// Failed sends.
     pub sends: u64,

@@ -1,12 +1,15 @@
 //! Packet sockets, as the kernel side sees them.
 
 use bytemuck::{Pod, Zeroable};
+#[cfg(feature = "serde")]
+use serde::{Deserialize, Serialize};
 
 use crate::SenderInfo;
 
 /// A packet socket that was given copied packets, by device and direction.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize))]
 pub struct TapKey {
     /// Inode of the socket.
     pub inode: u64,
@@ -17,12 +20,14 @@ pub struct TapKey {
     /// 1 if they came in.
     pub incoming: u32,
     /// Explicit padding, zero.
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub pad: u32,
 }
 
 /// What it was given there since the programs were attached.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize), serde(default))]
 pub struct TapTally {
     /// Packets whose data had been copied.
     pub packets: u64,

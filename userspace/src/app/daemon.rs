@@ -34,13 +34,10 @@ use crate::{
     ledger::{Ledger, Verdicts},
     model::fleet::{Clock, Event, LastInterval, Snapshot, Taps},
     process::ProcRoot,
-    render::{event, lines::harmless},
+    render::{event, json::SCHEMA, lines::harmless},
     sys::handed,
     taps::inventory,
 };
-
-/// Of [`Snapshot::schema`].
-const SCHEMA: u32 = 1;
 
 /// How to run it.
 #[derive(Clone, Debug, Default)]

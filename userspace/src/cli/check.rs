@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _};
 
 use clap::{ArgGroup, ValueEnum};
 
-use super::{Args, attach::AttachArgs, use_color};
+use super::{attach::AttachArgs, globals::Globals};
 use crate::{
     app::{
         check::{self, CheckOptions},
@@ -55,8 +55,8 @@ pub(super) enum TransportChoice {
     IoUring,
 }
 
-pub(super) fn run_check(args: &Args, check: &CheckArgs) -> Outcome {
-    let color = use_color(args.color, io::stdout().is_terminal());
+pub(super) fn run_check(globals: &Globals, check: &CheckArgs) -> Outcome {
+    let color = globals.color(io::stdout().is_terminal());
     if check.itself {
         return doctor::run(&check.attach.session(), check.json, color, &mut io::stdout());
     }

@@ -3,27 +3,25 @@
 
 use std::{fs, io, path::Path};
 
-use clap::CommandFactory as _;
 use clap_complete::{Shell, generate_to};
 use clap_mangen::roff::{Roff, bold, roman};
 
-use super::Args;
 use crate::diagnose::causes::CAUSES;
 
-/// Writes them below `dir`.
+/// Writes those of `program` below `dir`.
 ///
 /// # Errors
 /// If a file cannot be written.
-pub(super) fn write(dir: &Path) -> io::Result<()> {
+pub(super) fn write(program: &clap::Command, dir: &Path) -> io::Result<()> {
     let (commands, causes, completions) =
         (dir.join("man/man1"), dir.join("man/man7"), dir.join("completions"));
     for dir in [&commands, &causes, &completions] {
         fs::create_dir_all(dir)?;
     }
-    clap_mangen::generate_to(Args::command(), &commands)?;
+    clap_mangen::generate_to(program.clone(), &commands)?;
     fs::write(causes.join("zcdiag-causes.7"), causes_page())?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-        generate_to(shell, &mut Args::command(), "zcdiag", &completions)?;
+        generate_to(shell, &mut program.clone(), "zcdiag", &completions)?;
     }
     Ok(())
 }
@@ -63,7 +61,10 @@ fn causes_page() -> String {
 mod tests {
     use clap::Parser as _;
 
+    use clap::CommandFactory as _;
+
     use super::*;
+    use crate::cli::Args;
 
     fn tree(dir: &Path) -> Vec<String> {
         let below = |dir: &str, base: &Path| -> Vec<String> {
@@ -78,7 +79,7 @@ mod tests {
     #[test]
     fn every_command_has_a_page_and_every_cause_a_section() {
         let dir = tempfile::tempdir().expect("a directory");
-        write(dir.path()).expect("write the manuals");
+        write(&Args::command(), dir.path()).expect("write the manuals");
         let files = tree(dir.path());
         for command in Args::command().get_subcommands().filter(|command| !command.is_hide_set()) {
             let page = format!("man/man1/zcdiag-{}.1", command.get_name());

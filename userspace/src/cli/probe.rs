@@ -8,7 +8,11 @@ use std::{
 
 use clap::ValueEnum;
 
-use super::{Args, attach::AttachArgs, look, runtime, values::duration};
+use super::{
+    attach::AttachArgs,
+    globals::{Globals, runtime},
+    values::duration,
+};
 use crate::{
     app::{
         outcome::{Failure, Outcome},
@@ -164,7 +168,7 @@ pub(super) enum Stamps {
     SoftwareTsonly,
 }
 
-pub(super) fn run_probe(args: &Args, probe: &ProbeArgs) -> Outcome {
+pub(super) fn run_probe(globals: &Globals, probe: &ProbeArgs) -> Outcome {
     let mut out = io::stdout();
     if let Some(address) = &probe.listen {
         return runtime()?.block_on(probe::listen(address, &probe.join, &mut out, &mut io::stderr()));
@@ -181,7 +185,7 @@ pub(super) fn run_probe(args: &Args, probe: &ProbeArgs) -> Outcome {
         let options = CompareOptions { send, rounds: probe.rounds, each: probe.each };
         return probe::compare(&destination, &options, probe.json, &mut out);
     }
-    let look = look(args, io::stdout().is_terminal());
+    let look = globals.look(io::stdout().is_terminal());
     let watch = (!probe.no_watch).then(|| probe.attach.session());
     let options = ProbeOptions { destination, json: probe.json, look, watch, send };
     runtime()?.block_on(probe::send(&options, &mut out))

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _};
 
 use clap::ArgGroup;
 
-use super::{Args, use_color};
+use super::globals::Globals;
 use crate::{
     app::{
         mute::{self, MuteOptions},
@@ -40,14 +40,14 @@ pub(super) struct TapsArgs {
     pub(super) fail_on_offending: bool,
 }
 
-pub(super) fn run_taps(args: &Args, taps: &TapsArgs) -> Outcome {
+pub(super) fn run_taps(globals: &Globals, taps: &TapsArgs) -> Outcome {
     let options = TapsOptions {
         all: taps.all,
         json: taps.json,
         netns: taps.netns.iter().map(|text| NetnsFilter::from(text.as_str())).collect(),
         dev: taps.dev.clone(),
         fail_on_offending: taps.fail_on_offending,
-        color: use_color(args.color, io::stdout().is_terminal()),
+        color: globals.color(io::stdout().is_terminal()),
         scope: Some(session::tap_list_scope()),
         proc: ProcRoot::system(),
         holders: programs::DIRECTORY.into(),
@@ -75,14 +75,14 @@ pub(super) struct MuteArgs {
     pub(super) json: bool,
 }
 
-pub(super) fn run_mute(args: &Args, mute: &MuteArgs, action: MuteAction) -> Outcome {
+pub(super) fn run_mute(globals: &Globals, mute: &MuteArgs, action: MuteAction) -> Outcome {
     let pids = mute.pid.iter().copied().map(MuteTarget::Pid);
     let options = MuteOptions {
         action,
         targets: pids.chain(mute.inode.iter().copied().map(MuteTarget::Inode)).collect(),
         dry_run: mute.dry_run,
         json: mute.json,
-        color: use_color(args.color, io::stdout().is_terminal()),
+        color: globals.color(io::stdout().is_terminal()),
         scope: Some(session::tap_list_scope()),
         proc: ProcRoot::system(),
         holders: programs::DIRECTORY.into(),

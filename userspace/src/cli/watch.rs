@@ -9,9 +9,8 @@ use std::{
 use clap::{ArgGroup, ValueEnum};
 
 use super::{
-    Args,
     attach::AttachArgs,
-    look, runtime, use_color,
+    globals::{Globals, runtime},
     values::{cause, duration, duration_or_none, percent},
 };
 use crate::{
@@ -116,7 +115,7 @@ pub(super) struct WatchArgs {
     pub(super) command: Vec<String>,
 }
 
-pub(super) fn run_watch(args: &Args, watch: &WatchArgs) -> Outcome {
+pub(super) fn run_watch(globals: &Globals, watch: &WatchArgs) -> Outcome {
     let terminal = io::stdout().is_terminal();
     let form = if watch.json {
         Form::Json
@@ -137,14 +136,14 @@ pub(super) fn run_watch(args: &Args, watch: &WatchArgs) -> Outcome {
         fail_on_copy: watch.fail_on_copy,
         session: SessionOptions {
             rest_after: Some(watch.rest_after).filter(|after| !after.is_zero()),
-            measure: args.verbose > 0 || watch.budget.is_some(),
+            measure: globals.is_verbose() || watch.budget.is_some(),
             budget: watch.budget,
             ..watch.attach.session()
         },
     };
     let mut out = io::stdout();
     let mut notices = io::stderr();
-    let mut face = Face::new(form, look(args, terminal), &mut out, &mut notices);
+    let mut face = Face::new(form, globals.look(terminal), &mut out, &mut notices);
     runtime()?.block_on(watch::run(options, &mut face))
 }
 
@@ -175,13 +174,13 @@ pub(super) struct VerifyArgs {
     pub(super) cure: Vec<String>,
 }
 
-pub(super) fn run_verify(args: &Args, verify: &VerifyArgs) -> Outcome {
+pub(super) fn run_verify(globals: &Globals, verify: &VerifyArgs) -> Outcome {
     let options = VerifyOptions {
         filter: Filter { pid: verify.pid.clone(), dev: verify.dev.clone(), ..Filter::default() },
         duration: verify.duration,
         cure: verify.cure.clone(),
         json: verify.json,
-        color: use_color(args.color, io::stdout().is_terminal()),
+        color: globals.color(io::stdout().is_terminal()),
         session: verify.attach.session(),
     };
     runtime()?.block_on(verify::run(&options, &mut io::stdout(), &mut io::stderr()))
@@ -221,7 +220,7 @@ pub(super) enum FoldedBy {
     Sends,
 }
 
-pub(super) fn run_report(args: &Args, report: &ReportArgs) -> Outcome {
+pub(super) fn run_report(globals: &Globals, report: &ReportArgs) -> Outcome {
     let form = match report.folded {
         _ if report.json => ReportForm::Json,
         _ if report.html => ReportForm::Html,
@@ -234,7 +233,7 @@ pub(super) fn run_report(args: &Args, report: &ReportArgs) -> Outcome {
         recording: report.recording.clone(),
         form,
         filter: (wanted != Filter::default()).then_some(wanted),
-        look: look(args, report.output.is_none() && io::stdout().is_terminal()),
+        look: globals.look(report.output.is_none() && io::stdout().is_terminal()),
     };
     let mut written = Vec::new();
     let result = match &report.output {

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use serde::{Deserialize, Serialize};
 use zcdiag_wire::{SendApi, SenderKey, SiteKey, SiteKind, Tally};
 
 use super::{
@@ -22,7 +23,7 @@ use crate::model::{
 };
 
 /// What is known of a place of copies.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SiteFacts {
     /// Name of the device.
     pub device: String,
@@ -31,12 +32,33 @@ pub struct SiteFacts {
 }
 
 /// Packet sockets by the device on which they were seen while sends were copied there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Culprits {
     /// Those that saw packets leave it.
+    #[serde(with = "pairs")]
     pub outgoing: BTreeMap<DeviceKey, BTreeSet<u64>>,
     /// Those that saw packets come in through it.
+    #[serde(with = "pairs")]
     pub incoming: BTreeMap<DeviceKey, BTreeSet<u64>>,
+}
+
+/// A map as a list of pairs: JSON has no keys of two numbers.
+mod pairs {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use super::DeviceKey;
+
+    type ByDevice = BTreeMap<DeviceKey, BTreeSet<u64>>;
+
+    pub(super) fn serialize<S: Serializer>(map: &ByDevice, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(map)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ByDevice, D::Error> {
+        Vec::deserialize(deserializer).map(|pairs| pairs.into_iter().collect())
+    }
 }
 
 /// Everything known besides the counts.

@@ -154,6 +154,9 @@ pub enum Outlook {
 }
 
 impl Outlook {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::ZeroCopy, Self::Unknown, Self::Copied];
+
     /// As it is printed.
     pub fn name(self) -> &'static str {
         match self {

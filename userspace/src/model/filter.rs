@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::{cause::CauseId, device::DeviceId, process::ProcessIdentity, split::Split};
 
 /// Bytes of a process's name that the kernel keeps: `TASK_COMM_LEN` without the terminating NUL.
 const COMM_LEN: usize = 15;
 
 /// A value of each kind given must match; of several values of one kind, any.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
     /// Sender's process id.
     pub pid: Vec<u32>,

@@ -1,22 +1,23 @@
 //! What a daemon knows of its machine: sums by who sends, not by process, so that they stay few for as long as it
-//! runs. This is also what it answers over its socket.
+//! runs. This is also, key by key, what it answers over its socket and `zcdiag status --json` prints.
 
 use std::{collections::BTreeMap, time::Duration};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{process::ProcessIdentity, report::Split};
 
 /// Who sends, for longer than one process lives.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Identity {
-    /// systemd unit; `None` if it is in none, or the unit only stands for the container.
+    /// systemd unit; `null` if it is in none, or the unit only stands for the container.
     pub unit: Option<String>,
     /// Container id or name.
     pub container: Option<String>,
     /// Kubernetes pod UID.
     pub pod: Option<String>,
-    /// Name of the process; `None` if it ended before it could be seen.
+    /// Name of the process; `null` if it ended before it could be seen.
     pub comm: Option<String>,
 }
 
@@ -43,7 +44,7 @@ impl Identity {
 }
 
 /// What one sender sent by one protocol.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SenderRow {
     /// Who.
     #[serde(flatten)]
@@ -57,14 +58,14 @@ pub struct SenderRow {
 }
 
 /// What one cause did to one sender on one device.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CauseRow {
     /// Whose sends.
     #[serde(flatten)]
     pub identity: Identity,
     /// Name of the cause.
     pub cause: String,
-    /// Name of the device; `None` if there was none, or it is unknown.
+    /// Name of the device; `null` if there was none, or it is unknown.
     pub device: Option<String>,
     /// Sends that this cause was the first to copy.
     pub sends: u64,
@@ -79,20 +80,20 @@ pub struct CauseRow {
 }
 
 /// Packet sockets that are alike.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct TapRow {
     /// `offending`, `harmless` or `unknown`.
     pub verdict: String,
     /// Name of the first process that has it open.
     pub comm: Option<String>,
-    /// Its device; `None` for all devices.
+    /// Its device; `null` for all devices.
     pub device: Option<String>,
     /// How many.
     pub count: u64,
 }
 
 /// The last look at all packet sockets.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Taps {
     /// What could not be seen, each with the cure.
     pub missing: Vec<String>,
@@ -101,7 +102,7 @@ pub struct Taps {
 }
 
 /// What changed for a sender.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
     /// Its sends are copied, and were not before or it is new.
@@ -125,7 +126,7 @@ impl Change {
 }
 
 /// One reason for copies, with who is to blame.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Reason {
     /// Name of the cause.
     pub cause: String,
@@ -136,7 +137,7 @@ pub struct Reason {
 }
 
 /// A change of a sender's verdict.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
     /// Seconds since 1970.
     pub time: f64,
@@ -156,7 +157,7 @@ pub struct Event {
 }
 
 /// What one BPF program did.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ProgramRow {
     /// Its name.
     pub program: String,
@@ -169,7 +170,7 @@ pub struct ProgramRow {
 }
 
 /// The interval that ended last: what "now" is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LastInterval {
     /// How long it was; 0 if there was none yet.
     pub seconds: f64,
@@ -178,7 +179,7 @@ pub struct LastInterval {
 }
 
 /// Everything a daemon knows at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Snapshot {
     /// Rises with every change that could break a reader.
     pub schema: u32,

@@ -1,7 +1,9 @@
 //! Network namespaces and the devices in them.
 
+use serde::{Deserialize, Serialize};
+
 /// A network namespace, by the number that `readlink /proc/PID/ns/net` shows.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Netns {
     /// `ns.inum` of `struct net`; unique while the namespace lives.
     pub inum: u32,

@@ -1,9 +1,12 @@
 //! The way of a packet through the devices of the machine.
 
+use serde::{Deserialize, Serialize};
+
 use super::device::DeviceId;
 
 /// What a packet does at a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Passage {
     /// It leaves: `dev_queue_xmit_nit()` gives it to taps that do not ignore outgoing packets.
     Out,
@@ -15,7 +18,7 @@ pub enum Passage {
 }
 
 /// One device on the way.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hop {
     /// Which device; its name is empty if it could not be read.
     pub device: DeviceId,

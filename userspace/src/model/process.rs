@@ -1,7 +1,9 @@
 //! Who a process is, in the terms of its administrator.
 
+use serde::{Deserialize, Serialize};
+
 /// Identity of a process (thread group) at one moment.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessIdentity {
     /// Thread group id, in the PID namespace of the `/proc` it was read from.
     pub pid: u32,

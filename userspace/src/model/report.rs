@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 pub use super::split::Split;
 use super::{
     advice::Advice, cause::CauseId, cure::Cure, device::DeviceId, filter::Filtered, lost::Lost,
@@ -170,7 +172,7 @@ pub struct CauseReport {
 }
 
 /// How the watched command ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandOutcome {
     /// The command.
     pub argv: Vec<String>,

@@ -1,9 +1,10 @@
 //! What was zerocopied, and what was copied.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A number of something, by how the send ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Split {
     /// Of sends whose pages went out as they were.
     pub zerocopied: u64,

@@ -1,7 +1,9 @@
 //! How a watch began.
 
+use serde::{Deserialize, Serialize};
+
 /// What was attached, and what is lost because something could not be.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {
     /// Release of the kernel.
     pub kernel: String,
@@ -12,7 +14,7 @@ pub struct Start {
 }
 
 /// One attached program.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attachment {
     /// Kernel function.
     pub function: String,

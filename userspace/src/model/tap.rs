@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{
     device::DeviceId, netns::Netns, path::Hop, process::ProcessIdentity, program::KnownProgram,
     remedy::Remedy,
 };
 
 /// An `AF_PACKET` socket as found on the machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tap {
     /// Inode of the socket; unique on the machine while the socket lives.
     pub inode: u64,
@@ -69,7 +71,7 @@ impl Tap {
 }
 
 /// A file descriptor on a tap.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// The process.
     pub process: ProcessIdentity,
@@ -80,7 +82,8 @@ pub struct Holder {
 }
 
 /// What a packet socket is bound to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Binding {
     /// No device: all devices.
     Any,
@@ -96,7 +99,7 @@ pub enum Binding {
 }
 
 /// An Ethernet protocol number in host byte order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PacketProtocol(pub u16);
 
 impl PacketProtocol {
@@ -142,7 +145,8 @@ impl std::fmt::Display for PacketProtocol {
 }
 
 /// Type argument of `socket(AF_PACKET, ..)`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PacketSocketType {
     /// `SOCK_RAW`: with link-layer header.
     Raw,
@@ -166,7 +170,8 @@ impl From<u8> for PacketSocketType {
 }
 
 /// Membership in a fanout group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Fanout {
     /// In no group.
     None,
@@ -177,7 +182,7 @@ pub enum Fanout {
 }
 
 /// A fanout group: several sockets that share one hook and divide the packets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FanoutGroup {
     /// Group id, unique within the namespace.
     pub id: u16,
@@ -197,7 +202,8 @@ impl FanoutGroup {
 }
 
 /// What a tap does to zero-copy sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TapVerdict {
     /// Sends through at least one device are copied because of it.
     Offending,
@@ -208,7 +214,7 @@ pub enum TapVerdict {
 }
 
 /// A verdict with its grounds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TapJudgement {
     /// The verdict.
     pub verdict: TapVerdict,
@@ -225,7 +231,7 @@ pub struct TapJudgement {
 }
 
 /// Sends through one device that meet a tap on their way.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Harm {
     /// The device that is sent through.
     pub from: DeviceId,
@@ -236,7 +242,7 @@ pub struct Harm {
 }
 
 /// A tap and what was found about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JudgedTap {
     /// The tap.
     pub tap: Tap,

@@ -10,8 +10,8 @@ use zcdiag_wire::{Failure, FailureKey, TallyKey, TapTally};
 
 use super::{
     FORMAT,
+    frame::{Begin, FailureRow, Frame, Magic, Stretch, TapRow},
     limits::{Kept, LONGEST_LINE, Limits},
-    mirror::{Begin, FailureRow, Frame, Magic, Stretch, TapRow},
 };
 use crate::{
     diagnose::{Culprits, Filter, Known},
@@ -112,12 +112,11 @@ impl<R: Read> Player<R> {
         if !(1..=FORMAT).contains(&format) {
             return Err(ReadError::Version { format, written_by });
         }
-        let Begin { magic: _, at_unix, kernel, attached, degraded, filter } = parse(&first)?;
-        let attached = attached.into_iter().map(|mirror| mirror.0).collect();
+        let Begin { magic: _, at_unix, start, filter } = parse(&first)?;
         Ok(Self {
             lines,
-            known: Known { kernel: kernel.clone(), ..Known::default() },
-            start: Start { kernel, attached, degraded },
+            known: Known { kernel: start.kernel.clone(), ..Known::default() },
+            start,
             filter,
             at_unix,
             latest: Culprits::default(),
@@ -178,7 +177,7 @@ impl<R: Read> Player<R> {
                     let passed = self.pass(stretch)?;
                     self.known.in_flight = in_flight;
                     self.ended = true;
-                    return Ok(Some(Event::End(passed, command.map(|mirror| mirror.0))));
+                    return Ok(Some(Event::End(passed, command)));
                 }
             }
         }

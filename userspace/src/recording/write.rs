@@ -11,7 +11,7 @@ use zcdiag_wire::Tally;
 
 use super::{
     FORMAT,
-    mirror::{AttachmentMirror, Begin, CommandMirror, FailureRow, Frame, Magic, Row, Stretch, TapRow},
+    frame::{Begin, FailureRow, Frame, Magic, Row, Stretch, TapRow},
 };
 use crate::{
     diagnose::{Culprits, Filter, Known, since},
@@ -33,7 +33,6 @@ impl<W: Write> Recorder<W> {
     /// # Errors
     /// If `out` cannot be written to.
     pub fn begin(out: W, start: &Start, filter: &Filter, at_unix: u64) -> io::Result<Self> {
-        let Start { kernel, attached, degraded } = start.clone();
         let mut recorder = Self {
             out: GzEncoder::new(out, Compression::default()),
             counts: Counts::default(),
@@ -43,9 +42,7 @@ impl<W: Write> Recorder<W> {
         recorder.line(&Begin {
             magic: Magic { zcdiag_recording: FORMAT, written_by: env!("CARGO_PKG_VERSION").to_owned() },
             at_unix,
-            kernel,
-            attached: attached.into_iter().map(AttachmentMirror).collect(),
-            degraded,
+            start: start.clone(),
             filter: filter.clone(),
         })?;
         recorder.out.flush()?;
@@ -84,8 +81,7 @@ impl<W: Write> Recorder<W> {
         let latest = std::mem::take(&mut self.latest);
         self.learn(known, &latest)?;
         let stretch = self.stretch(counts, now);
-        let command = command.cloned().map(CommandMirror);
-        self.line(&Frame::End { stretch, in_flight: known.in_flight, command })?;
+        self.line(&Frame::End { stretch, in_flight: known.in_flight, command: command.cloned() })?;
         let mut out = self.out.finish()?;
         out.flush()?;
         Ok(out)

@@ -2,9 +2,13 @@
 
 use std::io::{self, Write};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::lines::{Emphasis, emphasize, wrap};
+use super::{
+    json::SCHEMA,
+    lines::{Emphasis, emphasize, wrap},
+};
 use crate::model::{cause::CauseId, manual::ManualEntry};
 
 /// One line for each cause.
@@ -49,7 +53,14 @@ fn stacks(cause: &ManualEntry) -> Vec<String> {
     cause.stacks.iter().map(|stack| stack.join(" < ")).collect()
 }
 
-#[derive(Serialize)]
+/// The manual of causes.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct CausesJson {
+    schema: u32,
+    causes: Vec<CauseJson>,
+}
+
+#[derive(Serialize, JsonSchema)]
 struct CauseJson {
     cause: CauseId,
     summary: &'static str,
@@ -75,7 +86,8 @@ pub fn write_json(causes: &[ManualEntry], out: &mut dyn Write) -> io::Result<()>
             stacks: stacks(cause),
         })
         .collect();
-    serde_json::to_writer_pretty(&mut *out, &serde_json::json!({ "schema": 1, "causes": causes }))?;
+    // As a value: its keys are in alphabetical order.
+    serde_json::to_writer_pretty(&mut *out, &serde_json::to_value(CausesJson { schema: SCHEMA, causes })?)?;
     writeln!(out)
 }
 

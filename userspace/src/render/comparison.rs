@@ -2,10 +2,11 @@
 
 use std::io::{self, Write};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    json::{SplitJson, line},
+    json::{SCHEMA, SplitJson, line},
     lines::wrap,
     words::{bytes, plural},
 };
@@ -14,11 +15,9 @@ use crate::model::{
     report::Split,
 };
 
-/// Rises when a key changes its meaning or goes.
-const SCHEMA: u32 = 1;
-
-#[derive(Serialize)]
-struct ComparisonJson {
+/// What copying and zero copy cost, by turns. Sizes are in bytes.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ComparisonJson {
     schema: u32,
     destination: String,
     protocol: &'static str,
@@ -29,17 +28,26 @@ struct ComparisonJson {
     pays_from: Option<usize>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct SizeJson {
     size: usize,
     copying: Vec<RunJson>,
     zerocopy: Vec<RunJson>,
     sends: SplitJson,
-    /// Whether zero copy takes less of the processor: `pays`, `costs` or `even`.
-    zerocopy_cpu: &'static str,
+    /// Whether zero copy takes less of the processor.
+    zerocopy_cpu: GainJson,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum GainJson {
+    Pays,
+    Costs,
+    /// The runs of both overlap.
+    Even,
+}
+
+#[derive(Serialize, JsonSchema)]
 struct RunJson {
     bytes: u64,
     seconds: f64,
@@ -66,9 +74,9 @@ pub fn write_json(comparison: &Comparison, out: &mut dyn Write) -> io::Result<()
         zerocopy: runs(&row.zerocopy),
         sends: row.sends.into(),
         zerocopy_cpu: match row.gain() {
-            Gain::Pays => "pays",
-            Gain::Costs => "costs",
-            Gain::Even => "even",
+            Gain::Pays => GainJson::Pays,
+            Gain::Costs => GainJson::Costs,
+            Gain::Even => GainJson::Even,
         },
     };
     let json = ComparisonJson {
@@ -168,7 +176,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::probe::{Endpoint, Transport};
+    use crate::{
+        model::probe::{Endpoint, Transport},
+        render::schema::tests::document,
+    };
 
     fn comparison(copied: bool) -> Comparison {
         let run =
@@ -226,7 +237,7 @@ mod tests {
     fn the_json_has_every_run() {
         let mut out = Vec::new();
         write_json(&comparison(false), &mut out).expect("a vector takes all");
-        let json: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
+        let json = document("probe-compare.schema.json", &out);
         assert_eq!(json["pays_from"], 65536);
         assert_eq!(json["sends"], serde_json::json!({"zerocopied": 18, "copied": 0}));
         let [small, large] = json["sizes"].as_array().expect("a list").as_slice() else { panic!("{json}") };

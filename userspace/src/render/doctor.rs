@@ -2,19 +2,18 @@
 
 use std::io::{self, Write};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
+    json::{SCHEMA, harmless_line},
     lines::{Emphasis, emphasize, harmless, wrap},
-    taps::json::PlainFormatter,
 };
 use crate::model::{doctor::SelfReport, kernel::TapListScope};
 
-/// Rises when a key changes its meaning or goes.
-const SCHEMA: u32 = 1;
-
-#[derive(Serialize)]
-struct SelfJson<'a> {
+/// What zcdiag can do on this host.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct SelfJson<'a> {
     schema: u32,
     version: &'static str,
     kernel: &'a str,
@@ -26,18 +25,21 @@ struct SelfJson<'a> {
     btf: bool,
     symbols: bool,
     preemptible: bool,
+    /// Whether what is listed was attached for a moment, and tried by sends over `lo`.
     tried: bool,
+    /// Whether taps that are bound to no device stay within their network namespace; `null` if not known.
     taps_per_netns: Option<bool>,
+    /// What `watch` would attach.
     attach: Vec<StepJson<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct HindranceJson<'a> {
     what: &'a str,
     cure: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct CapabilityJson {
     name: &'static str,
     held: bool,
@@ -45,7 +47,7 @@ struct CapabilityJson {
     without: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct StepJson<'a> {
     function: &'a str,
     kind: &'static str,
@@ -89,8 +91,7 @@ pub fn write_json(report: &SelfReport, out: &mut dyn Write) -> io::Result<()> {
             .map(|step| StepJson { function: &step.function, kind: step.kind, because: &step.because })
             .collect(),
     };
-    json.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, PlainFormatter))?;
-    out.write_all(b"\n")
+    harmless_line(out, &json)
 }
 
 /// Writes the report for people: whether watching works, then what that is made from.
@@ -169,7 +170,10 @@ pub fn write_text(report: &SelfReport, color: bool, out: &mut dyn Write) -> io::
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::doctor::{Capability, Hindrance, PlannedStep};
+    use crate::{
+        model::doctor::{Capability, Hindrance, PlannedStep},
+        render::schema::tests::document,
+    };
 
     fn report() -> SelfReport {
         SelfReport {
@@ -220,7 +224,7 @@ mod tests {
     fn every_key_is_there() {
         let mut out = Vec::new();
         write_json(&report(), &mut out).expect("write to memory");
-        let value: serde_json::Value = serde_json::from_slice(&out).expect("one JSON document");
+        let value = document("check-self.schema.json", &out);
         assert_eq!((&value["schema"], &value["can_watch"]), (&1.into(), &true.into()));
         assert_eq!(value["attach"][0]["kind"], "fentry");
         assert_eq!(value["capabilities"][0]["held"], false);

@@ -2,18 +2,25 @@
 
 use std::io::{self, Write};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{json::line, lines::harmless};
+use super::{
+    json::{SCHEMA, line},
+    lines::harmless,
+};
 use crate::model::fleet::{Change, Event, Identity};
 
 /// Marks these entries of the journal, whatever their text (`MESSAGE_ID`).
 pub const MESSAGE_ID: &str = "6f1d6a3f0f6b4b0e9d1c6a5b7e2c4d90";
 
-#[derive(Serialize)]
-struct EventJson<'a> {
+/// A change of a sender's verdict, as the daemon tells of it.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct EventJson<'a> {
+    #[schemars(extend("const" = "verdict_change"))]
     r#type: &'static str,
     schema: u32,
+    /// All of it in one sentence.
     message: &'a str,
     #[serde(flatten)]
     event: &'a Event,
@@ -25,7 +32,7 @@ struct EventJson<'a> {
 /// The output cannot be written to.
 pub fn json(event: &Event, out: &mut dyn Write) -> io::Result<()> {
     let message = sentence(event);
-    let object = EventJson { r#type: "verdict_change", schema: 1, message: &message, event };
+    let object = EventJson { r#type: "verdict_change", schema: SCHEMA, message: &message, event };
     line(out, &object)?;
     out.flush()
 }
@@ -91,7 +98,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::model::{fleet::Reason, report::Split};
+    use crate::{
+        model::{fleet::Reason, report::Split},
+        render::schema::tests::document,
+    };
 
     fn lost() -> Event {
         Event {
@@ -121,7 +131,7 @@ mod tests {
         let mut out = Vec::new();
         super::json(&lost(), &mut out).expect("write to memory");
         assert_eq!(String::from_utf8_lossy(&out).lines().count(), 1);
-        let object: Value = serde_json::from_slice(&out).expect("JSON");
+        let object = document("event.schema.json", &out);
         assert_eq!(object["message"], SENTENCE);
         assert_eq!((&object["type"], &object["change"]), (&json!("verdict_change"), &json!("lost")));
         assert_eq!((&object["unit"], &object["pod"]), (&json!("web.service"), &Value::Null));

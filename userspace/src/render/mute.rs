@@ -1,6 +1,6 @@
 //! The report of `zcdiag mute` and `zcdiag unmute`.
 
-mod json;
+pub(crate) mod json;
 mod text;
 
 pub use json::write_json;

@@ -5,10 +5,11 @@ use std::{
     io::{self, Write},
 };
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    json::{SplitJson, line},
+    json::{SCHEMA, SplitJson, line},
     lines::{harmless, wrap},
     remedy::sentence,
     watch::{
@@ -25,19 +26,21 @@ use crate::model::{
     report::Verdict,
 };
 
-/// Rises when a key changes its meaning or goes.
-const SCHEMA: u32 = 1;
-
-#[derive(Serialize)]
-struct ProbeJson<'a> {
+/// What became of the sends of a probe.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct ProbeJson<'a> {
     schema: u32,
     destination: String,
     protocol: &'static str,
     sends: SplitJson,
     bytes: SplitJson,
+    /// Sends of which the kernel never tells.
     untold: u64,
+    /// Sends whose notification did not come in time.
     unanswered: u64,
-    verdict: Option<&'static str>,
+    /// `null` if the kernel told of no send.
+    verdict: Option<VerdictJson>,
+    /// Failed sends by the name of their errno.
     failed: &'a BTreeMap<String, u64>,
     notifications: NotificationsJson,
     errors: &'a BTreeMap<String, u64>,
@@ -49,9 +52,20 @@ struct ProbeJson<'a> {
     expected: Option<ExpectedJson>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum VerdictJson {
+    Copied,
+    Mixed,
+    Zerocopied,
+}
+
+#[derive(Serialize, JsonSchema)]
 struct ExpectedJson {
+    #[schemars(extend("enum" = Outlook::ALL.map(Outlook::name)))]
     verdict: &'static str,
+    /// What the notifications will say.
+    #[schemars(extend("enum" = Outlook::ALL.map(Outlook::name)))]
     reported: &'static str,
     /// Of what would surely copy, the first to bite first.
     causes: Vec<CauseId>,
@@ -68,7 +82,7 @@ impl From<&Expected> for ExpectedJson {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct NotificationsJson {
     messages: u64,
     /// Those that stand for several sends, as many as were kept.
@@ -76,7 +90,7 @@ struct NotificationsJson {
     timestamps: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct MergedJson {
     lo: u32,
     hi: u32,
@@ -114,9 +128,9 @@ pub fn write_json(report: &ProbeReport, why: &Why, out: &mut dyn Write) -> io::R
         untold: report.untold,
         unanswered: report.unanswered,
         verdict: report.verdict().map(|verdict| match verdict {
-            Verdict::Copied => "copied",
-            Verdict::Mixed => "mixed",
-            Verdict::Zerocopied | Verdict::Idle | Verdict::Elsewhere => "zerocopied",
+            Verdict::Copied => VerdictJson::Copied,
+            Verdict::Mixed => VerdictJson::Mixed,
+            Verdict::Zerocopied | Verdict::Idle | Verdict::Elsewhere => VerdictJson::Zerocopied,
         }),
         failed: &report.failed,
         notifications: (&report.notifications).into(),
@@ -324,7 +338,7 @@ mod tests {
         report.errors.insert("ECONNREFUSED".to_owned(), 2);
         let mut out = Vec::new();
         write_json(&report, &foreseen(), &mut out).expect("a vector takes all");
-        let json: serde_json::Value = serde_json::from_slice(&out).expect("JSON");
+        let json = crate::render::schema::tests::document("probe.schema.json", &out);
         let expected = serde_json::json!({
             "schema": 1, "destination": "10.9.0.2:9", "protocol": "udp",
             "sends": {"zerocopied": 1, "copied": 2}, "bytes": {"zerocopied": 1000, "copied": 2000},

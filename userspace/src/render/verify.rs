@@ -2,13 +2,14 @@
 
 use std::io::{self, Write};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
     filter::{self, FilterJson},
-    json::SplitJson,
+    json::{SCHEMA, SplitJson, harmless_line},
     lines::{Emphasis, emphasize, harmless, wrap},
-    taps::json::PlainFormatter,
+    taps::json::DeviceJson,
     watch::text::headline,
     words::time,
 };
@@ -17,9 +18,6 @@ use crate::model::{
     report::{CauseReport, Report, Verdict},
     verification::{Proof, Verification},
 };
-
-/// Rises with every change that could break a reader.
-const SCHEMA: u32 = 1;
 
 /// Writes what was seen, and then what it proves.
 ///
@@ -80,16 +78,31 @@ fn unproved(after: &Report) -> &'static str {
     }
 }
 
-#[derive(Serialize)]
-struct VerifyJson<'a> {
+/// Whether zero copy is back.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct VerifyJson<'a> {
     schema: u32,
-    verdict: &'static str,
+    verdict: VerdictJson,
+    /// `null` if only now was looked at.
     before: Option<SeenJson<'a>>,
     after: SeenJson<'a>,
+    /// What was run in between.
     command: Option<&'a [String]>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum VerdictJson {
+    /// Sends were copied before, and none is now.
+    Restored,
+    /// No send was copied.
+    Zerocopied,
+    Copied,
+    /// What was seen proves nothing.
+    Unknown,
+}
+
+#[derive(Serialize, JsonSchema)]
 struct SeenJson<'a> {
     duration_seconds: f64,
     exact: bool,
@@ -99,20 +112,13 @@ struct SeenJson<'a> {
     filter: Option<FilterJson<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct CauseJson<'a> {
     cause: CauseId,
     sends: u64,
     sender_pid: u32,
     device: Option<DeviceJson<'a>>,
     taps: &'a [u64],
-}
-
-#[derive(Serialize)]
-struct DeviceJson<'a> {
-    netns: u32,
-    ifindex: u32,
-    name: &'a str,
 }
 
 /// Writes it as one line.
@@ -123,17 +129,16 @@ pub fn write_json(verification: &Verification, out: &mut dyn Write) -> io::Resul
     let json = VerifyJson {
         schema: SCHEMA,
         verdict: match verification.proof() {
-            Proof::Restored => "restored",
-            Proof::Zerocopied => "zerocopied",
-            Proof::Copied => "copied",
-            Proof::Nothing => "unknown",
+            Proof::Restored => VerdictJson::Restored,
+            Proof::Zerocopied => VerdictJson::Zerocopied,
+            Proof::Copied => VerdictJson::Copied,
+            Proof::Nothing => VerdictJson::Unknown,
         },
         before: verification.before.as_ref().map(SeenJson::from),
         after: (&verification.after).into(),
         command: verification.cure.as_ref().map(|cure| &cure.argv[..]),
     };
-    json.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, PlainFormatter))?;
-    out.write_all(b"\n")
+    harmless_line(out, &json)
 }
 
 impl<'a> From<&'a Report> for SeenJson<'a> {
@@ -151,12 +156,11 @@ impl<'a> From<&'a Report> for SeenJson<'a> {
 
 impl<'a> From<&'a CauseReport> for CauseJson<'a> {
     fn from(cause: &'a CauseReport) -> Self {
-        let device = cause.device.as_ref();
         Self {
             cause: cause.cause,
             sends: cause.sends,
             sender_pid: cause.sender.process.pid,
-            device: device.map(|d| DeviceJson { netns: d.netns, ifindex: d.ifindex, name: &d.name }),
+            device: cause.device.as_ref().map(DeviceJson::from),
             taps: &cause.taps,
         }
     }
@@ -175,6 +179,7 @@ mod tests {
         report::{CommandOutcome, Report, Split},
         verification::Verification,
     };
+    use crate::render::schema::tests::document;
 
     fn seen(zerocopied: u64, copied: u64) -> Report {
         Report { sends: Split { zerocopied, copied }, duration: Duration::from_secs(5), ..Report::default() }
@@ -199,7 +204,7 @@ mod tests {
     fn json(verification: &Verification) -> Value {
         let mut out = Vec::new();
         write_json(verification, &mut out).expect("write to memory");
-        serde_json::from_slice(&out).expect("one JSON document")
+        document("verify.schema.json", &out)
     }
 
     #[test]

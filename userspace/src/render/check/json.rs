@@ -4,6 +4,7 @@
 
 use std::io::{self, Write};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
@@ -14,19 +15,19 @@ use crate::{
         netns::Xdp,
     },
     render::{
+        json::{SCHEMA, harmless_line},
         remedy::sentences,
-        taps::json::{PlainFormatter, TapJson},
+        taps::json::TapJson,
     },
 };
 
-/// Rises when a key changes its meaning or goes.
-const SCHEMA: u32 = 1;
-
-#[derive(Serialize)]
-struct CheckJson<'a> {
+/// What will become of sends to a destination.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct CheckJson<'a> {
     schema: u32,
     kernel: &'a str,
     destination: Option<String>,
+    #[schemars(extend("enum" = Outlook::ALL.map(Outlook::name)))]
     verdict: &'static str,
     transports: Vec<TransportJson>,
     obstacles: Vec<ObstacleJson<'a>>,
@@ -38,21 +39,26 @@ struct CheckJson<'a> {
     missing: &'a [String],
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct TransportJson {
+    #[schemars(extend("enum" = Way::ALL.map(Way::name)))]
     transport: &'static str,
+    #[schemars(extend("enum" = Outlook::ALL.map(Outlook::name)))]
     verdict: &'static str,
     /// What the completions will say.
+    #[schemars(extend("enum" = Outlook::ALL.map(Outlook::name)))]
     reported: &'static str,
     /// Larger sends are copied.
     max_bytes: Option<u32>,
     supported: Option<bool>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct ObstacleJson<'a> {
+    /// `null` if it is not known whether there will be copies.
     cause: Option<CauseId>,
     certain: bool,
+    #[schemars(extend("enum" = Outlook::ALL.map(Outlook::name)))]
     reported: &'static str,
     transports: Vec<&'static str>,
     device: Option<DeviceJson<'a>>,
@@ -61,36 +67,64 @@ struct ObstacleJson<'a> {
     remedies: Vec<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct DeviceJson<'a> {
     ifindex: u32,
     name: &'a str,
     netns: u32,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct RouteJson {
     #[serde(rename = "type")]
-    kind: &'static str,
+    kind: RouteWord,
     ifindex: u32,
     source: Option<String>,
     gateway: Option<String>,
     mtu: Option<u32>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct PathJson<'a> {
     device: DeviceJson<'a>,
-    direction: &'static str,
+    direction: Direction,
     kind: Option<&'a str>,
     mtu: u32,
-    xdp: &'static str,
+    xdp: XdpWord,
     scatter_gather: Option<bool>,
     checksum: Option<bool>,
     offloads: Option<Vec<&'a str>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum RouteWord {
+    Unicast,
+    Local,
+    Broadcast,
+    Multicast,
+    Other,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Direction {
+    In,
+    Out,
+}
+
+/// How an XDP program is attached.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum XdpWord {
+    None,
+    Native,
+    Generic,
+    Offloaded,
+    Multiple,
+}
+
+#[derive(Serialize, JsonSchema)]
 struct LimitsJson {
     optmem_max: Option<u64>,
     /// Sends in flight that one socket may have.
@@ -100,7 +134,7 @@ struct LimitsJson {
     ipc_lock: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct SocketJson<'a> {
     kind: &'static str,
     zerocopy: bool,
@@ -144,11 +178,11 @@ impl From<Route> for RouteJson {
     fn from(route: Route) -> Self {
         Self {
             kind: match route.kind {
-                RouteKind::Unicast => "unicast",
-                RouteKind::Local => "local",
-                RouteKind::Broadcast => "broadcast",
-                RouteKind::Multicast { .. } => "multicast",
-                RouteKind::Other(_) => "other",
+                RouteKind::Unicast => RouteWord::Unicast,
+                RouteKind::Local => RouteWord::Local,
+                RouteKind::Broadcast => RouteWord::Broadcast,
+                RouteKind::Multicast { .. } => RouteWord::Multicast,
+                RouteKind::Other(_) => RouteWord::Other,
             },
             ifindex: route.ifindex,
             source: route.source.map(|source| source.to_string()),
@@ -163,15 +197,15 @@ impl<'a> PathJson<'a> {
         let on = hop.offloads.as_ref();
         Self {
             device: DeviceJson::from(&hop.device),
-            direction: if hop.comes_in { "in" } else { "out" },
+            direction: if hop.comes_in { Direction::In } else { Direction::Out },
             kind: hop.details.kind.as_deref(),
             mtu: hop.details.mtu,
             xdp: match hop.details.xdp {
-                Xdp::None => "none",
-                Xdp::Native => "native",
-                Xdp::Generic => "generic",
-                Xdp::Offloaded => "offloaded",
-                Xdp::Multiple => "multiple",
+                Xdp::None => XdpWord::None,
+                Xdp::Native => XdpWord::Native,
+                Xdp::Generic => XdpWord::Generic,
+                Xdp::Offloaded => XdpWord::Offloaded,
+                Xdp::Multiple => XdpWord::Multiple,
             },
             scatter_gather: on.map(crate::model::check::Offloads::gathers),
             checksum: on.map(|on| on.sums(ipv6)),
@@ -213,22 +247,21 @@ pub fn write_json(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
         taps: report.taps.iter().map(TapJson::from).collect(),
         missing: &report.missing,
     };
-    json.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, PlainFormatter))?;
-    out.write_all(b"\n")
+    harmless_line(out, &json)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
-    use crate::render::check::text::tests::report;
+    use crate::render::{check::text::tests::report, schema::tests::document};
 
     #[test]
     fn every_key_is_there() {
         let mut out = Vec::new();
         write_json(&report(), &mut out).expect("write to memory");
-        let value: Value = serde_json::from_slice(&out).expect("one JSON document");
+        let value = document("check.schema.json", &out);
         assert_eq!(
             (&value["schema"], &value["verdict"], &value["destination"]),
             (&json!(1), &json!("copied"), &json!("10.9.0.2"))

@@ -2,20 +2,23 @@
 
 use std::io::{self, Write};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    model::mute::{MuteOutcome, MuteReport, MuteResult, MuteTarget},
-    render::taps::json::{CureJson, PlainFormatter, TapJson},
+    model::mute::{MuteAction, MuteOutcome, MuteReport, MuteResult, MuteTarget},
+    render::{
+        json::{SCHEMA, harmless_line},
+        taps::json::{CureJson, TapJson},
+    },
 };
 
-/// Rises with every change that could break a reader.
-const SCHEMA: u32 = 1;
-
-#[derive(Debug, Serialize)]
-struct MuteJson<'a> {
+/// What was muted, or unmuted, and what was not.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct MuteJson<'a> {
     schema: u32,
     kernel: Option<&'a str>,
+    #[schemars(extend("enum" = [MuteAction::Mute, MuteAction::Unmute].map(MuteAction::name)))]
     action: &'static str,
     dry_run: bool,
     complete: bool,
@@ -27,10 +30,10 @@ struct MuteJson<'a> {
     cure: CureJson<'a>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ResultJson<'a> {
     target: TargetJson,
-    result: &'static str,
+    result: ResultWord,
     /// What the option was before; what it is now is in the tap.
     ignore_outgoing_before: Option<bool>,
     why: Option<&'a str>,
@@ -40,7 +43,18 @@ struct ResultJson<'a> {
     tap: Option<TapJson<'a>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum ResultWord {
+    Done,
+    WouldDo,
+    Already,
+    LeftAlone,
+    Refused,
+}
+
+/// As the user named it: one of both.
+#[derive(Debug, Serialize, JsonSchema)]
 struct TargetJson {
     pid: Option<u32>,
     inode: Option<u64>,
@@ -58,11 +72,13 @@ impl From<MuteTarget> for TargetJson {
 impl<'a> From<&'a MuteResult> for ResultJson<'a> {
     fn from(result: &'a MuteResult) -> Self {
         let (word, why, instead) = match &result.outcome {
-            MuteOutcome::Done { .. } => ("done", None, None),
-            MuteOutcome::WouldDo => ("would_do", None, None),
-            MuteOutcome::Already => ("already", None, None),
-            MuteOutcome::LeftAlone { why } => ("left_alone", Some(&why[..]), None),
-            MuteOutcome::Refused(refusal) => ("refused", Some(&refusal.why[..]), Some(&refusal.instead[..])),
+            MuteOutcome::Done { .. } => (ResultWord::Done, None, None),
+            MuteOutcome::WouldDo => (ResultWord::WouldDo, None, None),
+            MuteOutcome::Already => (ResultWord::Already, None, None),
+            MuteOutcome::LeftAlone { why } => (ResultWord::LeftAlone, Some(&why[..]), None),
+            MuteOutcome::Refused(refusal) => {
+                (ResultWord::Refused, Some(&refusal.why[..]), Some(&refusal.instead[..]))
+            }
         };
         Self {
             target: result.target.into(),
@@ -96,22 +112,21 @@ pub fn write_json(report: &MuteReport, out: &mut dyn Write) -> io::Result<()> {
         remaining: report.remaining.iter().map(TapJson::from).collect(),
         cure: (&report.cure).into(),
     };
-    json.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, PlainFormatter))?;
-    out.write_all(b"\n")
+    harmless_line(out, &json)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::write_json;
-    use crate::render::mute::text::tests::report;
+    use crate::render::{mute::text::tests::report, schema::tests::document};
 
     #[test]
     fn every_result_has_every_key() {
         let mut out = Vec::new();
         write_json(&report(), &mut out).expect("write to memory");
-        let value: Value = serde_json::from_slice(&out).expect("one JSON document");
+        let value = document("mute.schema.json", &out);
         assert_eq!(
             (&value["schema"], &value["action"], &value["dry_run"]),
             (&json!(1), &json!("mute"), &json!(false))

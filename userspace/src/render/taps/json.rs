@@ -6,7 +6,6 @@ use std::io::{self, Write};
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::ser::Formatter;
 
 use crate::{
     model::{
@@ -19,11 +18,11 @@ use crate::{
         program::KnownProgram,
         tap::{Binding, Fanout, FanoutGroup, Harm, Holder, JudgedTap, PacketSocketType, TapVerdict},
     },
-    render::{lines::is_dangerous, remedy::sentences},
+    render::{
+        json::{SCHEMA, harmless_line},
+        remedy::sentences,
+    },
 };
-
-/// Rises with every change that could break a reader.
-const SCHEMA: u32 = 1;
 
 /// The whole report.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -106,7 +105,7 @@ struct HopJson<'a> {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-struct DeviceJson<'a> {
+pub(crate) struct DeviceJson<'a> {
     netns: u32,
     ifindex: u32,
     name: &'a str,
@@ -327,8 +326,7 @@ pub fn write_json(report: &TapReport, all: bool, out: &mut dyn Write) -> io::Res
         path_lost: report.ways.as_deref().map(|ways| ways.iter().flat_map(lost).collect()),
         cure: report.cure.as_ref().map(CureJson::from),
     };
-    json.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, PlainFormatter))?;
-    out.write_all(b"\n")
+    harmless_line(out, &json)
 }
 
 fn hops(ways: &[DevicePath]) -> impl Iterator<Item = HopJson<'_>> {
@@ -337,26 +335,6 @@ fn hops(ways: &[DevicePath]) -> impl Iterator<Item = HopJson<'_>> {
 
 fn lost(way: &DevicePath) -> impl Iterator<Item = &str> {
     way.lost.iter().map(String::as_str)
-}
-
-/// Escapes what could move a terminal, beyond what JSON demands.
-pub(crate) struct PlainFormatter;
-
-impl Formatter for PlainFormatter {
-    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
-        let mut rest = fragment;
-        while let Some(at) = rest.find(is_dangerous) {
-            let (plain, tail) = rest.split_at(at);
-            writer.write_all(plain.as_bytes())?;
-            let mut tail = tail.chars();
-            // All dangerous characters are in the Basic Multilingual Plane: one escape is enough.
-            if let Some(character) = tail.next() {
-                write!(writer, "\\u{:04x}", u32::from(character))?;
-            }
-            rest = tail.as_str();
-        }
-        writer.write_all(rest.as_bytes())
-    }
 }
 
 #[cfg(test)]
@@ -373,6 +351,7 @@ mod tests {
         },
         render::{
             remedy::sentences,
+            schema::tests::document,
             taps::text::tests::{dhclient, report},
         },
     };
@@ -381,7 +360,7 @@ mod tests {
         let mut out = Vec::new();
         write_json(&report(), all, &mut out).expect("write to memory");
         let text = String::from_utf8(out).expect("JSON is UTF-8");
-        let value = serde_json::from_str(&text).expect("it is JSON");
+        let value = document("taps.schema.json", text.as_bytes());
         (text, value)
     }
 
@@ -439,7 +418,7 @@ mod tests {
         };
         let mut out = Vec::new();
         write_json(&report, true, &mut out).expect("write to memory");
-        let value: Value = serde_json::from_slice(&out).expect("it is JSON");
+        let value = document("taps.schema.json", &out);
         let device = json!({"netns": 1, "ifindex": 5, "name": "v0"});
         assert_eq!(value["path"], json!([{"device": device, "passage": "in", "certain": false}]));
         assert_eq!(value["path_lost"], json!(["lost"]));

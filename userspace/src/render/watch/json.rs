@@ -17,15 +17,12 @@ use crate::{
     render::{
         advice,
         filter::FilterJson,
-        json::{SplitJson, line},
+        json::{SCHEMA, SplitJson, line},
         migration,
         remedy::sentences,
         taps::json::{CureJson, TapJson},
     },
 };
-
-/// Rises when a key changes its meaning or goes.
-const SCHEMA: u32 = 1;
 
 /// The first line of a watch.
 #[derive(Serialize, JsonSchema)]
