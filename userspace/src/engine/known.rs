@@ -239,7 +239,10 @@ impl Gatherer {
     /// Senders that were not there any more when their announcement came: the kernel side kept a name.
     fn name_senders(&mut self, session: &Session, counts: &Counts) {
         let missing = |key: &SenderKey| !self.known.senders.contains_key(key);
-        if !counts.tallies.keys().any(|key| missing(&key.sender)) {
+        // Those whose sends all failed have nothing else.
+        let mut senders =
+            counts.tallies.keys().map(|key| &key.sender).chain(counts.failures.keys().map(|key| &key.sender));
+        if !senders.any(missing) {
             return;
         }
         for (key, info) in session.senders() {

@@ -35,6 +35,8 @@ use crate::{
 const NAME: &str = "zcdiag-trial";
 /// A program may miss an event: what was seen once does run.
 const ROUNDS: u32 = 3;
+/// What is sent. The kernel may put a few bytes beside the headers, where there is nothing to copy.
+static DATA: [u8; 4096] = [0x5a; 4096];
 /// For one notification, which on `lo` comes at once.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// For the counts, which are made beside the notification.
@@ -263,7 +265,7 @@ fn clean_up(
 fn send_all(plain: [bool; 2], ring: bool) -> io::Result<Told> {
     let (receiver, sender) = pair(Ipv4Addr::LOCALHOST.into())?;
     errqueue::allow_zerocopy(&sender).map_err(io::Error::other)?;
-    send(&sender, &[0x5a; 64], MSG_ZEROCOPY)?;
+    send(&sender, &DATA, MSG_ZEROCOPY)?;
     let copied = notification(&sender)?;
     let mut told = Told { notified: 1, copied: copied.into(), ..Told::default() };
     for (version, address) in [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()].into_iter().enumerate()
@@ -271,15 +273,15 @@ fn send_all(plain: [bool; 2], ring: bool) -> io::Result<Told> {
         // A host may have no IPv6.
         if plain[version]
             && let Ok((_receiver, sender)) = pair(address)
-            && send(&sender, &[0x5a; 64], MSG_ZEROCOPY | SendFlags::NOSIGNAL).is_ok()
+            && send(&sender, &DATA, MSG_ZEROCOPY | SendFlags::NOSIGNAL).is_ok()
         {
             told.ignored[version] = 1;
         }
     }
     // A kernel that refuses io_uring to this process has no requests to be seen from others of its kind either, or a
     // policy forbids it: both are no fault of a hook.
-    if ring && let Ok(Some(mut ring)) = Ring::new(Request::Send, 1, &[0x5a; 64]) {
-        let begun = ring.begin(&sender, 64, Asked { report: true, more: false });
+    if ring && let Ok(Some(mut ring)) = Ring::new(Request::Send, 1, &DATA) {
+        let begun = ring.begin(&sender, DATA.len(), Asked { report: true, more: false });
         if let Ok(End::Done { .. }) = begun.and_then(|()| ring.end(PATIENCE)) {
             told.requests = 1;
         }
