@@ -1,6 +1,6 @@
 //! What is found out and planned for four real kernels, from their stored BTF; needs no privileges.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, process::Command};
 
 use zcdiag::{
     attach::{
@@ -9,7 +9,7 @@ use zcdiag::{
     },
     kernel::{
         btf::{Btf, BtfError},
-        offsets::{self, Resolved, taps_per_netns},
+        offsets::{self, Resolved, Unusable, taps_per_netns},
     },
 };
 use zcdiag_wire::Offsets;
@@ -90,6 +90,51 @@ fn each_kernel_lacks_exactly_the_numbers_of_what_it_does_not_do() {
         expected.sort_unstable();
         assert_eq!(missing, expected, "{release}");
         assert_eq!(resolved.degraded(), Vec::<String>::new(), "{release}");
+    }
+}
+
+/// Names a directory of types of further kernels, as `RELEASE.btf` or `RELEASE.btf.xz`.
+const MORE: &str = "ZCDIAG_BTF_DIR";
+
+/// The types of each kernel in that directory.
+fn more_kernels() -> Vec<(String, Vec<u8>)> {
+    let Some(directory) = std::env::var_os(MORE) else { return Vec::new() };
+    let mut found = Vec::new();
+    for entry in fs::read_dir(&directory).unwrap_or_else(|error| panic!("{MORE}: {error}")) {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        if let Some(release) = name.strip_suffix(".btf.xz") {
+            let unpacked = Command::new("xz").arg("-dc").arg(&path).output().expect("run xz");
+            assert!(unpacked.status.success(), "{name}: {}", String::from_utf8_lossy(&unpacked.stderr));
+            found.push((release.to_owned(), unpacked.stdout));
+        } else if let Some(release) = name.strip_suffix(".btf") {
+            found.push((release.to_owned(), fs::read(&path).expect("read the types")));
+        }
+    }
+    assert!(!found.is_empty(), "{MORE} names a directory without types");
+    found
+}
+
+/// What is lost is said, or nothing is: a kernel is refused only for what nothing works without.
+#[test]
+fn kernels_of_other_distributions_lack_what_is_said_and_nothing_else() {
+    for (release, types) in more_kernels() {
+        let btf = Btf::parse(types, &wanted()).unwrap_or_else(|error| panic!("{release}: {error}"));
+        match offsets::resolve(&btf) {
+            // Before its ring buffer, a kernel cannot be watched at all.
+            Err(error) => assert_eq!(error, Unusable::NoRingBuffer, "{release}"),
+            Ok(found) => assert_eq!(found.degraded(), Vec::<String>::new(), "{release}: {:?}", found.missing),
+        }
+        // Where functions have types as well, each is hooked or the plan says so.
+        let functions = btf.parameters("skb_copy_ubufs").is_some();
+        let planned = plan(&Offer {
+            parameters: &|function| btf.parameters(function),
+            has_symbol: &|_| false,
+            has_module: &|_| false,
+            no_trampolines: None,
+            preemptible: false,
+        });
+        assert_eq!(planned.is_ok(), functions, "{release}: {planned:?}");
     }
 }
 

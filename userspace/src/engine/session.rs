@@ -241,10 +241,8 @@ pub(crate) struct Prepared {
 pub(crate) fn prepare(options: &SessionOptions) -> Result<Prepared, Failure> {
     let kernel = release();
     let btf = read_btf(options)?;
-    let too_old = |error: &dyn std::fmt::Display| {
-        Failure::new(format!("kernel {kernel}: {error}"), "zcdiag needs Linux 5.8 or later")
-    };
-    let resolved = offsets::resolve(&btf).map_err(|error| too_old(&error))?;
+    let resolved = offsets::resolve(&btf)
+        .map_err(|error| Failure::new(format!("kernel {kernel}: {error}"), error.cure()))?;
     let symbols = std::cell::OnceCell::new();
     let mut plan = plan(&Offer {
         parameters: &|function| btf.parameters(function),
@@ -257,7 +255,12 @@ pub(crate) fn prepare(options: &SessionOptions) -> Result<Prepared, Failure> {
         no_trampolines: no_trampolines(options),
         preemptible: preemptible(Path::new("/")),
     })
-    .map_err(|error| too_old(&error))?;
+    .map_err(|error| {
+        Failure::new(
+            format!("kernel {kernel}: {error}"),
+            "use a kernel of a distribution, or report this one",
+        )
+    })?;
     plan.degraded.extend(resolved.degraded());
     Ok(Prepared { kernel, btf, offsets: resolved.offsets, plan })
 }

@@ -31,10 +31,29 @@ pub fn types() -> Vec<&'static str> {
     types
 }
 
-/// A field without which nothing can be told.
+/// What nothing works without.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("this kernel's BTF has no {0}: it is older than 5.8, or changed in a way zcdiag does not know yet")]
-pub struct MissingField(pub String);
+pub enum Unusable {
+    /// The kernel has no such field.
+    #[error("this kernel's BTF has no {0}: it changed in a way zcdiag does not know yet")]
+    NoField(String),
+    /// The kernel has no BPF ring buffer, in which new senders and places are announced.
+    #[error("this kernel has no BPF ring buffer")]
+    NoRingBuffer,
+}
+
+impl Unusable {
+    /// What helps.
+    pub fn cure(&self) -> &'static str {
+        match self {
+            Self::NoField(_) => "please report this with the kernel's version",
+            Self::NoRingBuffer => {
+                "it came with Linux 5.8, and with minor release 8.4 of RHEL 8: use a later kernel; `zcdiag taps` and \
+                 `zcdiag check` work here"
+            }
+        }
+    }
+}
 
 /// What was found.
 #[derive(Debug, PartialEq, Eq)]
@@ -78,10 +97,9 @@ fn words(lost: Lost) -> &'static str {
 ///
 /// # Errors
 /// Names the first field that the kernel does not have and nothing works without.
-pub fn resolve(btf: &Btf) -> Result<Resolved, MissingField> {
-    // The maps need a BPF ring buffer, which came with 5.8.
+pub fn resolve(btf: &Btf) -> Result<Resolved, Unusable> {
     if !btf.has_struct("bpf_ringbuf") {
-        return Err(MissingField("bpf_ringbuf".to_owned()));
+        return Err(Unusable::NoRingBuffer);
     }
     let mut values = Vec::with_capacity(Offsets::FIELDS.len());
     let (mut missing, mut lost) = (Vec::new(), BTreeMap::<Lost, Vec<String>>::new());
@@ -94,7 +112,7 @@ pub fn resolve(btf: &Btf) -> Result<Resolved, MissingField> {
         missing.push(*name);
         let field = name_of(sources[0]);
         match *need {
-            Need::Essential => return Err(MissingField(field)),
+            Need::Essential => return Err(Unusable::NoField(field)),
             Need::For(what) => lost.entry(what).or_default().push(field),
             Need::With(gate, what) if btf.has_struct(gate) => lost.entry(what).or_default().push(field),
             Need::With(..) | Need::WhereThere => {}

@@ -19,7 +19,8 @@ use crate::{
 };
 
 /// What a command speaks of, and what it is here. Times are shorter than a person would choose them.
-const STAND_INS: [(&str, &str); 9] = [
+const STAND_INS: [(&str, &str); 10] = [
+    ("CURE", "true"),
     ("DEST", "10.0.0.2"),
     ("DEST:PORT", "10.0.0.2:9000"),
     ("CMD", "true"),
