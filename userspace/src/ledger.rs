@@ -2,21 +2,25 @@
 //! time and limits come in as arguments.
 
 mod limit;
+mod names;
 mod table;
 mod verdicts;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use self::table::{Overflow, Sum, Table};
 pub use self::{
     limit::Limit,
     verdicts::{Rules, Verdicts},
+};
+use self::{
+    names::{device, identity},
+    table::{Overflow, Sum, Table},
 };
 use crate::model::{
     cause::CauseId,
     fleet::{CauseRow, Identity, SenderRow},
     lost::Lost,
-    report::{CauseReport, Report, Sender, Split},
+    report::{Report, Split},
 };
 
 /// Sums since the start. What there is no room for is added to rows of others.
@@ -155,14 +159,6 @@ impl Ledger {
     }
 }
 
-fn identity(sender: &Sender) -> Identity {
-    Identity::of(&sender.process)
-}
-
-fn device(cause: &CauseReport) -> Option<String> {
-    cause.device.as_ref().map(|device| device.name.clone()).filter(|name| !name.is_empty())
-}
-
 impl Overflow for SenderKey {
     fn others(&self) -> Self {
         Self { identity: Identity::others(), protocol: self.protocol.clone() }
@@ -199,7 +195,7 @@ pub(crate) mod tests {
         device::DeviceId,
         process::ProcessIdentity,
         remedy::Remedy,
-        report::{Api, FailedSends, SenderReport},
+        report::{Api, CauseReport, FailedSends, Sender, SenderReport},
     };
 
     /// A sender in a unit of its own name.

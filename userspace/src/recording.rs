@@ -6,19 +6,18 @@
 //! what was counted in an interval. Every interval is flushed, so a recording that was cut off can be read up to
 //! the last one.
 //!
-//! [`FORMAT`] rises with a change that an older reader would misunderstand. A field that it may do without is
+//! [`frame::FORMAT`] rises with a change that an older reader would misunderstand. A field that it may do without is
 //! added with `#[serde(default)]` instead, and older recordings stay readable.
 
+mod error;
 mod frame;
 mod limits;
 mod read;
 mod write;
 
-pub use read::{Event, Passed, Player, ReadError};
+pub use error::ReadError;
+pub use read::{Event, Passed, Player};
 pub use write::Recorder;
-
-/// Version of the format. In 1, remedies are sentences; that is read as well.
-const FORMAT: u32 = 2;
 
 #[cfg(test)]
 mod tests;

@@ -22,13 +22,7 @@ const ROOTS: [(&str, &str); 5] = [
 
 /// Imports that close a circle and are there all the same, from and to, each a file and those below it: to become none.
 #[rustfmt::skip]
-const KNOWN: &[(&str, &str)] = &[
-    ("userspace::app::daemon::http::push", "userspace::app::daemon"),
-    ("userspace::ledger::verdicts", "userspace::ledger"),
-    ("userspace::probe::destination", "userspace::probe"),
-    ("userspace::recording", "userspace::recording"),
-    ("wire::tally", "wire"),
-];
+const KNOWN: &[(&str, &str)] = &[];
 
 /// Whether it is this file or one below it.
 fn is_of(file: &str, name: &str) -> bool {

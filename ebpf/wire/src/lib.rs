@@ -5,10 +5,12 @@
 #![no_std]
 
 mod offsets;
+mod sizes;
 mod tally;
 mod tap;
 
 pub use offsets::{Config, Field, Lost, MISSING, Need, Offsets, Source};
+pub use sizes::{MORE_STACKS_FROM, NAME_LEN, STACK_DEPTH};
 pub use tally::{
     Failure, FailureKey, Held, Loss, Rare, RareKind, Riders, SendApi, SenderInfo, SenderKey, Site, SiteKey,
     SiteKind, Switch, Tally, TallyKey, Uarg, UargEnd, UargFlags,
@@ -66,14 +68,3 @@ pub mod rooms {
     /// Of [`FAILURES`](super::maps::FAILURES).
     pub const FAILURES: u32 = 4096;
 }
-
-/// Frames kept of a kernel stack: enough for every cause, few enough that the interrupted code below
-/// a softirq does not make every stack a new one.
-pub const STACK_DEPTH: usize = 12;
-
-/// Ids from here on are those of [`maps::MORE_STACKS`], which begin at zero there: as many places as
-/// [`maps::STACKS`] has.
-pub const MORE_STACKS_FROM: u32 = 4096;
-
-/// Bytes of a task's or device's name in the kernel (`TASK_COMM_LEN`, `IFNAMSIZ`).
-pub const NAME_LEN: usize = 16;

@@ -7,7 +7,7 @@ use bytemuck::{Pod, Zeroable};
 #[cfg(feature = "serde")]
 use serde::{Deserialize, Serialize};
 
-use crate::NAME_LEN;
+use crate::sizes::NAME_LEN;
 
 /// Who sends: one process, one kind of socket, one network namespace.
 #[repr(C)]

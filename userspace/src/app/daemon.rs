@@ -2,6 +2,7 @@
 
 mod answer;
 pub mod config;
+mod console;
 mod http;
 mod journal;
 mod privileges;
@@ -11,7 +12,7 @@ use std::{
     io::{self, Write as _},
     path::PathBuf,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use sd_notify::NotifyState;
@@ -24,6 +25,7 @@ use tokio::{
 use self::{
     answer::Answers,
     config::{Config, EventsTo},
+    console::{log, unix_now},
     http::{Published, Server},
     journal::Journal,
 };
@@ -34,7 +36,7 @@ use crate::{
     ledger::{Ledger, Verdicts},
     model::fleet::{Clock, Event, LastInterval, Snapshot, Taps},
     process::ProcRoot,
-    render::{event, json::SCHEMA, lines::harmless},
+    render::{event, json::SCHEMA},
     sys::handed,
     taps::inventory,
 };
@@ -301,10 +303,6 @@ fn journal(config: &Config) -> Result<Option<Journal>, Failure> {
     })
 }
 
-fn unix_now() -> f64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
-}
-
 fn listen_for(kind: SignalKind) -> Result<Signal, Failure> {
     signal(kind).map_err(|error| Failure::new(format!("cannot wait for signals: {error}"), ""))
 }
@@ -326,9 +324,4 @@ async fn due(ticks: &mut Option<Interval>) {
 /// Tells systemd, if it started the daemon; nobody else needs to know.
 fn notify(states: &[NotifyState<'_>]) {
     let _ = sd_notify::notify(states);
-}
-
-/// A line for the administrator: on standard error, which the journal takes in.
-fn log(text: &str) {
-    let _ = writeln!(io::stderr(), "zcdiag: {}", harmless(text));
 }

@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use super::{device, identity, limit::Limit};
+use super::{
+    limit::Limit,
+    names::{device, identity},
+};
 use crate::{
     model::{
         fleet::{Change, Clock, Event, Identity, Reason},

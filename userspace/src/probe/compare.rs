@@ -8,7 +8,7 @@ use std::{
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{
-    ProbeError,
+    error::ProbeError,
     options::{Method, SendOptions},
     send::{Probe, reach},
 };

@@ -2,7 +2,7 @@
 
 use std::net::ToSocketAddrs as _;
 
-use super::ProbeError;
+use super::error::ProbeError;
 use crate::model::probe::Endpoint;
 
 /// What the addresses of virtual machines begin with.

@@ -20,7 +20,7 @@ use self::{
     trouble::{PAUSE, Trouble, is_gone},
     vsock::ROOM,
 };
-use super::{ProbeError, destination};
+use super::{destination, error::ProbeError};
 use crate::model::probe::Endpoint;
 
 /// Takes in streams and datagrams at one address, and throws them away.

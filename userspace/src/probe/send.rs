@@ -20,7 +20,7 @@ use rustix::{
 
 use self::ledger::Ledger;
 use super::{
-    ProbeError,
+    error::ProbeError,
     options::{Method, SendOptions},
     socket,
 };

@@ -11,7 +11,7 @@ use rustix::{
 };
 
 use super::{
-    ProbeError,
+    error::ProbeError,
     options::{Method, SendOptions, Timestamping},
 };
 use crate::{

@@ -12,6 +12,9 @@ use crate::{
     },
 };
 
+/// Version of the format. In 1, remedies are sentences; that is read as well.
+pub(super) const FORMAT: u32 = 2;
+
 /// What makes a file a recording: the part of [`Begin`] that is the same in all versions.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Magic {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use zcdiag_wire::{SenderKey, SiteKey};
 
-use super::ReadError;
+use super::error::ReadError;
 use crate::diagnose::Culprits;
 
 /// Bytes of a line: an interval in which the kernel's maps are full takes half of it.

@@ -9,10 +9,7 @@ use flate2::{Compression, write::GzEncoder};
 use serde::Serialize;
 use zcdiag_wire::Tally;
 
-use super::{
-    FORMAT,
-    frame::{Begin, FailureRow, Frame, Magic, Row, Stretch, TapRow},
-};
+use super::frame::{Begin, FORMAT, FailureRow, Frame, Magic, Row, Stretch, TapRow};
 use crate::{
     diagnose::{Culprits, Filter, Known, since},
     model::{counts::Counts, report::CommandOutcome, start::Start},

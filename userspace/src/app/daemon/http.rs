@@ -162,8 +162,10 @@ impl Server {
         if let Some(task) = self.pushing.take() {
             task.abort();
         }
-        self.pushing =
-            config.otlp.clone().map(|otlp| tokio::spawn(push::run(otlp, Arc::clone(&self.shared))));
+        self.pushing = config.otlp.clone().map(|otlp| {
+            let shared = Arc::clone(&self.shared);
+            tokio::spawn(push::run(otlp, move || (shared.published().snapshot, shared.health())))
+        });
     }
 
     fn listen(&mut self, config: &Metrics) -> Result<(), Failure> {

@@ -8,7 +8,7 @@ use super::ledger::Ledger;
 use crate::{
     model::probe::{Endpoint, ProbeReport, Transport},
     probe::{
-        ProbeError,
+        error::ProbeError,
         options::{RingKind, RingRequest, SendOptions},
     },
     sys::uring::{Asked, End, Request, Ring},

@@ -12,23 +12,26 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::MissedTickBehavior};
 
-use super::{
-    super::{config::Otlp, log, unix_now},
-    Shared,
+use super::super::{
+    config::Otlp,
+    console::{log, unix_now},
 };
-use crate::render::metrics::{Origin, families, otlp};
+use crate::{
+    model::fleet::Snapshot,
+    render::metrics::{Health, Origin, families, otlp},
+};
 
 /// A collector has this long to take one message.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Sends what is published every `config.interval`, for ever. Says when that begins to fail, and when it works again.
-pub(super) async fn run(config: Otlp, shared: Arc<Shared>) {
+/// Sends what `newest` gives every `config.interval`, for ever. Says when that begins to fail, and when it works again.
+pub(super) async fn run(config: Otlp, newest: impl Fn() -> (Arc<Snapshot>, Health)) {
     let mut ticks = tokio::time::interval(config.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
     loop {
         ticks.tick().await;
-        let snapshot = shared.published().snapshot;
+        let (snapshot, health) = newest();
         // Before the first look at the counts there is nothing to tell.
         if snapshot.version.is_empty() {
             continue;
@@ -37,7 +40,7 @@ pub(super) async fn run(config: Otlp, shared: Arc<Shared>) {
         let host = system.nodename().to_string_lossy();
         let origin =
             Origin { host: &host, version: &snapshot.version, started: snapshot.started, now: unix_now() };
-        let message = otlp(&families(&snapshot, &shared.health()), origin).to_string();
+        let message = otlp(&families(&snapshot, &health), origin).to_string();
         let sent = tokio::time::timeout(PATIENCE, send(&config.endpoint, message)).await;
         let sent = sent.unwrap_or_else(|_| Err(format!("no answer within {} seconds", PATIENCE.as_secs())));
         match &sent {
