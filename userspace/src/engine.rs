@@ -17,7 +17,7 @@ use std::{
 
 use aya::maps::{MapData, MapError, RingBuf};
 use tokio::io::unix::AsyncFd;
-use zcdiag_wire::{Failure as FailedSends, Loss, Rare, RareKind, SenderKey, SiteKey, Tally, TallyKey, Uarg};
+use zcdiag_wire::{Loss, Rare, RareKind, SenderKey, SiteKey, Tally, TallyKey, Uarg};
 
 use self::{
     budget::{Budget, Level, ONE_STACK_OF},
@@ -297,8 +297,8 @@ impl Engine {
             add(&mut window.tallies, *key, *tally);
         }
         for (key, failure) in &self.taken.failures {
-            window.failures.entry(*key).or_insert(FailedSends { sends: 0, ..*failure }).sends +=
-                failure.sends;
+            let seen = window.failures.get(key).copied().unwrap_or_default();
+            window.failures.insert(*key, failure.plus(seen));
         }
         for (loss, more) in window.losses.iter_mut().zip(self.taken.losses) {
             *loss += more;
@@ -383,8 +383,7 @@ impl Engine {
             let Some(failure) = loaded.take_failure(key)? else { continue };
             entries += 1;
             let reported = self.latest.counts.failures.remove(key).unwrap_or_default();
-            let sends = failure.sends.saturating_sub(reported.sends);
-            self.taken.failures.insert(*key, FailedSends { sends, ..failure });
+            self.taken.failures.insert(*key, failure.minus(reported));
         }
         for key in &eviction.senders {
             entries += usize::from(loaded.take_sender(key)?.is_some());

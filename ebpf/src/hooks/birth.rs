@@ -8,7 +8,7 @@ use aya_ebpf::{
 use zcdiag_wire::{SendApi, UargFlags};
 
 use crate::{
-    facts,
+    facts, failure,
     log::debug,
     outcome,
     read::{Addr, Struct, Typed},
@@ -55,12 +55,19 @@ fn on_birth(ctx: &impl EbpfContext, sk: impl Struct, new: Addr) -> Option<()> {
     Some(())
 }
 
+/// There was no memory for a uarg: the option memory of the socket, or what the user may pin, is used up.
+#[inline(always)]
+fn on_refusal() {
+    switches::await_result();
+    failure::refuse_uarg();
+}
+
 /// `new` is 0 where there was no memory for it.
 #[inline(always)]
 fn on_exit(ctx: &FExitContext, new: Addr) -> Option<()> {
     switches::stir();
     if new == 0 {
-        switches::await_result();
+        on_refusal();
         return None;
     }
     on_birth(ctx, Typed(ctx.arg(0)), new)
@@ -83,7 +90,7 @@ fn birth_kretprobe(ctx: RetProbeContext) -> Option<()> {
     switches::stir();
     let new: Addr = ctx.ret();
     if new == 0 {
-        switches::await_result();
+        on_refusal();
         return None;
     }
     on_birth(&ctx, uarg::sock(new)?, new)

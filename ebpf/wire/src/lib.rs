@@ -67,4 +67,6 @@ pub mod rooms {
     pub const TAPS: u32 = 4096;
     /// Of [`FAILURES`](super::maps::FAILURES).
     pub const FAILURES: u32 = 4096;
+    /// Tasks that were refused a uarg, until their send call returns.
+    pub const REFUSED: u32 = 1024;
 }

@@ -349,6 +349,30 @@ pub struct Failure {
     pub omem: u32,
     /// Notifications in the error queue, unread.
     pub unread: u32,
+    /// Of the sends, those that the kernel had made a uarg for: they were refused after that.
+    pub later: u64,
+}
+
+impl Failure {
+    /// Both together; how things stood is as in this one.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            sends: self.sends.saturating_add(other.sends),
+            later: self.later.saturating_add(other.later),
+            ..self
+        }
+    }
+
+    /// What has come since `earlier`.
+    #[must_use]
+    pub fn minus(self, earlier: Self) -> Self {
+        Self {
+            sends: self.sends.saturating_sub(earlier.sends),
+            later: self.later.saturating_sub(earlier.later),
+            ..self
+        }
+    }
 }
 
 /// Something seen for the first time; travels through the ring buffer.

@@ -20,14 +20,31 @@ pub(super) fn explain(errno: u32, failure: &Failure, optmem_max: Option<u32>) ->
             .to_owned(),
         libc::EIO => "UDP GSO needs checksum offload of the route's device, and takes no IPsec: `ethtool -K DEV tx on`"
             .to_owned(),
+        libc::EPERM if failure.later > 0 => "a netfilter rule, or a BPF program of its cgroup, dropped what was sent on its \
+                                             way out: `nft list ruleset`, `bpftool cgroup tree`"
+            .to_owned(),
         libc::EFAULT => "the buffer cannot be read: its address or length is wrong".to_owned(),
         _ => String::new(),
     };
     FailedSends { errno: name(errno), sends: failure.sends, reason }
 }
 
-/// Two limits give this error; which, the socket showed.
+/// The kernel gives this error for want of a uarg, or later. Those that were refused later were not so for want of option
+/// memory or pinned pages.
 fn no_buffers(failure: &Failure, optmem_max: Option<u32>) -> String {
+    let later = "the packet was made, and then refused: the queue that it leaves by was full (`tc -s qdisc show` counts \
+                 what it dropped; a program that sets IP_RECVERR is told), or the socket's send buffer was";
+    match (failure.sends - failure.later.min(failure.sends), failure.later) {
+        (_, 0) => no_uarg(failure, optmem_max),
+        (0, _) => later.to_owned(),
+        (early, count) => {
+            format!("{early} times: {}; {count} times: {later}", no_uarg(failure, optmem_max))
+        }
+    }
+}
+
+/// Two limits refuse a uarg; which, the socket showed.
+fn no_uarg(failure: &Failure, optmem_max: Option<u32>) -> String {
     let Failure { omem, unread, .. } = *failure;
     let Some(max) = optmem_max else {
         return format!(
@@ -66,7 +83,7 @@ mod tests {
     #[test]
     fn the_limit_that_was_met_is_named() {
         let reason = |omem, unread, max| {
-            explain(libc::ENOBUFS.unsigned_abs(), &Failure { sends: 1, omem, unread }, max).reason
+            explain(libc::ENOBUFS.unsigned_abs(), &Failure { sends: 1, omem, unread, later: 0 }, max).reason
         };
         assert!(reason(2_000, 0, Some(20_480)).contains("RLIMIT_MEMLOCK"));
         // `sock_omalloc()` refuses what would take the sum over the limit, and reckons with 576 bytes.
@@ -77,6 +94,27 @@ mod tests {
         let either = reason(20_200, 9, None);
         assert!(either.starts_with("one of two limits") && either.contains("RLIMIT_MEMLOCK"), "{either}");
         assert!(either.contains("20200 bytes, 9 of them lie unread"), "{either}");
+    }
+
+    #[test]
+    fn a_full_queue_is_no_limit_of_memory() {
+        let reason = |sends, later| {
+            explain(
+                libc::ENOBUFS.unsigned_abs(),
+                &Failure { sends, later, omem: 2_000, unread: 0 },
+                Some(20_480),
+            )
+            .reason
+        };
+        assert!(
+            reason(5, 5).contains("queue that it leaves by was full")
+                && !reason(5, 5).contains("RLIMIT_MEMLOCK")
+        );
+        let both = reason(5, 2);
+        assert!(
+            both.starts_with("3 times: the user's limit of pinned memory")
+                && both.contains("2 times: the packet")
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use zcdiag_wire::{Failure, FailureKey, Loss, SenderKey, SiteKey, Tally, TapTally};
+use zcdiag_wire::{FailureKey, Loss, SenderKey, SiteKey, Tally, TapTally};
 
 use super::{
     advice,
@@ -34,10 +34,10 @@ pub fn since(earlier: &Counts, later: &Counts) -> Counts {
     for (loss, before) in losses.iter_mut().zip(earlier.losses) {
         *loss = loss.saturating_sub(before);
     }
-    let failures = later.failures.iter().map(|(key, failure)| {
-        let before = earlier.failures.get(key).map_or(0, |before| before.sends);
-        (*key, Failure { sends: failure.sends.saturating_sub(before), ..*failure })
-    });
+    let failures = later
+        .failures
+        .iter()
+        .map(|(key, failure)| (*key, failure.minus(earlier.failures.get(key).copied().unwrap_or_default())));
     let taps = later.taps.iter().map(|(key, tally)| {
         let before = earlier.taps.get(key).map_or(0, |before| before.packets);
         (*key, TapTally { packets: tally.packets.saturating_sub(before), ..*tally })

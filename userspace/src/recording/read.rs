@@ -6,7 +6,7 @@ use std::{
 };
 
 use flate2::bufread::GzDecoder;
-use zcdiag_wire::{Failure, FailureKey, TallyKey, TapTally};
+use zcdiag_wire::{FailureKey, TallyKey, TapTally};
 
 use super::{
     error::ReadError,
@@ -182,7 +182,7 @@ impl<R: Read> Player<R> {
         }
         for (key, failure) in &counts.failures {
             let total = self.counts.failures.entry(*key).or_default();
-            *total = Failure { sends: total.sends.saturating_add(failure.sends), ..*failure };
+            *total = failure.plus(*total);
         }
         for (key, tally) in &counts.tallies {
             let total = self.counts.tallies.entry(*key).or_default();

@@ -49,7 +49,7 @@ fn counts(sends: u64) -> Counts {
     counts.tallies.insert(TallyKey { sender: sender(), site: site() }, tally);
     counts.losses[1] = 2 * sends;
     let failed = FailureKey { sender: sender(), errno: 105, pad: 0 };
-    counts.failures.insert(failed, Failure { sends, omem: 6, unread: 7 });
+    counts.failures.insert(failed, Failure { sends, omem: 6, unread: 7, later: sends });
     let tap = TapKey { inode: 12354, netns: 1, ifindex: 5, incoming: 1, pad: 0 };
     counts.taps.insert(tap, TapTally { packets: sends, first_ns: 8, last_ns: 9, ..TapTally::default() });
     counts

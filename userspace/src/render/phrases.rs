@@ -1,6 +1,10 @@
 //! What several outputs say of a sender or a cause, in the same words.
 
-use super::{lines::harmless, sighting, words::plural};
+use super::{
+    lines::harmless,
+    sighting,
+    words::{plural, time},
+};
 use crate::model::{
     report::{CauseReport, FailedSends, Report, Sender},
     tap::JudgedTap,
@@ -25,6 +29,11 @@ pub(crate) fn failure(failed: &FailedSends) -> String {
     let FailedSends { errno, sends, reason } = failed;
     let colon = if reason.is_empty() { "" } else { ": " };
     format!("{} failed with {errno}{colon}{reason}", plural(*sends, "send"))
+}
+
+/// `, 24.4 ms copying`; empty where nothing was measured, as where the send call itself copies.
+pub(crate) fn copying(cause: &CauseReport) -> String {
+    if cause.copies == 0 { String::new() } else { format!(", {} copying", time(cause.copy_time)) }
 }
 
 /// What `cause` hides, as a sentence goes on after the name of it.

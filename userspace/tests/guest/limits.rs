@@ -43,3 +43,28 @@ fn each_limit_that_sends_meet_is_named() {
         }
     });
 }
+
+/// A queue discipline that drops gives the same error to a program that sets IP_RECVERR, as the probe does; the dropped
+/// packet's notification says "zerocopied".
+#[test]
+fn a_full_queue_is_not_taken_for_a_limit_of_memory() {
+    if !trampolines() {
+        return;
+    }
+    in_world(|| {
+        run("modprobe", "sch_tbf");
+        run("tc", "qdisc add dev d0 root tbf rate 64kbit burst 2000 limit 4000");
+        let watch = Watch::start(&[]);
+        let command = format!("{BEHIND_D0} -n 20 --read-every 20 --udp --keep-going");
+        let probe = Probe::start(&command);
+        let pid = probe.pid();
+        probe.wait();
+        let report = watch.stop();
+        report.is_exact();
+        let row = report.list("senders").iter().find(|row| row["pid"] == pid).expect("the sender");
+        assert!(row["failed"]["ENOBUFS"].as_u64() > Some(0), "{row:#}");
+        let reason = row["failure_reasons"]["ENOBUFS"].as_str().expect("a reason");
+        assert!(reason.contains("queue that it leaves by was full"), "{reason}");
+        assert!(!reason.contains("RLIMIT_MEMLOCK") && !reason.contains("optmem_max"), "{reason}");
+    });
+}

@@ -71,6 +71,15 @@ impl Probe {
         self.0.wait().expect("its end");
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Waits for its end, whatever it says.
+    pub(crate) fn wait(mut self) {
+        self.0.wait().expect("its end");
+    }
+
     /// Waits for its end.
     pub(crate) fn finish(self) -> Sent {
         self.answer().0

@@ -10,10 +10,10 @@ use crate::{
     model::{report::Report, tap::JudgedTap},
     render::{
         lines::harmless,
-        phrases::{concealed, given, on_device, who},
+        phrases::{concealed, copying, given, on_device, who},
         remedy::sentence,
         taps::title,
-        words::{bytes, plural, time},
+        words::{bytes, plural},
     },
 };
 
@@ -31,11 +31,11 @@ fn lines(CauseRow { cause, hidden }: CauseRow<'_>, total: &Report) -> Vec<Line<'
         concealed(cause)
     } else {
         format!(
-            "{} of {}, {}, {} copying",
+            "{} of {}, {}{}",
             plural(cause.sends, "send"),
             who(&cause.sender),
             bytes(cause.bytes),
-            time(cause.copy_time)
+            copying(cause)
         )
     };
     let mut lines = vec![

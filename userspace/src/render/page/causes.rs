@@ -7,9 +7,9 @@ use crate::{
     model::report::{CauseReport, Report},
     render::{
         lines::harmless,
-        phrases::{concealed, on_device, who, why},
+        phrases::{concealed, copying, on_device, who, why},
         remedy::sentence,
-        words::{bytes, plural, time},
+        words::{bytes, plural},
     },
 };
 
@@ -47,7 +47,7 @@ fn one(cause: &CauseReport, report: &Report) -> Markup {
                 span.share { (share(cause, report)) }
             }
             div.bar { div style=(format!("width:{width:.2}%")) {} }
-            p.small { (count) " of " (who(&cause.sender)) ", " (time(cause.copy_time)) " copying" }
+            p.small { (count) " of " (who(&cause.sender)) (copying(cause)) }
             (explained(cause))
         }
     }

@@ -15,7 +15,7 @@ use crate::{
         lines::{Emphasis, emphasize, harmless, wrap},
         look::Look,
         losses, migration,
-        phrases::{concealed, failure, given, on_device, place, who, why},
+        phrases::{concealed, copying, failure, given, on_device, place, who, why},
         remedy::sentence,
         taps::write_changes,
         words::{bytes, plural, time},
@@ -237,12 +237,7 @@ pub(crate) fn describe(
             who(&cause.sender)
         )
     };
-    writeln!(
-        out,
-        "\n{}: {count}, {} copying",
-        emphasize(&title, Emphasis::Heading, look.color),
-        time(cause.copy_time)
-    )?;
+    writeln!(out, "\n{}: {count}{}", emphasize(&title, Emphasis::Heading, look.color), copying(cause))?;
     explain(out, cause, report, look)
 }
 
