@@ -54,8 +54,7 @@ losses! {
     hooks_blind HooksBlind,
     /// Events for which the kernel did not run a program, because one was running already.
     missed_events MissedEvents,
-    /// Results of send calls for which it did not. Such a send is counted all the same, unless it has failed; the bytes
-    /// of io_uring's are not.
+    /// Results of send calls for which it did not. Such a send is counted all the same, unless it has failed.
     missed_results MissedResults,
     /// The end of a recording that is cut off.
     recording_end RecordingEnd,
