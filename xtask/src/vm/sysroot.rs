@@ -4,6 +4,7 @@
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result};
 
@@ -75,6 +76,9 @@ pub(super) fn run_dirs() -> Vec<String> {
     PROGRAMS.iter().flat_map(|program| program.run_dirs).map(ToString::to_string).collect()
 }
 
+/// Guests start side by side, and what the host has may have changed since the set-up.
+static FETCHING: Mutex<()> = Mutex::new(());
+
 /// The directory with the programs the host lacks, or `None` where it has them all.
 pub(crate) fn ensure(project: &Project, arch: Arch) -> Result<Option<PathBuf>> {
     let foreign = arch != Arch::Amd64;
@@ -90,6 +94,7 @@ pub(crate) fn ensure(project: &Project, arch: Arch) -> Result<Option<PathBuf>> {
     let mut hasher = DefaultHasher::new();
     packages.hash(&mut hasher);
     let dir = project.vm().join(format!("sysroot-{}-{:016x}", arch.debian(), hasher.finish()));
+    let _alone = FETCHING.lock().unwrap_or_else(PoisonError::into_inner);
     if !dir.is_dir() {
         fetch(project, arch, &packages, &dir)
             .with_context(|| format!("get {} for guests", packages.join(", ")))?;
