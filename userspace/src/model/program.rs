@@ -45,11 +45,6 @@ pub enum PacketLibrary {
     Libnet,
 }
 
-impl PacketLibrary {
-    /// All of them; of two that a process has mapped, the first counts.
-    pub const ALL: [Self; 2] = [Self::Libpcap, Self::Libnet];
-}
-
 /// What a program reads from its tap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

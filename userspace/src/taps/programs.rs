@@ -9,7 +9,7 @@ use std::{fs, io, path::Path};
 use crate::model::{
     process::ProcessIdentity,
     program::{KnownProgram, PacketLibrary},
-    tap::{Holder, Libraries, Tap},
+    tap::{Binding, Holder, Libraries, Tap},
 };
 
 /// Where an administrator's entries are.
@@ -41,12 +41,21 @@ impl Programs {
             self.0.iter().find(|program| tap.holders.iter().any(|holder| fits(program, holder)))
         };
         of_a_holder(&|program, holder| is(program, &holder.process)).or_else(|| {
-            PacketLibrary::ALL.into_iter().find_map(|library| {
+            libraries(tap).into_iter().find_map(|library| {
                 of_a_holder(&|program, holder| {
                     program.library.contains(&library) && has_mapped(holder, library)
                 })
             })
         })
+    }
+}
+
+/// The libraries that a tap may be of, the likelier one first: libnet's has no ring and is bound to no device.
+fn libraries(tap: &Tap) -> [PacketLibrary; 2] {
+    if tap.ring == Some(false) && tap.binding == Binding::Any {
+        [PacketLibrary::Libnet, PacketLibrary::Libpcap]
+    } else {
+        [PacketLibrary::Libpcap, PacketLibrary::Libnet]
     }
 }
 

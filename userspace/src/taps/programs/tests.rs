@@ -9,7 +9,7 @@ use crate::{
             Needs,
             PacketLibrary::{self, Libnet, Libpcap},
         },
-        tap::{Libraries, Tap},
+        tap::{Binding, Libraries, Tap},
     },
     render::taps::tests::dhclient,
 };
@@ -73,6 +73,14 @@ fn programs_that_nothing_else_is_known_of_are_recognised_by_what_they_have_mappe
         tap.holders[0].libraries = Libraries::Mapped(mapped.to_vec());
         assert_eq!(programs.holding(&tap).map(|program| &*program.name), expected, "{comm} {mapped:?}");
     }
+    // Of a program that has both, each tap is told by what it looks like.
+    let mut tap = held_by("sensor", None, None);
+    tap.holders[0].libraries = Libraries::Mapped(vec![Libpcap, Libnet]);
+    (tap.ring, tap.binding) = (Some(false), Binding::Any);
+    let named = |tap: &Tap| programs.holding(tap).map(|program| program.name.clone());
+    assert_eq!(named(&tap).as_deref(), Some("a program that has libnet mapped"));
+    tap.ring = Some(true);
+    assert_eq!(named(&tap).as_deref(), Some("a program that has libpcap mapped"));
     for libraries in [Libraries::NotRead, Libraries::Unreadable("why".to_owned())] {
         let mut tap = held_by("sensor", None, None);
         tap.holders[0].libraries = libraries;
