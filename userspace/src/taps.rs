@@ -6,6 +6,7 @@ pub mod cure;
 mod diag;
 mod fds;
 pub mod inventory;
+mod libraries;
 pub mod mute;
 mod netns;
 mod options;

@@ -17,17 +17,32 @@ pub struct KnownProgram {
     /// Its systemd units; a `*` stands for anything.
     #[serde(default)]
     pub unit: Vec<String>,
+    /// Libraries that it has mapped; asked only of programs that nothing else is known of.
+    #[serde(default)]
+    pub library: Vec<PacketLibrary>,
     /// What it holds a tap for, as a sentence that begins with "it" or with what it has on the tap.
     pub purpose: String,
     /// Where that is known from.
     pub evidence: Option<String>,
     /// What it reads from the tap, if that is known.
     pub needs: Option<Needs>,
+    /// What it lacks once it is muted, as a clause that follows "once muted,".
+    pub muted: Option<String>,
     /// From this version on it asks not to be given outgoing packets. The option of the socket decides, not this.
     pub harmless_since: Option<String>,
     /// What to do for good, best first.
     #[serde(default)]
     pub cures: Vec<String>,
+}
+
+/// A library that opens packet sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PacketLibrary {
+    /// Captures packets.
+    Libpcap,
+    /// Builds and sends packets.
+    Libnet,
 }
 
 /// What a program reads from its tap.

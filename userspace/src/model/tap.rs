@@ -5,7 +5,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    device::DeviceId, netns::Netns, path::Hop, process::ProcessIdentity, program::KnownProgram,
+    device::DeviceId,
+    netns::Netns,
+    path::Hop,
+    process::ProcessIdentity,
+    program::{KnownProgram, PacketLibrary},
     remedy::Remedy,
 };
 
@@ -79,6 +83,22 @@ pub struct Holder {
     pub fd: Option<u32>,
     /// How long the process has been running. How long the tap has existed the kernel does not tell.
     pub age: Option<Duration>,
+    /// Which libraries that open packet sockets it has mapped.
+    #[serde(default)]
+    pub libraries: Libraries,
+}
+
+/// What was read of the libraries that a process has mapped.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Libraries {
+    /// Nobody looked, or the process had ended.
+    #[default]
+    NotRead,
+    /// They could not be read: why.
+    Unreadable(String),
+    /// Those of [`PacketLibrary`] that are mapped. What is linked statically is not among them.
+    Mapped(Vec<PacketLibrary>),
 }
 
 /// What a packet socket is bound to.

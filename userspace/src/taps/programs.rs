@@ -6,7 +6,11 @@ mod builtin;
 
 use std::{fs, io, path::Path};
 
-use crate::model::{process::ProcessIdentity, program::KnownProgram, tap::Tap};
+use crate::model::{
+    process::ProcessIdentity,
+    program::{KnownProgram, PacketLibrary},
+    tap::{Binding, Holder, Libraries, Tap},
+};
 
 /// Where an administrator's entries are.
 pub const DIRECTORY: &str = "/etc/zcdiag/holders.d";
@@ -33,9 +37,30 @@ impl Programs {
 
     /// What is known of a program that holds this tap.
     pub fn holding(&self, tap: &Tap) -> Option<&KnownProgram> {
-        let holds = |program: &&KnownProgram| tap.holders.iter().any(|holder| is(program, &holder.process));
-        self.0.iter().find(holds)
+        let of_a_holder = |fits: &dyn Fn(&KnownProgram, &Holder) -> bool| {
+            self.0.iter().find(|program| tap.holders.iter().any(|holder| fits(program, holder)))
+        };
+        of_a_holder(&|program, holder| is(program, &holder.process)).or_else(|| {
+            libraries(tap).into_iter().find_map(|library| {
+                of_a_holder(&|program, holder| {
+                    program.library.contains(&library) && has_mapped(holder, library)
+                })
+            })
+        })
     }
+}
+
+/// The libraries that a tap may be of, the likelier one first: libnet's has no ring and is bound to no device.
+fn libraries(tap: &Tap) -> [PacketLibrary; 2] {
+    if tap.ring == Some(false) && tap.binding == Binding::Any {
+        [PacketLibrary::Libnet, PacketLibrary::Libpcap]
+    } else {
+        [PacketLibrary::Libpcap, PacketLibrary::Libnet]
+    }
+}
+
+fn has_mapped(holder: &Holder, library: PacketLibrary) -> bool {
+    matches!(&holder.libraries, Libraries::Mapped(mapped) if mapped.contains(&library))
 }
 
 /// Whether a process runs this program.
@@ -90,8 +115,9 @@ fn parse(text: &str) -> Result<KnownProgram, String> {
         let line = line.map_or(String::new(), |line| format!(", line {line}"));
         format!("{line}: {}", error.message())
     })?;
-    if program.comm.is_empty() && program.exe.is_empty() && program.unit.is_empty() {
-        return Err(": it names no comm, exe or unit to recognise the program by".to_owned());
+    let named = [&program.comm, &program.exe, &program.unit];
+    if named.iter().all(|names| names.is_empty()) && program.library.is_empty() {
+        return Err(": it names no comm, exe, unit or library to recognise the program by".to_owned());
     }
     Ok(program)
 }

@@ -6,7 +6,7 @@ use crate::model::{
     netns::Netns,
     process::ProcessIdentity,
     remedy::{Action, Remedy, When},
-    tap::{Binding, Fanout, Holder, JudgedTap, PacketProtocol, PacketSocketType, Tap, TapVerdict},
+    tap::{Binding, Fanout, Holder, JudgedTap, Libraries, PacketProtocol, PacketSocketType, Tap, TapVerdict},
 };
 
 /// The tap that was given these packets, if it was given any. `opener` opened it; who else held it is not known.
@@ -25,7 +25,10 @@ pub fn tap(
     Some(Tap {
         inode,
         uid: opener.as_ref().and_then(|opener| opener.uid),
-        holders: opener.map(|process| Holder { process, fd: None, age: None }).into_iter().collect(),
+        holders: opener
+            .map(|process| Holder { process, fd: None, age: None, libraries: Libraries::NotRead })
+            .into_iter()
+            .collect(),
         netns: Netns { inum: seen.netns, name: None },
         binding,
         protocol: PacketProtocol(u16::from_be(seen.protocol)),

@@ -42,7 +42,10 @@ fn for_good(program: Option<&KnownProgram>) -> Vec<Remedy> {
 mod tests {
     use super::remedies;
     use crate::{
-        model::tap::{Binding, Fanout, FanoutGroup, Tap},
+        model::{
+            program::PacketLibrary,
+            tap::{Binding, Fanout, FanoutGroup, Libraries, Tap},
+        },
         render::{remedy::sentences, taps::tests::dhclient},
         taps::programs::Programs,
     };
@@ -72,6 +75,16 @@ mod tests {
             assert!(remedies[0].contains("zcdiag mute --inode 12354"), "{comm}: {remedies:?}");
             assert!(remedies[1].starts_with(expected), "{comm}: {remedies:?}");
         }
+    }
+
+    #[test]
+    fn what_has_libpcap_mapped_has_cures_that_need_no_change_of_the_program() {
+        let mut tap = held_by("sensor", Some("/opt/sensor"));
+        tap.holders[0].libraries = Libraries::Mapped(vec![PacketLibrary::Libpcap]);
+        let remedies = remedies_of(&tap);
+        assert!(remedies[0].contains("zcdiag mute --inode 12354"), "{remedies:?}");
+        assert!(remedies[1].starts_with("for good: stop it when it is no longer needed"), "{remedies:?}");
+        assert!(remedies.iter().all(|remedy| !remedy.contains("have the program set")), "{remedies:?}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::{
         handler::{Handler, JudgedHandler},
         kernel::TapListScope,
         program::KnownProgram,
-        tap::{Binding, Fanout, JudgedTap, PacketProtocol, Tap, TapJudgement, TapVerdict},
+        tap::{Binding, Fanout, Holder, JudgedTap, Libraries, PacketProtocol, Tap, TapJudgement, TapVerdict},
     },
     taps::{programs::Programs, remedies},
 };
@@ -160,6 +160,20 @@ fn notes(tap: &Tap, program: Option<&KnownProgram>) -> Vec<String> {
             "{name} {version} and later is known to do no harm, but this socket does: its version is older, or it \
              was built without the option"
         ));
+    }
+    if let Some(KnownProgram { muted: Some(lacks), .. }) = program
+        && !matches!(tap.fanout, Fanout::Member(_))
+    {
+        notes.push(format!("once muted, {lacks}"));
+    }
+    let unreadable = |holder: &Holder| match &holder.libraries {
+        Libraries::Unreadable(why) => Some(why.clone()),
+        Libraries::NotRead | Libraries::Mapped(_) => None,
+    };
+    if program.is_none()
+        && let Some(why) = tap.holders.iter().find_map(unreadable)
+    {
+        notes.push(format!("whether its program has libpcap or libnet mapped could not be read: {why}"));
     }
     if let Fanout::Member(group) = tap.fanout {
         if tap.ignore_outgoing == Some(true) {

@@ -3,6 +3,7 @@
 mod check;
 mod command;
 mod daemons;
+mod libraries;
 mod mute;
 mod sandbox;
 mod socket;

@@ -8,12 +8,13 @@ use crate::{
         kernel::fanout_flag_obeyed,
         netns::{Device, Namespace, Netns},
         process::ProcessIdentity,
-        tap::{Binding, Fanout, FanoutGroup, Holder, Tap},
+        tap::{Binding, Fanout, FanoutGroup, Holder, Libraries, PacketProtocol, Tap},
     },
     process::{ProcRoot, identify},
     taps::{
         fds::SocketFd,
         inventory::{found::Inventory, missing::Gaps, survey::Survey},
+        libraries,
         options::{self, LiveOptions},
         packet::PacketSocket,
         programs::Programs,
@@ -50,6 +51,7 @@ pub(crate) fn join(proc: &ProcRoot, survey: Survey) -> Inventory {
         }
         namespaces.push(Namespace { netns, devices });
     }
+    read_libraries(proc, &mut taps);
     let gaps = joiner.gaps;
     let missing = gaps.sentences(rustix::process::geteuid().is_root());
     Inventory {
@@ -63,6 +65,16 @@ pub(crate) fn join(proc: &ProcRoot, survey: Survey) -> Inventory {
         hidden: gaps.hidden_processes > 0 || gaps.too_many_namespaces || !gaps.homeless_sockets.is_empty(),
         complete: missing.is_empty(),
         missing,
+    }
+}
+
+/// Notes which libraries those have mapped whose taps may be given outgoing packets.
+fn read_libraries(proc: &ProcRoot, taps: &mut [Tap]) {
+    let hears = |tap: &&mut Tap| tap.protocol == PacketProtocol::ALL && tap.ignores_outgoing() != Some(true);
+    let mut holders: Vec<_> = taps.iter_mut().filter(hears).flat_map(|tap| &mut tap.holders).collect();
+    let read = libraries::read(proc, holders.iter().map(|holder| holder.process.pid).collect());
+    for holder in &mut holders {
+        holder.libraries = read.get(&holder.process.pid).cloned().unwrap_or_default();
     }
 }
 
@@ -117,7 +129,7 @@ impl Joiner<'_> {
         let identity = self.identities.entry(fd.pid).or_insert_with(|| identify(self.proc, fd.pid));
         let process = identity.clone()?;
         let age = self.uptime.and_then(|uptime| uptime.checked_sub(since_boot(process.start_time)));
-        Some(Holder { process, fd: Some(fd.fd), age })
+        Some(Holder { process, fd: Some(fd.fd), age, libraries: Libraries::NotRead })
     }
 }
 

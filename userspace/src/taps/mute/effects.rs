@@ -45,7 +45,10 @@ pub(super) fn incoming(judged: &JudgedTap) -> Option<String> {
 
 fn effect(judged: &JudgedTap, action: MuteAction) -> String {
     let tap = &judged.tap;
-    let needs = judged.judgement.program.as_ref().and_then(|program| program.needs);
+    let program = judged.judgement.program.as_ref();
+    let needs = program.and_then(|program| program.needs);
+    let lacks = program.and_then(|program| program.muted.as_deref());
+    let lacks = lacks.map_or(String::new(), |lacks| format!(": {lacks}"));
     let place = match &tap.binding {
         Binding::Device { name: Some(name), .. } => name.clone(),
         Binding::Device { ifindex, name: None } => format!("device {ifindex}"),
@@ -57,13 +60,15 @@ fn effect(judged: &JudgedTap, action: MuteAction) -> String {
             format!("{name} sees packets that leave {place} again, and zero-copy sends are copied for it")
         }
         MuteAction::Mute if needs == Some(Needs::Both) => {
-            format!("this capture by {name} no longer sees packets that leave {place}, only received ones")
+            format!(
+                "this capture by {name} no longer sees packets that leave {place}, only received ones{lacks}"
+            )
         }
         MuteAction::Mute if needs == Some(Needs::Received) => {
             format!("{name} loses nothing it needs: it reads received packets only")
         }
         MuteAction::Mute => {
-            format!("{name} no longer sees packets that leave {place}, only received ones")
+            format!("{name} no longer sees packets that leave {place}, only received ones{lacks}")
         }
     }
 }

@@ -3,7 +3,16 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use super::{Programs, builtin, fits, parse};
-use crate::{model::tap::Tap, render::taps::tests::dhclient};
+use crate::{
+    model::{
+        program::{
+            Needs,
+            PacketLibrary::{self, Libnet, Libpcap},
+        },
+        tap::{Binding, Libraries, Tap},
+    },
+    render::taps::tests::dhclient,
+};
 
 fn held_by(comm: &str, exe: Option<&str>, unit: Option<&str>) -> Tap {
     let mut tap = dhclient().tap;
@@ -22,6 +31,11 @@ fn every_file_is_built_in_and_whole() {
     for (name, text) in builtin::FILES {
         let program = parse(text).unwrap_or_else(|why| panic!("{name}{why}"));
         assert!(program.evidence.is_some_and(|evidence| !evidence.is_empty()), "{name}");
+        let loses_nothing = program.needs == Some(Needs::Received);
+        assert!(
+            !(loses_nothing && program.muted.is_some()),
+            "{name}: it either lacks something or it does not"
+        );
         assert!(program.comm.iter().all(|comm| comm.len() <= 15), "{name}: the kernel cuts names");
     }
 }
@@ -41,6 +55,36 @@ fn programs_are_recognised() {
     for (comm, exe, unit, expected) in cases {
         let found = programs.holding(&held_by(comm, exe, unit)).map(|program| program.name.as_str());
         assert_eq!(found, expected, "{comm} {exe:?} {unit:?}");
+    }
+}
+
+#[test]
+fn programs_that_nothing_else_is_known_of_are_recognised_by_what_they_have_mapped() {
+    let programs = Programs::default();
+    let cases: [(&str, &[PacketLibrary], Option<&str>); 5] = [
+        ("sensor", &[Libpcap], Some("a program that has libpcap mapped")),
+        ("sensor", &[Libnet], Some("a program that has libnet mapped")),
+        ("sensor", &[Libnet, Libpcap], Some("a program that has libpcap mapped")),
+        ("sensor", &[], None),
+        ("iftop", &[Libpcap], Some("iftop")),
+    ];
+    for (comm, mapped, expected) in cases {
+        let mut tap = held_by(comm, None, None);
+        tap.holders[0].libraries = Libraries::Mapped(mapped.to_vec());
+        assert_eq!(programs.holding(&tap).map(|program| &*program.name), expected, "{comm} {mapped:?}");
+    }
+    // Of a program that has both, each tap is told by what it looks like.
+    let mut tap = held_by("sensor", None, None);
+    tap.holders[0].libraries = Libraries::Mapped(vec![Libpcap, Libnet]);
+    (tap.ring, tap.binding) = (Some(false), Binding::Any);
+    let named = |tap: &Tap| programs.holding(tap).map(|program| program.name.clone());
+    assert_eq!(named(&tap).as_deref(), Some("a program that has libnet mapped"));
+    tap.ring = Some(true);
+    assert_eq!(named(&tap).as_deref(), Some("a program that has libpcap mapped"));
+    for libraries in [Libraries::NotRead, Libraries::Unreadable("why".to_owned())] {
+        let mut tap = held_by("sensor", None, None);
+        tap.holders[0].libraries = libraries;
+        assert_eq!(programs.holding(&tap), None);
     }
 }
 
@@ -81,7 +125,7 @@ fn a_bad_file_is_named_with_its_line_and_the_others_are_used() {
         ("a.toml", "name = 'a'\ncomm = ['a'\n", "a.toml, line 2: unclosed array"),
         ("b.toml", "name = 'b'\npurpose = 'x'\n\ncolour = 'red'\n", "b.toml, line 4: unknown field `colour`"),
         ("c.toml", "name = 'c'\nneeds = 'nothing'\n", "c.toml, line 2: unknown variant `nothing`"),
-        ("d.toml", "name = 'd'\npurpose = 'x'\n", "d.toml: it names no comm, exe or unit"),
+        ("d.toml", "name = 'd'\npurpose = 'x'\n", "d.toml: it names no comm, exe, unit or library"),
         ("e.toml", "comm = ['e']\npurpose = 'x'\n", "e.toml, line 1: missing field `name`"),
     ];
     for (name, text, _) in cases {

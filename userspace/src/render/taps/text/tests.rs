@@ -14,8 +14,8 @@ use crate::model::{
     program::KnownProgram,
     remedy::Remedy,
     tap::{
-        Binding, Fanout, Harm, Holder, JudgedTap, PacketProtocol, PacketSocketType, Tap, TapJudgement,
-        TapVerdict,
+        Binding, Fanout, Harm, Holder, JudgedTap, Libraries, PacketProtocol, PacketSocketType, Tap,
+        TapJudgement, TapVerdict,
     },
 };
 
@@ -34,7 +34,12 @@ pub(crate) fn dhclient() -> JudgedTap {
     JudgedTap {
         tap: Tap {
             inode: 12354,
-            holders: vec![Holder { process, fd: Some(7), age: Some(Duration::from_hours(2)) }],
+            holders: vec![Holder {
+                process,
+                fd: Some(7),
+                age: Some(Duration::from_hours(2)),
+                libraries: Libraries::NotRead,
+            }],
             netns: Netns { inum: 4_026_531_840, name: None },
             binding: Binding::Device { ifindex: 5, name: Some("v0".to_owned()) },
             protocol: PacketProtocol::ALL,
@@ -62,9 +67,11 @@ pub(crate) fn dhclient() -> JudgedTap {
                 comm: vec!["dhclient".to_owned()],
                 exe: Vec::new(),
                 unit: Vec::new(),
+                library: Vec::new(),
                 purpose: "it reads the answers of DHCP servers from it".to_owned(),
                 evidence: None,
                 needs: None,
+                muted: None,
                 harmless_since: None,
                 cures: Vec::new(),
             }),
