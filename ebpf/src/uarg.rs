@@ -183,9 +183,10 @@ pub(crate) fn finish(uarg: Addr, record: &Uarg, notified: bool) {
     let mut key = TallyKey { sender: record.sender, site: record.site };
     let UargEnd { len, bytes, known, misreported, unasked, .. } = record.end;
     let (hidden, copied) = (record.hidden, is_copied(record));
-    let notification = if notified { None } else { Some(flips(record)) };
     // Without a send left in it, all have failed: there is no notification, but the bytes still stand there.
-    if UARGS.remove(uarg).is_err() || known == 1 && len == 0 {
+    let empty = known == 1 && len == 0;
+    let notification = if notified || empty { None } else { Some(flips(record)) };
+    if UARGS.remove(uarg).is_err() || empty {
         return;
     }
     if known == 0 {

@@ -31,7 +31,7 @@ use crate::{
     facts::offset,
     failure, loss,
     read::{Addr, Struct, Typed, field},
-    sender::{self, UDP},
+    sender::{self, TCP, UDP},
     site::Place,
     skb, sock, switches, uarg, upfront,
 };
@@ -158,6 +158,8 @@ fn on_sent(req: Addr, issue_flags: u32, returned: i32) -> Option<()> {
         record.flags |= UargFlags::TAKEN;
     }
     if again {
+        // Should it be given up while it waits, this is what was sent.
+        record.size = (req + u64::from(offset!(kiocb_cmd))).value::<u32>(offset!(sr_done));
         return None;
     }
     let result = if returned == 0 { field(req, offset!(kiocb_result))? } else { returned };
@@ -167,6 +169,11 @@ fn on_sent(req: Addr, issue_flags: u32, returned: i32) -> Option<()> {
             let sk = sock_of(field(req, offset!(kiocb_file))?);
             failure::count(&record.sender, result.unsigned_abs(), sk);
         }
+        give_up(uarg, record);
+        return None;
+    }
+    if result == 0 && record.sender.protocol == TCP {
+        // Nothing to send, nothing to copy.
         give_up(uarg, record);
         return None;
     }

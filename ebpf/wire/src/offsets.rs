@@ -177,6 +177,7 @@ offsets! {
     table_fds: With(IO_NOTIF, IoUringResults), [Byte("fdtable", "fd")];
     table_max: With(IO_NOTIF, IoUringResults), [Byte("fdtable", "max_fds")];
     sr_notif: With(IO_NOTIF, IoUring), [Byte("io_sr_msg", "notif")];
+    sr_done: With(IO_NOTIF, IoUringResults), [Byte("io_sr_msg", "done_io")];
     notif_uarg: With(IO_NOTIF, IoUring), [Byte("io_notif_data", "uarg")];
     notif_report: WhereThere, [Byte("io_notif_data", "zc_report")];
     notif_used: WhereThere, [Byte("io_notif_data", "zc_used")];

@@ -13,7 +13,9 @@ const MANY: u64 = 2;
 /// With fewer sends nothing is said about what a program does in general.
 const ENOUGH: u64 = 10;
 
-/// `IPPROTO_MPTCP`
+/// `IPPROTO_TCP`, `IPPROTO_UDP` and `IPPROTO_MPTCP`
+const TCP: u16 = 6;
+const UDP: u16 = 17;
 const MPTCP: u16 = 262;
 
 /// The kernel's own test of MSG_ZEROCOPY (tools/testing/selftests/net/msg_zerocopy.c), by the name of its process.
@@ -49,7 +51,8 @@ pub(super) fn advice(row: &SenderReport) -> Vec<Advice> {
     if row.not_requested > 0 {
         advice.push(match row.sender.protocol {
             MPTCP => Advice::Mptcp(row.not_requested),
-            _ => Advice::NotRequested(row.not_requested),
+            TCP | UDP => Advice::NotRequested(row.not_requested),
+            _ => Advice::NoZerocopy(row.not_requested),
         });
     }
     advice

@@ -119,11 +119,14 @@ pub(super) fn run(loaded: &mut Loaded, tells_ignored: bool) -> Result<Trial, Map
     loaded.count_own_sends(true)?;
     let tried = try_all(loaded, &active);
     loaded.count_own_sends(false)?;
-    let (told, seen) = match tried? {
+    let tried = tried?;
+    // Also of sends that something dropped or refused nothing is left.
+    let left = Seen::read(loaded)?;
+    let own = (left.senders.clone(), clean_up(loaded, &left, &before)?);
+    let (told, seen) = match tried {
         Ok(result) => result,
-        Err(error) => return Ok(Trial { untried: Some(error.to_string()), ..Trial::default() }),
+        Err(error) => return Ok(Trial { untried: Some(error.to_string()), own, ..Trial::default() }),
     };
-    let own = (seen.senders.clone(), clean_up(loaded, &seen, &before)?);
     let blind = active.into_iter().filter(|step| is_blind(step, &told, &seen)).collect();
     Ok(Trial { blind, untried: None, own })
 }

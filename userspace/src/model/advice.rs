@@ -29,4 +29,6 @@ pub enum Advice {
     NotRequested(u64),
     /// So many sends had MSG_ZEROCOPY on a socket of MPTCP, which has no zero copy.
     Mptcp(u64),
+    /// So many sends had MSG_ZEROCOPY on a socket of a kind that has no zero copy.
+    NoZerocopy(u64),
 }

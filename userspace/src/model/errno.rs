@@ -19,6 +19,7 @@ pub fn name(errno: i32) -> Option<&'static str> {
         libc::ENOMEM => "ENOMEM",
         libc::ENOPROTOOPT => "ENOPROTOOPT",
         libc::ENOTCONN => "ENOTCONN",
+        libc::ENOTSOCK => "ENOTSOCK",
         libc::EOPNOTSUPP => "EOPNOTSUPP",
         libc::EPERM => "EPERM",
         libc::EPIPE => "EPIPE",

@@ -45,6 +45,11 @@ pub(crate) fn sentence(advice: &Advice) -> String {
              set SO_ZEROCOPY",
             plural(sends, "send")
         ),
+        Advice::NoZerocopy(sends) => format!(
+            "not_requested: {} with MSG_ZEROCOPY were plain copies without a notification: sockets of this kind have no zero \
+             copy, and refuse SO_ZEROCOPY",
+            plural(sends, "send")
+        ),
         Advice::Mptcp(sends) => format!(
             "not_requested: {} with MSG_ZEROCOPY over MPTCP were plain copies without a notification: MPTCP has no zero copy, \
              TCP has",

@@ -5,7 +5,7 @@ mod join;
 mod missing;
 mod survey;
 
-use std::{collections::BTreeMap, io, os::fd::OwnedFd, panic, thread};
+use std::{collections::BTreeMap, fs, io, os::fd::OwnedFd, panic, path::Path, thread};
 
 pub use found::Inventory;
 
@@ -38,8 +38,27 @@ pub enum InventoryError {
 /// # Errors
 /// Only if procfs cannot be read or no thread be started.
 pub fn collect(proc: &ProcRoot) -> Result<Inventory, InventoryError> {
-    Ok(join::join(proc, survey(proc)?))
+    Ok(told(proc, join::join(proc, survey(proc)?)))
 }
+
+/// Says of a namespace of processes that is not the first one that others are not seen from here.
+fn told(proc: &ProcRoot, mut inventory: Inventory) -> Inventory {
+    /// `PROC_PID_INIT_INO` of `linux/proc_ns.h`.
+    const FIRST: &str = "pid:[4026531836]";
+    let own = fs::read_link(proc.path().join("self/ns/pid"));
+    if proc.path() == Path::new(SYSTEM) && own.is_ok_and(|own| own.as_os_str() != FIRST) {
+        inventory.complete = false;
+        inventory.hidden = true;
+        inventory.missing.push(
+            "processes outside of this pid namespace, and what they hold; run it on the host, or with the host's pid namespace"
+                .to_owned(),
+        );
+    }
+    inventory
+}
+
+/// Where this system's processes are.
+const SYSTEM: &str = "/proc";
 
 /// The same, with descriptors to enter the namespaces by.
 ///
@@ -48,10 +67,15 @@ pub fn collect(proc: &ProcRoot) -> Result<Inventory, InventoryError> {
 pub(crate) fn collect_open(proc: &ProcRoot) -> Result<(Inventory, BTreeMap<u32, OwnedFd>), InventoryError> {
     let mut survey = survey(proc)?;
     let handles = survey.census.take_handles();
-    Ok((join::join(proc, survey), handles))
+    Ok((told(proc, join::join(proc, survey)), handles))
 }
 
 fn survey(proc: &ProcRoot) -> Result<survey::Survey, InventoryError> {
+    // A directory without processes, not even this one, shows nothing of anybody.
+    if proc.path() == Path::new(SYSTEM) && !proc.path().join("self").exists() {
+        let source = io::Error::new(io::ErrorKind::NotFound, "no proc file system is mounted there");
+        return Err(InventoryError::Processes { path: proc.path().to_owned(), source });
+    }
     let taken = thread::scope(|scope| {
         let worker =
             thread::Builder::new().name("taps".to_owned()).spawn_scoped(scope, || survey::take(proc));
