@@ -41,7 +41,8 @@ fn requests_that_share_packets_are_told_by_what_became_of_the_packets() {
             assert_eq!(
                 (zerocopied, copied, zerocopied_bytes),
                 (count, 0, count * 4000),
-                "{}",
+                "losses {}\n{}",
+                report.0["losses"],
                 report.of(sent.pid)
             );
             assert_eq!(row(&report, sent.pid)["misreported"], sent.copied, "{}", report.of(sent.pid));
