@@ -150,16 +150,15 @@ fn on_sent(req: Addr, issue_flags: u32, returned: i32) -> Option<()> {
     // Nobody else removes it.
     let _ = REQUESTS.remove(&req);
     let record = uarg::record(uarg)?;
-    record.in_call = 0;
     let again = returned == QUEUED || returned < 0 && is_to_be_tried_again(returned);
     let own = u32::from(again || issue_flags & UNLOCKED != 0);
-    let ended = record.ended_in_call != 0;
-    if !ended && uarg::refs(uarg) > own || head(uarg) != uarg {
+    if record.ended_in_call == 0 && uarg::refs(uarg) > own || head(uarg) != uarg {
         record.flags |= UargFlags::TAKEN;
     }
     if again {
         // Should it be given up while it waits, this is what was sent.
         record.size = (req + u64::from(offset!(kiocb_cmd))).value::<u32>(offset!(sr_done));
+        record.in_call = 0;
         return None;
     }
     let result = if returned == 0 { field(req, offset!(kiocb_result))? } else { returned };
@@ -183,7 +182,10 @@ fn on_sent(req: Addr, issue_flags: u32, returned: i32) -> Option<()> {
         let sk = sock_of(field(req, offset!(kiocb_file))?);
         upfront::note_from_socket(record, sk);
     }
-    if ended || uarg::refs(uarg) == 0 {
+    // Not before all is known of it: its last reference may go in a softirq meanwhile.
+    record.in_call = 0;
+    let gone = uarg::refs(uarg) == 0;
+    if gone || record.ended_in_call != 0 {
         let told = Told::by(uarg);
         on_end(uarg, record, told);
     }
