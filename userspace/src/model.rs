@@ -27,6 +27,7 @@ pub mod program;
 pub mod remedy;
 pub mod report;
 pub mod sighting;
+pub mod socket;
 pub mod split;
 pub mod start;
 pub mod tap;

@@ -6,6 +6,8 @@ pub(crate) mod handed;
 pub(crate) mod netlink;
 pub(crate) mod netns;
 pub(crate) mod pidfd;
+pub(crate) mod pidns;
+pub(crate) mod ready;
 pub(crate) mod ring;
 pub(crate) mod sockopt;
 pub(crate) mod unix;

@@ -155,8 +155,8 @@ fn a_second_copy_of_the_same_send_costs_but_does_not_count() {
     assert_eq!((report.sends.copied, report.copy_time), (5, Duration::from_nanos(70)));
 }
 
-#[test]
-fn filters_select_senders_and_causes() {
+/// Sends of two senders, on two devices.
+fn two_senders() -> (Counts, Known) {
     let known = Known {
         senders: BTreeMap::from([(sender(1), process(1, "one")), (sender(2), process(2, "two"))]),
         sites: BTreeMap::from([(tapped(2), facts("d0", &[])), (tapped(3), facts("d1", &[]))]),
@@ -168,6 +168,12 @@ fn filters_select_senders_and_causes() {
         (sender(2), tapped(2), copied(4)),
         (sender(2), SiteKey::default(), zerocopied(8)),
     ]);
+    (all, known)
+}
+
+#[test]
+fn filters_select_senders_and_causes() {
+    let (all, known) = two_senders();
     let sends = |filter| report(&all, &known, &filter, SECOND).sends;
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     assert_eq!(sends(Filter { pid: vec![1], ..Filter::default() }), Split { zerocopied: 0, copied: 3 });
@@ -189,17 +195,7 @@ fn filters_select_senders_and_causes() {
 
 #[test]
 fn what_a_filter_leaves_out_is_counted_and_never_an_all_clear() {
-    let known = Known {
-        senders: BTreeMap::from([(sender(1), process(1, "one")), (sender(2), process(2, "two"))]),
-        sites: BTreeMap::from([(tapped(2), facts("d0", &[])), (tapped(3), facts("d1", &[]))]),
-        ..Known::default()
-    };
-    let all = counts(&[
-        (sender(1), tapped(2), copied(1)),
-        (sender(1), tapped(3), copied(2)),
-        (sender(2), tapped(2), copied(4)),
-        (sender(2), SiteKey::default(), zerocopied(8)),
-    ]);
+    let (all, known) = two_senders();
     let under = |filter| report(&all, &known, &filter, SECOND);
     let words = |word: &str| vec![word.to_owned()];
     assert_eq!(verdict(&all, &known).filtered, None);

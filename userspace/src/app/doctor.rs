@@ -32,18 +32,19 @@ pub fn run(options: &SessionOptions, json: bool, color: bool, out: &mut dyn Writ
 /// What stands in the way; where nothing does that can be read, everything is loaded, attached and tried for a moment.
 fn examine(options: &SessionOptions) -> SelfReport {
     let privileges = Privileges::read(Path::new("/"));
-    let btf = session::read_btf(options).is_ok();
     let symbols = !Symbols::hidden(Path::new(session::KALLSYMS));
     let mut hindrances: Vec<Hindrance> =
         session::forbidden(&privileges).map(Hindrance::from).into_iter().collect();
-    let (plan, mut degraded) = match session::prepare(options) {
+    let prepared = session::prepare(options);
+    let btf = prepared.is_ok() || session::read_btf(options).is_ok();
+    let (mut steps, mut degraded) = match prepared {
         Ok(prepared) => (prepared.plan.steps, prepared.plan.degraded),
         Err(failure) => {
             hindrances.push(failure.into());
             (Vec::new(), Vec::new())
         }
     };
-    let (mut steps, mut tried) = (plan, false);
+    let mut tried = false;
     if hindrances.is_empty() {
         match Session::start(options) {
             Ok(session) => {

@@ -1,5 +1,9 @@
 //! The hook table: data. What is to be learnt, from which kernel function, through which programs.
 
+use zcdiag_wire::Lost;
+
+use crate::kernel::offsets::words;
+
 /// What a hook is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
@@ -164,13 +168,13 @@ const fn sent(functions: &'static [&'static str], trampoline: &'static str) -> H
         functions,
         exit: Some(trampoline_only(trampoline)),
         in_task: true,
-        need: Need::Useful("sends that failed or were not zero-copy at all"),
+        need: Need::Useful(words(Lost::Results)),
         ..HOOK
     }
 }
 
 const fn io_uring(role: Role, functions: &'static [&'static str], entry: Option<Doors>) -> Hook {
-    Hook { role, functions, entry, in_task: true, need: Need::WhereThere("the sends of io_uring"), ..HOOK }
+    Hook { role, functions, entry, in_task: true, need: Need::WhereThere(words(Lost::IoUring)), ..HOOK }
 }
 
 /// What a request of io_uring returns is seen at the exit only, with its arguments.
@@ -187,7 +191,7 @@ const fn io_uring_exit(
     }
 }
 
-const IO_RESULTS: &str = "which sends of io_uring failed, and the bytes of the others";
+const IO_RESULTS: &str = words(Lost::IoUringResults);
 
 const HIDDEN: &str = "copies that the kernel does not report";
 

@@ -23,7 +23,10 @@ use super::{
     hooks::Role,
     plan::{Kind, Plan, Step},
 };
-use crate::{model::fleet::ProgramRow, sys::errqueue::ENOTSUPP};
+use crate::{
+    model::fleet::ProgramRow,
+    sys::{errqueue::ENOTSUPP, pidns},
+};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/zcdiag-ebpf"));
 
@@ -110,7 +113,8 @@ pub fn load(
     btf: Option<&aya::Btf>,
     with_own_sends: bool,
 ) -> Result<Loaded, LoadError> {
-    let own_tgid = if with_own_sends || !in_first_pid_namespace() { 0 } else { std::process::id() };
+    // Elsewhere the number that this process goes by is somebody else's for the kernel side.
+    let own_tgid = if !with_own_sends && pidns::is_first() == Some(true) { std::process::id() } else { 0 };
     let sees_io_results = plan.steps.iter().any(|step| step.role == Role::IoSent);
     let config = Config { own_tgid, io_results: u32::from(sees_io_results) };
     let mut object = EbpfLoader::new();
@@ -137,13 +141,6 @@ pub fn load(
     }
     loaded.choose_what_rests();
     Ok(loaded)
-}
-
-/// Whether this process goes by the number that the kernel side sees: elsewhere that number is somebody else's.
-fn in_first_pid_namespace() -> bool {
-    /// `PROC_PID_INIT_INO` of `linux/proc_ns.h`.
-    const FIRST: &str = "pid:[4026531836]";
-    fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == FIRST)
 }
 
 /// A program that runs at its function.

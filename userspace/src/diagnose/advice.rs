@@ -3,6 +3,7 @@
 use crate::model::{
     advice::Advice,
     report::{Api, SenderReport},
+    socket::{MPTCP, TCP, UDP},
 };
 
 /// Sends from which on zero copy pays, in bytes: "generally only effective at writes over around 10 KB"
@@ -12,11 +13,6 @@ const WORTH_IT: u64 = 10 * 1024;
 const MANY: u64 = 2;
 /// With fewer sends nothing is said about what a program does in general.
 const ENOUGH: u64 = 10;
-
-/// `IPPROTO_TCP`, `IPPROTO_UDP` and `IPPROTO_MPTCP`
-const TCP: u16 = 6;
-const UDP: u16 = 17;
-const MPTCP: u16 = 262;
 
 /// The kernel's own test of MSG_ZEROCOPY (tools/testing/selftests/net/msg_zerocopy.c), by the name of its process.
 const SELFTEST: &str = "msg_zerocopy";

@@ -4,7 +4,13 @@ use zcdiag_wire::SiteKind;
 
 use super::evidence::Evidence;
 use crate::model::{
-    cause::CauseId, check::Offloads, device::DeviceId, manual::ManualEntry, remedy::Remedy, report::Sender,
+    cause::CauseId,
+    check::Offloads,
+    device::DeviceId,
+    manual::ManualEntry,
+    remedy::Remedy,
+    report::Sender,
+    socket::{INET, TCP},
     tap::JudgedTap,
 };
 
@@ -126,13 +132,6 @@ pub enum Blame {
     Incoming,
 }
 
-/// `IPPROTO_TCP`
-pub(super) const TCP: u16 = 6;
-/// `IPPROTO_UDP`
-pub(super) const UDP: u16 = 17;
-/// `AF_VSOCK`
-pub(super) const VSOCK: u16 = 40;
-
 /// A copy, as the kernel side records it.
 #[derive(Clone, Copy, Debug)]
 pub struct Example {
@@ -149,12 +148,12 @@ pub struct Example {
 impl Example {
     /// A TCP send of which the stack tells.
     pub(super) const fn on_stack(stack: &'static [&'static str]) -> Self {
-        Self { kind: SiteKind::STACK, family: 2, protocol: TCP, stack }
+        Self { kind: SiteKind::STACK, family: INET, protocol: TCP, stack }
     }
 
     /// A send of which `kind` tells alone.
     pub(super) const fn told(kind: u32) -> Self {
-        Self { kind, family: 2, protocol: 0, stack: &[] }
+        Self { kind, family: INET, protocol: 0, stack: &[] }
     }
 
     /// A send that the send call itself copied.

@@ -31,9 +31,9 @@ mod tests {
     use zcdiag_wire::SiteKind;
 
     use super::*;
-    use crate::diagnose::{
-        cause::{Example, TCP},
-        evidence::copy_path,
+    use crate::{
+        diagnose::{cause::Example, evidence::copy_path},
+        model::socket::{INET, TCP},
     };
 
     #[test]
@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn the_receive_path_is_told_by_where_the_packet_went_next() {
         let path = &["skb_copy_ubufs", "__netif_receive_skb_core", "__netif_receive_skb_one_core"];
-        let evidence = Evidence { kind: SiteKind::STACK, family: 2, protocol: TCP, path };
+        let evidence = Evidence { kind: SiteKind::STACK, family: INET, protocol: TCP, path };
         assert_eq!(classify(&evidence).id, CauseId::Unknown, "it went nowhere known: no guess");
     }
 }

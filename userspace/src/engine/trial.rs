@@ -15,18 +15,17 @@ use std::{
 };
 
 use aya::maps::MapError;
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    net::{SendFlags, send},
-};
+use rustix::{event::PollFlags, io::Errno, net::send};
 use zcdiag_wire::{SendApi, SenderKey, SiteKey};
 
 use super::failure::Failure;
 use crate::{
     attach::{hooks::Role, load::Loaded, plan::Step},
     kernel::switches::Switches,
+    model::socket::INET6,
     sys::{
         errqueue::{self, MSG_ZEROCOPY, Message},
+        ready::wait,
         uring::{Asked, End, Request, Ring},
     },
 };
@@ -195,7 +194,7 @@ impl Seen {
             seen.held.push(*skb);
         }
         for (key, _) in counts.failures.iter().filter(|(key, _)| senders.contains(&key.sender)) {
-            seen.ignored[usize::from(key.sender.family == AF_INET6)] |= key.errno == 0;
+            seen.ignored[usize::from(key.sender.family == INET6)] |= key.errno == 0;
         }
         Ok(Self { senders, ..seen })
     }
@@ -211,9 +210,6 @@ impl Seen {
             && self.requests >= u64::from(told.requests)
     }
 }
-
-/// `AF_INET6`
-const AF_INET6: u16 = 10;
 
 /// Whether a program should have run, and nothing that it counts was seen.
 fn is_blind(step: &Step, told: &Told, seen: &Seen) -> bool {
@@ -276,7 +272,7 @@ fn send_all(plain: [bool; 2], ring: bool) -> io::Result<Told> {
         // A host may have no IPv6.
         if plain[version]
             && let Ok((_receiver, sender)) = pair(address)
-            && send(&sender, &DATA, MSG_ZEROCOPY | SendFlags::NOSIGNAL).is_ok()
+            && send(&sender, &DATA, MSG_ZEROCOPY).is_ok()
         {
             told.ignored[version] = 1;
         }
@@ -308,13 +304,13 @@ fn notification(socket: &UdpSocket) -> io::Result<bool> {
         match errqueue::next(socket).map_err(io::Error::other)? {
             Some(Message::Zerocopy { copied, .. }) => return Ok(copied),
             Some(_) => {}
-            None => {
-                let left = until.saturating_duration_since(Instant::now());
-                let left = Timespec::try_from(left).map_err(io::Error::other)?;
-                if poll(&mut [PollFd::new(socket, PollFlags::empty())], Some(&left))? == 0 {
+            None => match wait(socket, PollFlags::empty(), until) {
+                Ok(_) => {}
+                Err(Errno::TIMEDOUT) => {
                     return Err(io::Error::other("the kernel sent no notification for a send over lo"));
                 }
-            }
+                Err(errno) => return Err(errno.into()),
+            },
         }
     }
 }

@@ -77,7 +77,7 @@ impl Resolved {
 }
 
 /// What is lost, as a noun.
-fn words(lost: Lost) -> &'static str {
+pub(crate) const fn words(lost: Lost) -> &'static str {
     match lost {
         Lost::Upfront => "why send calls copied by themselves",
         Lost::TappedClone => "which copies were made for packet sockets, unless the stack tells",

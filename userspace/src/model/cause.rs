@@ -1,9 +1,9 @@
 //! The causes of copies, by name.
 
-use std::{borrow::Cow, cmp::Ordering, fmt};
+use std::{cmp::Ordering, fmt};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Serialize, Serializer};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// Hands all causes to the macro `$then`, in the order in which they are asked: the first that recognises a copy
 /// wins. Each is the name that it has in every output, which is also that of its file in `diagnose/causes/`, and its
@@ -48,7 +48,9 @@ pub(crate) use every_cause;
 macro_rules! ids {
     ($($name:ident $id:ident,)+) => {
         /// A cause of copies. `zcdiag causes` says what each is.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+        #[serde(into = "&'static str")]
+        #[schemars(inline)]
         #[expect(missing_docs, reason = "each has a file that says what it is")]
         pub enum CauseId {
             $($id,)+
@@ -102,22 +104,8 @@ impl fmt::Display for CauseId {
     }
 }
 
-impl Serialize for CauseId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
-}
-
-impl JsonSchema for CauseId {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        str::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        str::json_schema(generator)
+impl From<CauseId> for &'static str {
+    fn from(cause: CauseId) -> Self {
+        cause.name()
     }
 }

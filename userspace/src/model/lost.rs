@@ -1,14 +1,14 @@
 //! What a watch could not record, by name.
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Serialize, Serializer};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 macro_rules! losses {
     ($($(#[$doc:meta])+ $key:ident $lost:ident,)+) => {
         /// What could not be recorded: with any of it, counts are lower bounds.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+        #[serde(into = "&'static str")]
+        #[schemars(inline)]
         pub enum Lost {
             $($(#[$doc])+ $lost,)+
         }
@@ -67,22 +67,8 @@ impl Lost {
     }
 }
 
-impl Serialize for Lost {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.key())
-    }
-}
-
-impl JsonSchema for Lost {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        str::schema_name()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        str::json_schema(generator)
+impl From<Lost> for &'static str {
+    fn from(lost: Lost) -> Self {
+        lost.key()
     }
 }

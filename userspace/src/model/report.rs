@@ -6,8 +6,18 @@ use serde::{Deserialize, Serialize};
 
 pub use super::split::Split;
 use super::{
-    advice::Advice, cause::CauseId, cure::Cure, device::DeviceId, filter::Filtered, lost::Lost,
-    migration::Migration, process::ProcessIdentity, remedy::Remedy, sighting::Sighting, tap::JudgedTap,
+    advice::Advice,
+    cause::CauseId,
+    cure::Cure,
+    device::DeviceId,
+    filter::Filtered,
+    lost::Lost,
+    migration::Migration,
+    process::ProcessIdentity,
+    remedy::Remedy,
+    sighting::Sighting,
+    socket::{MPTCP, TCP, UDP, VSOCK},
+    tap::JudgedTap,
 };
 
 /// The short answer.
@@ -65,15 +75,13 @@ pub enum Api {
 impl Sender {
     /// `tcp`, `udp` .., or the numbers of family and protocol.
     pub fn protocol_name(&self) -> String {
-        /// `AF_VSOCK`
-        const VSOCK: u16 = 40;
         match (self.family, self.protocol) {
             (VSOCK, _) => "vsock".to_owned(),
             // A request of io_uring that was refused before its socket was looked at.
             (0, 0) => "unknown".to_owned(),
-            (_, 262) => "mptcp".to_owned(),
-            (_, 6) => "tcp".to_owned(),
-            (_, 17) => "udp".to_owned(),
+            (_, MPTCP) => "mptcp".to_owned(),
+            (_, TCP) => "tcp".to_owned(),
+            (_, UDP) => "udp".to_owned(),
             (family, protocol) => format!("{family}/{protocol}"),
         }
     }

@@ -6,14 +6,10 @@
 mod ledger;
 mod ring;
 
-use std::{
-    io,
-    os::fd::OwnedFd,
-    time::{Duration, Instant},
-};
+use std::{io, os::fd::OwnedFd, time::Instant};
 
 use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
+    event::PollFlags,
     io::Errno,
     net::{SendFlags, sendto, sockopt::socket_error},
 };
@@ -26,7 +22,10 @@ use super::{
 };
 use crate::{
     model::probe::{Endpoint, ProbeReport, Transport},
-    sys::errqueue::{self, MSG_ZEROCOPY},
+    sys::{
+        errqueue::{self, MSG_ZEROCOPY},
+        ready::wait,
+    },
 };
 
 /// Sends to the first of `destinations` that can be reached, and waits for the kernel's word on every send.
@@ -106,7 +105,7 @@ impl<'a> Probe<'a> {
             return Ok(false);
         }
         if !self.drain()? {
-            self.await_message(self.options.timeout)?;
+            self.await_message(Instant::now() + self.options.timeout)?;
             return self.drain();
         }
         Ok(true)
@@ -174,23 +173,21 @@ impl<'a> Probe<'a> {
             if broken {
                 return Err(self.why_broken());
             }
-            let left = self.options.timeout.saturating_sub(self.moved.elapsed());
-            if left.is_zero() {
+            let deadline = self.moved + self.options.timeout;
+            if deadline <= Instant::now() {
                 return Ok(false);
             }
-            broken = self.await_message(left)?;
+            broken = self.await_message(deadline)?;
         }
         Ok(true)
     }
 
     /// Waits for something in the error queue; whether the connection has broken. Such a one is always
     /// ready, and says no more than what it has said already.
-    fn await_message(&self, left: Duration) -> Result<bool, ProbeError> {
-        let left = Timespec::try_from(left).ok();
-        let mut fds = [PollFd::new(&self.socket, PollFlags::empty())];
-        match poll(&mut fds, left.as_ref()) {
-            Ok(_) => Ok(self.options.transport.is_stream() && fds[0].revents().contains(PollFlags::HUP)),
-            Err(Errno::INTR) => Ok(false),
+    fn await_message(&self, deadline: Instant) -> Result<bool, ProbeError> {
+        match wait(&self.socket, PollFlags::empty(), deadline) {
+            Ok(events) => Ok(self.options.transport.is_stream() && events.contains(PollFlags::HUP)),
+            Err(Errno::TIMEDOUT) => Ok(false),
             Err(errno) => Err(ProbeError::Other { what: "cannot wait for the kernel", source: errno.into() }),
         }
     }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
+    event::PollFlags,
     io::{Errno, ioctl_fionbio},
     net::{
         AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, connect,
@@ -19,7 +19,7 @@ use rustix::{
     },
 };
 
-use crate::sys::SysError;
+use crate::sys::{SysError, ready::wait};
 
 /// `NLM_F_REQUEST`.
 const REQUEST: u16 = 0x01;
@@ -171,7 +171,8 @@ impl NetlinkSocket {
         let mut buffer = vec![0; BUFFER];
         let mut dump = Dump::default();
         loop {
-            self.wait(deadline).map_err(|errno| SysError::new("poll(AF_NETLINK)", errno))?;
+            wait(&self.fd, PollFlags::IN, deadline)
+                .map_err(|errno| SysError::new("poll(AF_NETLINK)", errno))?;
             let (length, from) =
                 match recvfrom(&self.fd, &mut buffer[..], RecvFlags::TRUNC | RecvFlags::DONTWAIT) {
                     Ok((_, length, from)) => {
@@ -188,22 +189,6 @@ impl NetlinkSocket {
                 .map_err(|error| SysError::new("netlink answer", error))?;
             if last || enough(&dump) {
                 return Ok(dump);
-            }
-        }
-    }
-
-    /// Waits for a datagram, and no longer than until `deadline`.
-    fn wait(&self, deadline: Instant) -> Result<(), Errno> {
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(Errno::TIMEDOUT);
-            }
-            let left = Timespec::try_from(left).map_err(|_| Errno::INVAL)?;
-            match poll(&mut [PollFd::new(&self.fd, PollFlags::IN)], Some(&left)) {
-                Ok(0) | Err(Errno::INTR) => {}
-                Ok(_) => return Ok(()),
-                Err(errno) => return Err(errno),
             }
         }
     }

@@ -5,11 +5,11 @@ mod join;
 mod missing;
 mod survey;
 
-use std::{collections::BTreeMap, fs, io, os::fd::OwnedFd, panic, path::Path, thread};
+use std::{collections::BTreeMap, io, os::fd::OwnedFd, panic, path::Path, thread};
 
 pub use found::Inventory;
 
-use crate::process::ProcRoot;
+use crate::{process::ProcRoot, sys::pidns};
 
 /// Why there is no inventory at all.
 #[derive(Debug, thiserror::Error)]
@@ -43,10 +43,7 @@ pub fn collect(proc: &ProcRoot) -> Result<Inventory, InventoryError> {
 
 /// Says of a namespace of processes that is not the first one that others are not seen from here.
 fn told(proc: &ProcRoot, mut inventory: Inventory) -> Inventory {
-    /// `PROC_PID_INIT_INO` of `linux/proc_ns.h`.
-    const FIRST: &str = "pid:[4026531836]";
-    let own = fs::read_link(proc.path().join("self/ns/pid"));
-    if proc.path() == Path::new(SYSTEM) && own.is_ok_and(|own| own.as_os_str() != FIRST) {
+    if proc.path() == Path::new(SYSTEM) && pidns::is_first() == Some(false) {
         inventory.complete = false;
         inventory.hidden = true;
         inventory.missing.push(

@@ -9,7 +9,10 @@ use rustix::{
 
 use crate::{
     kernel::{optmem::optmem_max, privilege::Privileges},
-    model::check::{Limits, SocketSupport},
+    model::{
+        check::{Limits, SocketSupport},
+        socket::MPTCP,
+    },
     sys::{
         errqueue::{ENOTSUPP, allow_zerocopy},
         uring::{Request, Ring},
@@ -22,8 +25,6 @@ const IPC_LOCK: u64 = 1 << 14;
 /// the cache for small heads and that.
 const SEND: u64 = 768;
 const SEND_OF_SMALL_HEADS: u64 = 960;
-/// `IPPROTO_MPTCP`
-const MPTCP: u32 = 262;
 
 /// Reads the limits below a root directory (`/`).
 pub(super) fn read(root: &Path, privileges: &Privileges) -> Limits {
@@ -48,7 +49,7 @@ pub(super) fn sockets() -> Vec<SocketSupport> {
             "mptcp",
             AddressFamily::INET,
             SocketType::STREAM,
-            std::num::NonZeroU32::new(MPTCP).map(Protocol::from_raw),
+            std::num::NonZeroU32::new(MPTCP.into()).map(Protocol::from_raw),
         ),
         ("unix", AddressFamily::UNIX, SocketType::STREAM, None),
     ];

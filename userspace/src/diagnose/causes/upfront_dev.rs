@@ -4,10 +4,10 @@ use zcdiag_wire::SiteKind;
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, TURN_ON_OFFLOADS, UDP},
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, TURN_ON_OFFLOADS},
         evidence::Evidence,
     },
-    model::cause::CauseId,
+    model::{cause::CauseId, socket::UDP},
 };
 
 /// The cause.

@@ -4,10 +4,10 @@ use zcdiag_wire::SiteKind;
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Remedies, VSOCK},
+        cause::{Blame, Cause, Example, Explanation, Remedies},
         evidence::Evidence,
     },
-    model::cause::CauseId,
+    model::{cause::CauseId, socket::VSOCK},
 };
 
 /// The cause.

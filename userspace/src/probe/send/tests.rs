@@ -1,6 +1,7 @@
 use std::{
     net::{SocketAddr, TcpListener, UdpSocket},
     num::NonZeroU64,
+    time::Duration,
 };
 
 use super::*;
