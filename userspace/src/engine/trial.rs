@@ -7,6 +7,7 @@
 
 use std::{
     collections::BTreeSet,
+    hash::{BuildHasher as _, RandomState},
     io,
     net::{Ipv4Addr, Ipv6Addr, UdpSocket},
     path::Path,
@@ -25,13 +26,36 @@ use crate::{
     model::socket::INET6,
     sys::{
         errqueue::{self, MSG_ZEROCOPY, Message},
+        pidns,
         ready::wait,
         uring::{Asked, End, Request, Ring},
     },
 };
 
-/// Name of the thread, at most 15 bytes.
-const NAME: &str = "zcdiag-trial";
+/// By what the trial's sends are told from everybody else's: what is counted of them is taken out again.
+#[derive(Clone, Debug)]
+struct Own {
+    /// This process, where its number is the one that the kernel goes by.
+    tgid: Option<u32>,
+    /// Name of the thread, at most 15 bytes. Where it stands alone it is one that nobody else can have taken on.
+    name: String,
+}
+
+impl Own {
+    fn new() -> Self {
+        if pidns::is_first() == Some(true) {
+            return Self { tgid: Some(std::process::id()), name: "zcdiag-trial".to_owned() };
+        }
+        let random = RandomState::new().hash_one(()) >> 32;
+        Self { tgid: None, name: format!("zcdiag-{random:08x}") }
+    }
+
+    fn sent(&self, key: &SenderKey, comm: &[u8]) -> bool {
+        let named = comm.strip_prefix(self.name.as_bytes()).is_some_and(|rest| rest.first() == Some(&0));
+        named && self.tgid.is_none_or(|own| own == key.tgid)
+    }
+}
+
 /// A program may miss an event: what was seen once does run.
 const ROUNDS: u32 = 3;
 /// What is sent. The kernel may put a few bytes beside the headers, where there is nothing to copy.
@@ -115,30 +139,33 @@ pub(super) fn run(loaded: &mut Loaded, tells_ignored: bool) -> Result<Trial, Map
         .filter(|step| !at_rest.contains(&step.program) && (tells_ignored || step.role != Role::Sent))
         .cloned()
         .collect();
+    let own = Own::new();
     loaded.count_own_sends(true)?;
-    let tried = try_all(loaded, &active);
+    let tried = try_all(loaded, &active, &own);
     loaded.count_own_sends(false)?;
     let tried = tried?;
     // Also of sends that something dropped or refused nothing is left.
-    let left = Seen::read(loaded)?;
-    let own = (left.senders.clone(), clean_up(loaded, &left, &before)?);
+    let left = Seen::read(loaded, &own)?;
+    let taken_out = (left.senders.clone(), clean_up(loaded, &left, &before)?);
     let (told, seen) = match tried {
         Ok(result) => result,
-        Err(error) => return Ok(Trial { untried: Some(error.to_string()), own, ..Trial::default() }),
+        Err(error) => {
+            return Ok(Trial { untried: Some(error.to_string()), own: taken_out, ..Trial::default() });
+        }
     };
     let blind = active.into_iter().filter(|step| is_blind(step, &told, &seen)).collect();
-    Ok(Trial { blind, untried: None, own })
+    Ok(Trial { blind, untried: None, own: taken_out })
 }
 
 /// Sends until all was seen that was sent and that active hooks can see, or so often.
-fn try_all(loaded: &Loaded, active: &[Step]) -> Result<io::Result<(Told, Seen)>, MapError> {
+fn try_all(loaded: &Loaded, active: &[Step], own: &Own) -> Result<io::Result<(Told, Seen)>, MapError> {
     let has = |role, function: &str| active.iter().any(|step| step.role == role && step.function == function);
     let copies = active.iter().any(|step| step.role == Role::Copy);
     let plain = [has(Role::Sent, "inet_sendmsg"), has(Role::Sent, "inet6_sendmsg")];
     let ring = active.iter().any(|step| step.role == Role::IoBirth);
     let (mut told, mut seen) = (Told::default(), Seen::default());
     for _ in 0..ROUNDS {
-        let sent = thread::Builder::new().name(NAME.to_owned()).spawn(move || send_all(plain, ring));
+        let sent = thread::Builder::new().name(own.name.clone()).spawn(move || send_all(plain, ring));
         let sent =
             sent.and_then(|thread| thread.join().unwrap_or_else(|_| Err(io::Error::other("it panicked"))));
         match sent {
@@ -147,7 +174,7 @@ fn try_all(loaded: &Loaded, active: &[Step]) -> Result<io::Result<(Told, Seen)>,
         }
         let until = Instant::now() + COUNTED;
         loop {
-            seen = Seen::read(loaded)?;
+            seen = Seen::read(loaded, own)?;
             if seen.has_all(&told) {
                 return Ok(Ok((told, seen)));
             }
@@ -172,11 +199,13 @@ impl Told {
 }
 
 impl Seen {
-    fn read(loaded: &Loaded) -> Result<Self, MapError> {
-        let named =
-            |comm: &[u8]| comm.strip_prefix(NAME.as_bytes()).is_some_and(|rest| rest.first() == Some(&0));
-        let senders: BTreeSet<SenderKey> =
-            loaded.senders()?.into_iter().filter(|(_, info)| named(&info.comm)).map(|(key, _)| key).collect();
+    fn read(loaded: &Loaded, own: &Own) -> Result<Self, MapError> {
+        let senders: BTreeSet<SenderKey> = loaded
+            .senders()?
+            .into_iter()
+            .filter(|(key, info)| own.sent(key, &info.comm))
+            .map(|(key, _)| key)
+            .collect();
         let counts = loaded.counts(&[])?;
         let mut seen = Self::default();
         for (key, tally) in counts.tallies.iter().filter(|(key, _)| senders.contains(&key.sender)) {

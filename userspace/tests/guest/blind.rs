@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path, process::Command};
 
-use crate::world::{Kernel, ZCDIAG, in_guest, kernel, run};
+use crate::{
+    watch::Watch,
+    world::{BEHIND_D0, Kernel, ZCDIAG, in_guest, in_world, kernel, run},
+};
 
 /// A switch of the kernel that is off for as long as this lives.
 struct Off(&'static str);
@@ -78,5 +81,27 @@ fn what_stops_running_in_mid_watch_is_a_loss() {
         let (said, _) = told(&["watch", "--", "sh", "-c", script]);
         drop(Off("/proc/sys/kernel/ftrace_enabled"));
         assert!(said.contains("no zerocopy send was seen; not everything could be recorded"), "{said}");
+    });
+}
+
+/// What zcdiag's own sends are told by is nothing that others can take on.
+#[test]
+fn a_sender_that_calls_itself_a_trial_is_counted() {
+    in_world(|| {
+        let dir = tempfile::tempdir().expect("a directory");
+        let program = dir.path().join("zcdiag-trial");
+        fs::copy(ZCDIAG, &program).expect("copy zcdiag");
+        let watch = Watch::start(&[]);
+        let mut sender = Command::new(program);
+        let output = sender.args(["probe", BEHIND_D0, "--udp", "--no-watch"]).output().expect("send");
+        let report = watch.stop();
+        assert!(output.status.success(), "{output:?}");
+        report.is_exact();
+        let senders = report.list("senders");
+        let sends: Vec<_> = senders.iter().map(|row| (&row["comm"], &row["sends"]["zerocopied"])).collect();
+        assert!(
+            matches!(sends[..], [(comm, sends)] if comm == "zcdiag-trial" && sends == 20),
+            "{senders:#?}"
+        );
     });
 }
