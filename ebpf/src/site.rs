@@ -1,6 +1,8 @@
 //! Where a copy was made.
+#![expect(unsafe_code, reason = "a map value is reached through a raw pointer")]
 
 use aya_ebpf::{
+    bindings::BPF_NOEXIST,
     btf_maps::StackTrace,
     macros::btf_map,
     macros::map,
@@ -27,6 +29,9 @@ static STACKS: StackTrace<{ MORE_STACKS_FROM as usize }, 0, STACK_DEPTH> = Stack
 #[btf_map]
 static MORE_STACKS: StackTrace<1024, 0, STACK_DEPTH> = StackTrace::new();
 
+/// What a new entry is; not made on the stack, which is full.
+static NOTHING: Site = Site::BLANK;
+
 /// The context of a program at the entry of a function.
 pub(crate) trait Place: StackIdContext {
     /// Where the function returns to if the stack does not say so, else 0.
@@ -45,10 +50,7 @@ impl Place for ProbeContext {
     fn caller(&self) -> u64 {
         const LINK: usize = 30;
         // SAFETY: the context of a probe is the registers, for as long as its program runs.
-        #[expect(unsafe_code, reason = "no other way to a register that is no argument")]
-        unsafe {
-            (*self.regs).regs[LINK]
-        }
+        unsafe { (*self.regs).regs[LINK] }
     }
 }
 
@@ -80,7 +82,7 @@ pub(crate) fn current(ctx: &impl Place, skb: impl Struct) -> SiteKey {
         let (ifindex, netns) = skb::dev_id(dev);
         let key = SiteKey { kind: SiteKind::TAP_TX, stack: 0, ifindex, netns };
         if SITES.get_ptr(&key).is_none() {
-            remember(&key, (stack(ctx), ctx.caller()), dev.addr());
+            remember(&key, (stack(ctx), ctx.caller()), dev.addr(), skb.addr());
         }
         return key;
     }
@@ -98,25 +100,36 @@ pub(crate) fn by_stack(ctx: &impl Place, skb: impl Struct) -> SiteKey {
         dev = on.addr();
     }
     if SITES.get_ptr(&key).is_none() {
-        remember(&key, (key.stack, ctx.caller()), dev);
+        remember(&key, (key.stack, ctx.caller()), dev, skb.addr());
     }
     key
 }
 
-/// A place that is told by `kind` alone.
+/// A place that is told by `kind` alone; `skb` is the packet, 0 if there is none.
 #[inline(always)]
-pub(crate) fn without_stack(kind: u32, dev: Addr) -> SiteKey {
+pub(crate) fn without_stack(kind: u32, dev: Addr, skb: Addr) -> SiteKey {
     let (ifindex, netns) = skb::dev_id(dev);
     let key = SiteKey { kind, stack: 0, ifindex, netns };
     if SITES.get_ptr(&key).is_none() {
-        remember(&key, (SiteKey::NO_STACK, 0), dev);
+        remember(&key, (SiteKey::NO_STACK, 0), dev, skb);
     }
     key
 }
 
-fn remember(key: &SiteKey, (stack, caller): (u32, u64), dev: Addr) {
-    let site = Site { stack, pad: 0, caller, dev_name: skb::dev_name(dev) };
-    if SITES.insert(key, &site, 0).is_err() {
+/// A function of its own, for the stack's sake.
+#[inline(never)]
+fn remember(key: &SiteKey, (stack, caller): (u32, u64), dev: Addr, skb: Addr) {
+    // Another CPU may be first; then its entry is the one to use.
+    let _ = SITES.insert(key, &NOTHING, u64::from(BPF_NOEXIST));
+    if let Some(site) = SITES.get_ptr_mut(key) {
+        // SAFETY: entries are preallocated, so the pointer stays valid while the program runs; two CPUs that write at a
+        // time have seen the same place, and user space reads it once it is announced.
+        let site = unsafe { &mut *site };
+        site.stack = stack;
+        site.caller = caller;
+        skb::name_dev(dev, &mut site.dev_name);
+        skb::note_offloads(dev, skb, &mut site.offloads);
+    } else {
         loss::count(Loss::SITES_FULL);
     }
     rare::announce(&Rare { kind: RareKind::SITE, pad: 0, sender: SenderKey::default(), site: *key });

@@ -1,6 +1,6 @@
 //! What is read from a packet (`struct sk_buff`) and its device.
 
-use zcdiag_wire::NAME_LEN;
+use zcdiag_wire::{NAME_LEN, Offloads, PacketFlags};
 
 use crate::{
     facts::offset,
@@ -93,22 +93,79 @@ pub(crate) fn is_encrypted(skb: impl Struct) -> bool {
     if skb.value::<u16>(offset!(skb_protocol)) == MACSEC {
         return false;
     }
-    let header: Addr =
-        skb.value::<u64>(offset!(skb_head)) + u64::from(skb.value::<u16>(offset!(skb_network_header)));
+    let header = network_header(skb);
     let version = header.value::<u8>(0) >> 4;
     ENCRYPTED.contains(&header.value::<u8>(if version == 6 { 6 } else { 9 }))
 }
 
 /// `NETIF_F_SG`
 pub(crate) const SCATTER_GATHER: u64 = 1;
-/// `NETIF_F_IP_CSUM`, `NETIF_F_HW_CSUM` and `NETIF_F_IPV6_CSUM`
-const CHECKSUMS: u64 = 1 << 1 | 1 << 3 | 1 << 4;
+/// `NETIF_F_IP_CSUM` and `NETIF_F_HW_CSUM`
+const SUMS_IPV4: u64 = 1 << 1 | 1 << 3;
+/// `NETIF_F_IPV6_CSUM` and `NETIF_F_HW_CSUM`
+const SUMS_IPV6: u64 = 1 << 4 | 1 << 3;
+/// `AF_INET6`
+const INET6: u16 = 10;
 
-/// Whether a device sends what lies in several places, and computes checksums.
+/// Whether a device sends what lies in several places, and computes checksums for packets of an address family; asked
+/// as `__ip_append_data()` and `__ip6_append_data()` do.
 #[inline(always)]
-pub(crate) fn can_gather_and_sum(dev: impl Struct) -> bool {
+pub(crate) fn can_gather_and_sum(dev: impl Struct, family: u16) -> bool {
     let features: u64 = dev.value(offset!(dev_features));
-    features & SCATTER_GATHER != 0 && features & CHECKSUMS != 0
+    let sums = if family == INET6 { SUMS_IPV6 } else { SUMS_IPV4 };
+    features & SCATTER_GATHER != 0 && features & sums != 0
+}
+
+/// Notes what a device can do, and what it has to do for a packet; both may be 0.
+#[inline(always)]
+pub(crate) fn note_offloads(dev: Addr, skb: Addr, offloads: &mut Offloads) {
+    if dev != 0 {
+        offloads.features = dev.value(offset!(dev_features));
+        offloads.changeable = dev.value(offset!(dev_hw_features));
+        offloads.in_tunnels = dev.value(offset!(dev_enc_features));
+        offloads.tagged = dev.value(offset!(dev_vlan_features));
+        offloads.labelled = dev.value(offset!(dev_mpls_features));
+    }
+    if skb != 0 {
+        offloads.protocol = u32::from(u16::from_be(skb.value(offset!(skb_protocol))));
+        if is_in_tunnel(skb) {
+            offloads.packet |= PacketFlags::IN_TUNNEL;
+        }
+        if skb.value::<u32>(offset!(skb_vlan)) & offset!(skb_vlan_bits) != 0 {
+            offloads.packet |= PacketFlags::TAGGED;
+        }
+        if has_extension(skb) {
+            offloads.packet |= PacketFlags::EXTENSION;
+        }
+    }
+}
+
+/// `IPPROTO_HOPOPTS`, `IPPROTO_ROUTING` and `IPPROTO_DSTOPTS`
+const EXTENSIONS: [u8; 3] = [0, 43, 60];
+
+#[inline(always)]
+fn network_header(skb: impl Struct) -> Addr {
+    skb.value::<u64>(offset!(skb_head)) + u64::from(skb.value::<u16>(offset!(skb_network_header)))
+}
+
+/// Whether a packet is IPv6 and has extension headers other than that of a fragment.
+#[inline(always)]
+pub(crate) fn has_extension(skb: impl Struct) -> bool {
+    let header = network_header(skb);
+    header.value::<u8>(0) >> 4 == 6 && EXTENSIONS.contains(&header.value::<u8>(6))
+}
+
+/// Whether a packet goes to a multicast group; IPv4 also knows broadcasts.
+#[inline(always)]
+pub(crate) fn to_group(skb: impl Struct) -> bool {
+    let header = network_header(skb);
+    header.value::<u8>(0) >> 4 != 4 || header.value::<u8>(16) >> 4 == 0xe
+}
+
+/// Whether a packet is within a tunnel.
+#[inline(always)]
+pub(crate) fn is_in_tunnel(skb: Addr) -> bool {
+    u32::from(skb.value::<u8>(offset!(skb_encapsulation))) & offset!(skb_encapsulation_bit) != 0
 }
 
 /// Bytes that fit into a packet of a device.
@@ -135,11 +192,10 @@ pub(crate) fn dev_id(dev: impl Struct) -> Device {
     (dev.value(offset!(dev_ifindex)), dev.follow(offset!(dev_net)).value(offset!(net_inum)))
 }
 
-/// Name of a device.
+/// Notes the name of a device.
 #[inline(always)]
-pub(crate) fn dev_name(dev: Addr) -> [u8; NAME_LEN] {
-    if dev == 0 {
-        return [0; NAME_LEN];
+pub(crate) fn name_dev(dev: Addr, name: &mut [u8; NAME_LEN]) {
+    if dev != 0 {
+        *name = dev.value(offset!(dev_name));
     }
-    dev.value(offset!(dev_name))
 }

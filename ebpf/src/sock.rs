@@ -43,6 +43,18 @@ pub(crate) fn is_corked(sk: Addr) -> bool {
     corked_and_segments(sk).0
 }
 
+/// Whether a TCP socket has no route yet, and so no idea of what its device can do: it is not connected.
+#[inline(always)]
+pub(crate) fn is_unrouted(sk: impl Struct) -> bool {
+    offset!(sock_route_caps) != MISSING && sk.value::<u64>(offset!(sock_route_caps)) == 0
+}
+
+/// Whether the packets of a TCP connection may not be cut up below it, as those may not that are signed.
+#[inline(always)]
+pub(crate) fn forbids_segmenting(sk: Addr) -> bool {
+    sk.value::<u32>(offset!(sock_no_gso)) & offset!(sock_no_gso_bits) != 0
+}
+
 /// Whether the application has set `SO_ZEROCOPY`; where this kernel has no such flag, it has.
 #[inline(always)]
 pub(crate) fn allows_zerocopy(sk: impl Struct) -> bool {

@@ -21,39 +21,67 @@ const UDP_HEADER: u32 = 8;
 /// its own: rare, and in most programs twice.
 #[inline(never)]
 pub(crate) fn note(record: &mut Uarg, uarg: Addr, skb: Addr) {
+    let sk = uarg::sock(uarg).unwrap_or_default();
     let (kind, dev) = match record.sender.protocol {
         // The packet has none of it; the connection knows its way.
-        TCP => (SiteKind::UPFRONT, uarg::sock(uarg).map_or(0, sock::route_dev)),
-        _ => (reason(record, skb), if skb == 0 { 0 } else { skb::dev(skb) }),
+        TCP => tcp(record, sk),
+        _ => reason(record, sk, skb),
     };
     record.settled = 1;
-    record.site = site::without_stack(kind, dev);
+    record.site = site::without_stack(kind, dev, skb);
 }
 
-/// One of `SiteKind`, in the order in which the kernel would come to it, but for the MTU: what the packet shows of
-/// that is less certain where the device cannot do it either.
+/// One of `SiteKind`, and the device of the route.
 #[inline(always)]
-pub(crate) fn reason(record: &Uarg, skb: Addr) -> u32 {
+fn tcp(record: &Uarg, sk: Addr) -> (u32, Addr) {
+    if record.flags & UargFlags::UNROUTED != 0 {
+        return (SiteKind::UPFRONT_FASTOPEN, 0);
+    }
+    let kind = if sk == 0 {
+        SiteKind::UPFRONT
+    } else if sock::route_encrypts(sk) {
+        SiteKind::UPFRONT_IPSEC
+    } else if sock::forbids_segmenting(sk) {
+        SiteKind::UPFRONT_SIGNED
+    } else {
+        SiteKind::UPFRONT
+    };
+    (kind, if sk == 0 { 0 } else { sock::route_dev(sk) })
+}
+
+/// One of `SiteKind` with the device to name, in the order in which the kernel would come to it, but for the MTU: what
+/// the packet shows of that is less certain where the device cannot do it either. `sk` may be 0.
+#[inline(always)]
+pub(crate) fn reason(record: &Uarg, sk: Addr, skb: Addr) -> (u32, Addr) {
+    let dev = if skb == 0 { 0 } else { skb::dev(skb) };
+    let family = record.sender.family;
     if record.sender.protocol != UDP {
-        return SiteKind::UPFRONT;
+        return (SiteKind::UPFRONT, dev);
     }
     if record.flags & UargFlags::CORKED != 0 {
-        return SiteKind::UPFRONT_CORK;
+        return (SiteKind::UPFRONT_CORK, dev);
     }
-    let dev = if skb == 0 { 0 } else { skb::dev(skb) };
+    let route = if sk == 0 { 0 } else { sock::route_dev(sk) };
+    let route_lacks = route != 0 && !skb::can_gather_and_sum(route, family);
     if dev == 0 {
         // Never sent. The MTU is no matter to what is cut up, and the kernel refuses it if the device is not able.
         let segmented = record.flags & UargFlags::SEGMENTED != 0;
-        return if segmented { SiteKind::UPFRONT_DEV } else { SiteKind::UPFRONT };
+        return (if segmented || route_lacks { SiteKind::UPFRONT_DEV } else { SiteKind::UPFRONT }, route);
     }
     if skb::is_encrypted(skb) {
-        return SiteKind::UPFRONT_IPSEC;
+        return (SiteKind::UPFRONT_IPSEC, dev);
     }
-    if skb::can_gather_and_sum(dev) && skb::len(skb) < record.size + IP_HEADER {
-        return SiteKind::UPFRONT_FRAG;
+    if skb::has_extension(skb) {
+        return (SiteKind::UPFRONT_EXTENSION, dev);
     }
-    // Where this device can do it, the route's is one above it.
-    SiteKind::UPFRONT_DEV
+    if route_lacks {
+        return (SiteKind::UPFRONT_DEV, route);
+    }
+    if (route != 0 || skb::can_gather_and_sum(dev, family)) && skb::len(skb) < record.size + IP_HEADER {
+        return (SiteKind::UPFRONT_FRAG, dev);
+    }
+    // The device that it left through can do it, or its offloads are no matter, for it is not the route's.
+    (if route != 0 { SiteKind::UPFRONT } else { SiteKind::UPFRONT_DEV }, dev)
 }
 
 /// The same for a send of io_uring, of which no packet tells: the socket does, if it is connected.
@@ -63,10 +91,10 @@ pub(crate) fn note_from_socket(record: &mut Uarg, sk: Addr) {
     let kind = match record.sender.protocol {
         UDP if record.flags & UargFlags::CORKED != 0 || sock::is_corked(sk) => SiteKind::UPFRONT_CORK,
         UDP if dev != 0 && sock::route_encrypts(sk) => SiteKind::UPFRONT_IPSEC,
-        UDP if dev != 0 && !skb::can_gather_and_sum(dev) => SiteKind::UPFRONT_DEV,
+        UDP if dev != 0 && !skb::can_gather_and_sum(dev, record.sender.family) => SiteKind::UPFRONT_DEV,
         UDP if dev != 0 && record.size + UDP_HEADER + IP_HEADER > skb::mtu(dev) => SiteKind::UPFRONT_FRAG,
         _ => SiteKind::UPFRONT,
     };
     record.settled = 1;
-    record.site = site::without_stack(kind, dev);
+    record.site = site::without_stack(kind, dev, 0);
 }

@@ -11,6 +11,7 @@ mod failures;
 mod known;
 mod left_out;
 mod losses;
+mod offload;
 mod report;
 
 pub use copies::copies;

@@ -49,7 +49,8 @@ fn process(pid: u32, comm: &str) -> ProcessIdentity {
 }
 
 fn facts(device: &str, frames: &[&str]) -> SiteFacts {
-    SiteFacts { device: device.to_owned(), stack: frames.iter().map(|frame| (*frame).to_owned()).collect() }
+    let stack = frames.iter().map(|frame| (*frame).to_owned()).collect();
+    SiteFacts { device: device.to_owned(), stack, offloads: None }
 }
 
 fn verdict(counts: &Counts, known: &Known) -> Report {

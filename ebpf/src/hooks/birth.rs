@@ -12,7 +12,7 @@ use crate::{
     log::debug,
     outcome,
     read::{Addr, Struct, Typed},
-    sender::{self, UDP},
+    sender::{self, TCP, UDP},
     sock, switches, uarg,
 };
 
@@ -41,6 +41,9 @@ fn on_birth(ctx: &impl EbpfContext, sk: impl Struct, new: Addr) -> Option<()> {
         if segments {
             flags |= UargFlags::SEGMENTED;
         }
+    }
+    if sender.protocol == TCP && sock::is_unrouted(sk) {
+        flags |= UargFlags::UNROUTED;
     }
     if state.id() == 0 {
         // Of an address that is a typed pointer the verifier would not let a hash be made.

@@ -43,7 +43,7 @@ pub(super) fn note_copy(
     let received = site.kind == SiteKind::STACK && skb.addr() != 0 && skb::received(skb);
     if received {
         if skb::looped(skb) {
-            site.kind = SiteKind::RX_LOOPED;
+            site.kind = if skb::to_group(skb) { SiteKind::RX_LOOPED } else { SiteKind::RX_BROADCAST };
         } else if record.flags & UargFlags::MIRRED != 0 {
             site.kind = SiteKind::RX_MIRRED;
         }
@@ -202,11 +202,14 @@ fn on_old_put(ctx: &impl Place, uarg: Addr) -> Option<()> {
             upfront::note(record, uarg, window.copy_skb);
         }
         note_copy(ctx, window, (uarg, window.copy_skb), record, window.copy_first);
+    } else if record.settled == 0 && record.flags & UargFlags::UNROUTED != 0 {
+        upfront::note(record, uarg, skb);
     } else if record.settled == 0 {
         record.settled = 1;
         record.site = site::by_stack(ctx, skb);
         if skb != 0 {
-            record.site.kind = SiteKind::UNLESS_GATHERED | upfront::reason(record, skb);
+            let (kind, _) = upfront::reason(record, record.sock, skb);
+            record.site.kind = SiteKind::UNLESS_GATHERED | kind;
         }
     }
     Some(())

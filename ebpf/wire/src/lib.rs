@@ -12,8 +12,8 @@ mod tap;
 pub use offsets::{Config, Field, Lost, MISSING, Need, Offsets, Source};
 pub use sizes::{MORE_STACKS_FROM, NAME_LEN, STACK_DEPTH};
 pub use tally::{
-    Failure, FailureKey, Held, Loss, Rare, RareKind, Riders, SendApi, SenderInfo, SenderKey, Site, SiteKey,
-    SiteKind, Switch, Tally, TallyKey, Uarg, UargEnd, UargFlags,
+    Failure, FailureKey, Held, Loss, Offloads, PacketFlags, Rare, RareKind, Riders, SendApi, SenderInfo,
+    SenderKey, Site, SiteKey, SiteKind, Switch, Tally, TallyKey, Uarg, UargEnd, UargFlags,
 };
 pub use tap::{TapEvent, TapEventKind, TapKey, TapTally};
 

@@ -29,6 +29,8 @@ pub enum Source {
 pub enum Lost {
     /// Why a send call copied by itself.
     Upfront,
+    /// Which offload a device lacks, and for which packets.
+    Offloads,
     /// Taps on the way out are told apart by the stack only.
     TappedClone,
     /// Which notifications tell the application wrong.
@@ -98,8 +100,8 @@ macro_rules! offsets {
 
 use self::{
     Lost::{
-        FailureNumbers, IoUring, IoUringResults, Misreported, NotRequested, Results, TappedClone, Taps,
-        Upfront,
+        FailureNumbers, IoUring, IoUringResults, Misreported, NotRequested, Offloads, Results, TappedClone,
+        Taps, Upfront,
     },
     Need::{Essential, For, WhereThere, With},
     Source::{Always, Byte, Enumerator, Given, Mask, Shift, Size},
@@ -146,10 +148,21 @@ offsets! {
     skb_pkt_type_shift: For(TappedClone), [Shift("sk_buff", "pkt_type")];
     uarg_id: For(Misreported), [Byte("ubuf_info_msgzc", "id"), Byte("ubuf_info", "id")];
     dev_features: For(Upfront), [Byte("net_device", "features")];
+    dev_hw_features: For(Offloads), [Byte("net_device", "hw_features")];
+    dev_enc_features: For(Offloads), [Byte("net_device", "hw_enc_features")];
+    dev_vlan_features: For(Offloads), [Byte("net_device", "vlan_features")];
+    dev_mpls_features: For(Offloads), [Byte("net_device", "mpls_features")];
+    skb_encapsulation: For(Offloads), [Byte("sk_buff", "encapsulation")];
+    skb_encapsulation_bit: For(Offloads), [Mask("sk_buff", "encapsulation")];
+    skb_vlan: For(Offloads), [Byte("sk_buff", "vlan_all"), Byte("sk_buff", "vlan_present")];
+    skb_vlan_bits: For(Offloads), [Given("sk_buff", "vlan_all", u32::MAX), Mask("sk_buff", "vlan_present")];
     dev_mtu: For(Upfront), [Byte("net_device", "mtu")];
     dst_dev: For(Upfront), [Byte("dst_entry", "dev")];
     dst_xfrm: WhereThere, [Byte("dst_entry", "xfrm")];
     sock_dst: For(Upfront), [Byte("sock", "sk_dst_cache")];
+    sock_route_caps: For(Upfront), [Byte("sock", "sk_route_caps")];
+    sock_no_gso: For(Upfront), [Byte("sock", "sk_gso_disabled"), Byte("sock", "sk_route_nocaps")];
+    sock_no_gso_bits: For(Upfront), [Mask("sock", "sk_gso_disabled"), Given("sock", "sk_route_nocaps", 1 << 16)];
     sock_flags: For(NotRequested), [Byte("sock", "__sk_common.skc_flags")];
     sock_zerocopy_flag: For(NotRequested), [Enumerator("sock_flags", "SOCK_ZEROCOPY")];
     sock_omem: For(FailureNumbers), [Byte("sock", "sk_omem_alloc")];

@@ -82,6 +82,14 @@ impl SiteKind {
     pub const UPFRONT_IPSEC: u32 = 11;
     /// As [`SiteKind::UPFRONT`]: the route's device, or one below it, lacks an offload.
     pub const UPFRONT_DEV: u32 = 12;
+    /// As [`SiteKind::UPFRONT`]: the TCP socket had no route yet (TCP fast open).
+    pub const UPFRONT_FASTOPEN: u32 = 13;
+    /// As [`SiteKind::UPFRONT`]: the TCP connection is signed (TCP-MD5, TCP-AO), or cannot be segmented for another reason.
+    pub const UPFRONT_SIGNED: u32 = 14;
+    /// As [`SiteKind::UPFRONT`]: the packet has IPv6 extension headers.
+    pub const UPFRONT_EXTENSION: u32 = 15;
+    /// As [`SiteKind::STACK`]; the packet is a broadcast, and was looped back to this machine.
+    pub const RX_BROADCAST: u32 = 16;
     /// Flag beside one of those for the send call itself, before 5.12: the stack is kept as well, and tells whether
     /// the packet was not gathered instead.
     pub const UNLESS_GATHERED: u32 = 1 << 8;
@@ -124,6 +132,54 @@ pub struct Site {
     pub caller: u64,
     /// Name of the device.
     pub dev_name: [u8; NAME_LEN],
+    /// The device, and the packet.
+    pub offloads: Offloads,
+}
+
+impl Site {
+    /// Nothing known.
+    pub const BLANK: Self =
+        Self { stack: 0, pad: 0, caller: 0, dev_name: [0; NAME_LEN], offloads: Offloads::NONE };
+}
+
+/// What a device can do, and what it had to do for the first packet that was copied at a site: the kernel judges the
+/// one by the other (`netif_skb_features()` in `net/core/dev.c`). Bits are those of `linux/netdev_features.h`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize), serde(default))]
+pub struct Offloads {
+    /// What it can do.
+    pub features: u64,
+    /// Of this, what its driver lets be turned on and off.
+    pub changeable: u64,
+    /// What it can do for packets within a tunnel.
+    pub in_tunnels: u64,
+    /// For packets with a VLAN tag.
+    pub tagged: u64,
+    /// For packets with MPLS labels.
+    pub labelled: u64,
+    /// Of [`PacketFlags`].
+    pub packet: u32,
+    /// `skb->protocol` of the packet, as a number: `ETH_P_IP` .. 0 if there was none.
+    pub protocol: u32,
+}
+
+impl Offloads {
+    /// Nothing known.
+    pub const NONE: Self =
+        Self { features: 0, changeable: 0, in_tunnels: 0, tagged: 0, labelled: 0, packet: 0, protocol: 0 };
+}
+
+/// What is known of a packet.
+pub struct PacketFlags;
+
+impl PacketFlags {
+    /// It was within a tunnel (`skb->encapsulation`).
+    pub const IN_TUNNEL: u32 = 1;
+    /// Its VLAN tag is beside it.
+    pub const TAGGED: u32 = 2;
+    /// It is IPv6 and has extension headers.
+    pub const EXTENSION: u32 = 4;
 }
 
 /// Counts are kept for each sender at each site.
@@ -308,6 +364,8 @@ impl UargFlags {
     pub const SENT: u32 = 32;
     /// The last reference has gone, and what the request is counted as is known; its riders may have still to end.
     pub const ENDED: u32 = 64;
+    /// The TCP socket had no route yet when it was sent.
+    pub const UNROUTED: u32 = 128;
 }
 
 /// A copy on the receive path, held back until the packet's next stop tells its cause.

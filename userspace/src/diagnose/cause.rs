@@ -1,11 +1,11 @@
 //! What a cause of copies is made of, and the case that its sentences speak of.
 
-use zcdiag_wire::SiteKind;
+use zcdiag_wire::{Offloads, SiteKind};
 
 use super::evidence::Evidence;
 use crate::model::{
     cause::CauseId,
-    check::Offloads,
+    check,
     device::DeviceId,
     manual::ManualEntry,
     remedy::Remedy,
@@ -51,7 +51,7 @@ pub(crate) struct Prospect<'a> {
     /// Name of the device, or words for it.
     pub(crate) device: &'a str,
     /// What it can do; `None` if that could not be read.
-    pub(crate) offloads: Option<&'a Offloads>,
+    pub(crate) offloads: Option<&'a check::Offloads>,
     /// Bytes of a send, if that was said.
     pub(crate) size: Option<u32>,
     /// Packet sockets to blame.
@@ -91,7 +91,7 @@ impl Cause {
     /// What to do about it, best first.
     pub fn remedies(&self, case: &Case<'_>) -> Vec<Remedy> {
         match self.remedies {
-            Remedies::Fixed(remedies) => remedies.iter().copied().map(Remedy::written).collect(),
+            Remedies::Fixed(remedies) => remedies.iter().map(|text| case.written(text)).collect(),
             Remedies::Made { make, .. } => make(case),
         }
     }
@@ -174,11 +174,20 @@ pub struct Case<'a> {
     pub kind: u32,
     /// The stack, as in [`Evidence::path`].
     pub path: &'a [&'a str],
+    /// What the device can do, and what it had to do for the first packet copied there, if that was seen.
+    pub offloads: Option<&'a Offloads>,
 }
 
 impl Case<'_> {
     /// The device's name, or words for it.
     pub fn device_name(&self) -> &str {
         self.device.map_or("an unknown device", |device| device.name.as_str())
+    }
+
+    /// A remedy as it is written, with the name of the device, where there is one, for `DEV`.
+    fn written(&self, text: &'static str) -> Remedy {
+        let Some(device) = self.device else { return Remedy::written(text) };
+        let named = |after: &str| format!(" {}{after}", device.name);
+        Remedy::written(text.replace(" DEV ", &named(" ")).replace(" DEV`", &named("`")))
     }
 }

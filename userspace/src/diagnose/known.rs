@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use zcdiag_wire::{SendApi, SenderKey, SiteKey, SiteKind, Tally};
+use zcdiag_wire::{Offloads, SendApi, SenderKey, SiteKey, SiteKind, Tally};
 
 use super::{
     cause::{Blame, Case},
@@ -29,6 +29,9 @@ pub struct SiteFacts {
     pub device: String,
     /// Names of the functions on the stack of the first copy, innermost first.
     pub stack: Vec<String>,
+    /// What the device can do, and what it had to do for the first packet.
+    #[serde(default)]
+    pub offloads: Option<Offloads>,
 }
 
 /// Packet sockets by the device on which they were seen while sends were copied there.
@@ -93,6 +96,7 @@ pub fn place(site: SiteKey) -> SiteKey {
         | SiteKind::RX_LOCAL
         | SiteKind::RX_FORWARD
         | SiteKind::RX_LOOPED
+        | SiteKind::RX_BROADCAST
         | SiteKind::RX_MIRRED => SiteKey { kind: SiteKind::STACK, ..site },
         kind if kind & SiteKind::UNLESS_GATHERED != 0 => SiteKey { kind: SiteKind::STACK, ..site },
         _ => site,
@@ -151,7 +155,14 @@ impl Known {
         };
         let taps: Vec<&JudgedTap> =
             inodes.into_iter().flatten().filter_map(|inode| self.taps.get(inode)).collect();
-        let case = Case { sender, device: device.as_ref(), taps: &taps, kind, path: &path };
+        let case = Case {
+            sender,
+            device: device.as_ref(),
+            taps: &taps,
+            kind,
+            path: &path,
+            offloads: facts.offloads.as_ref(),
+        };
         CauseReport {
             cause: cause.id,
             summary: cause.summary,

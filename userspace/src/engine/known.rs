@@ -287,7 +287,11 @@ impl Gatherer {
         }
         session.refresh_symbols();
         for (key, site) in session.sites() {
-            let facts = || SiteFacts { device: text(&site.dev_name), stack: session.stack(&site) };
+            let facts = || SiteFacts {
+                device: text(&site.dev_name),
+                stack: session.stack(&site),
+                offloads: (site.dev_name[0] != 0).then_some(site.offloads),
+            };
             self.known.sites.entry(key).or_insert_with(facts);
         }
         session.forget_symbols();

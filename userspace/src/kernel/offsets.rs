@@ -80,6 +80,7 @@ impl Resolved {
 pub(crate) const fn words(lost: Lost) -> &'static str {
     match lost {
         Lost::Upfront => "why send calls copied by themselves",
+        Lost::Offloads => "which offload a device lacks, and for which packets",
         Lost::TappedClone => "which copies were made for packet sockets, unless the stack tells",
         Lost::Misreported => "which notifications tell the application the wrong code",
         Lost::NotRequested => "sends with MSG_ZEROCOPY on sockets without SO_ZEROCOPY",

@@ -70,7 +70,7 @@ fn known() -> Known {
         )]),
         sites: BTreeMap::from([(
             site(),
-            SiteFacts { device: "v0".to_owned(), stack: vec!["skb_copy_ubufs".to_owned()] },
+            SiteFacts { device: "v0".to_owned(), stack: vec!["skb_copy_ubufs".to_owned()], offloads: None },
         )]),
         taps: judged.into_iter().map(|tap| (tap.tap.inode, tap)).collect(),
         culprits: Culprits { outgoing: on_device.clone(), incoming: on_device },

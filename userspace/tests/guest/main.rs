@@ -17,11 +17,13 @@ mod harmless;
 mod limits;
 mod live;
 mod migration;
+mod own;
 mod paths;
 mod probe;
 mod probing;
 mod replay;
 mod resting;
+mod sentences;
 mod sightings;
 #[path = "../taps/socket.rs"]
 #[allow(dead_code, reason = "shared with the tests of taps, which use all of it")]

@@ -85,7 +85,14 @@ fn remedies(facts: &Facts, hazard: &Hazard, way: Way, device: Option<&DeviceId>)
         api: if way == Way::IoUring { Api::IoUring } else { Api::MsgZerocopy },
     };
     let taps = taps(facts, hazard);
-    cause.remedies(&Case { sender: &sender, device, taps: &taps, kind: SiteKind::NONE, path: &[] })
+    cause.remedies(&Case {
+        sender: &sender,
+        device,
+        taps: &taps,
+        kind: SiteKind::NONE,
+        path: &[],
+        offloads: None,
+    })
 }
 
 fn taps<'a>(facts: &'a Facts, hazard: &Hazard) -> Vec<&'a JudgedTap> {

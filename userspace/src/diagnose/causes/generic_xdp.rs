@@ -35,8 +35,6 @@ pub(super) const CAUSE: Cause = Cause {
              kernel copied them.",
     ),
     remedies: Remedies::Fixed(&[
-        "attach the program in native mode (`ip link set DEV xdpdrv ..`); the kernel then \
-             still copies, but does not say so",
         "remove the program, if it is not needed: `ip link set DEV xdpgeneric off`",
     ]),
 };

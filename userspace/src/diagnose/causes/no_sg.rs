@@ -4,6 +4,7 @@ use crate::{
     diagnose::{
         cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, TURN_ON_OFFLOADS},
         evidence::Evidence,
+        offload::Offload,
     },
     model::cause::CauseId,
 };
@@ -12,7 +13,7 @@ use crate::{
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::NoSg,
     within_the_call: false,
-    summary: "the device cannot gather",
+    summary: "no scatter-gather for these packets",
     meaning: "The device cannot gather a packet from several places (no scatter-gather). Small TCP \
          sends are then made one piece in validate_xmit_skb(). Large ones are cut into packets \
          in software, which copies all of them, but the kernel frees the original as if it had \
@@ -36,11 +37,13 @@ pub(super) const CAUSE: Cause = Cause {
     ],
     blames: Blame::Nobody,
     recognises,
-    explanation: Explanation::Fixed(
-        "{device} cannot gather a packet from several places (no scatter-gather), so the \
-             kernel copied it into one piece.",
-    ),
-    remedies: Remedies::Fixed(&[TURN_ON_OFFLOADS, "use a device or driver with scatter-gather"]),
+    explanation: Explanation::Made(|case| {
+        format!("{}, so the kernel copied the packet into one piece.", Offload::ScatterGather.explain(case))
+    }),
+    remedies: Remedies::Made {
+        make: |case| Offload::ScatterGather.remedies(case),
+        in_general: &[TURN_ON_OFFLOADS, "use a device or driver with scatter-gather"],
+    },
 };
 
 /// What `zcdiag check` says where it is to come.

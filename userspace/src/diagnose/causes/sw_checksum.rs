@@ -4,6 +4,7 @@ use crate::{
     diagnose::{
         cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, TURN_ON_OFFLOADS},
         evidence::Evidence,
+        offload::Offload,
     },
     model::cause::CauseId,
 };
@@ -12,7 +13,7 @@ use crate::{
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::SwChecksum,
     within_the_call: false,
-    summary: "the device has no checksum offload",
+    summary: "no checksum offload for these packets",
     meaning: "The device cannot compute checksums. The kernel does, and must not let the \
          application's pages change under its sum: it gathers the packet first.",
     by_hand: &["`ethtool -k DEV | grep tx-checksumming` says off"],
@@ -32,11 +33,13 @@ pub(super) const CAUSE: Cause = Cause {
     ],
     blames: Blame::Nobody,
     recognises,
-    explanation: Explanation::Fixed(
-        "{device} cannot compute checksums itself; the kernel does, and for that it copied \
-             the packet into one piece.",
-    ),
-    remedies: Remedies::Fixed(&[TURN_ON_OFFLOADS, "use a device or driver with checksum offload"]),
+    explanation: Explanation::Made(|case| {
+        format!("{}, so the kernel summed the packet up, and for that copied it into one piece.", Offload::Checksums.explain(case))
+    }),
+    remedies: Remedies::Made {
+        make: |case| Offload::Checksums.remedies(case),
+        in_general: &[TURN_ON_OFFLOADS, "use a device or driver with checksum offload"],
+    },
 };
 
 /// What `zcdiag check` says where it is to come.

@@ -4,6 +4,7 @@ use crate::{
     diagnose::{
         cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, TURN_ON_OFFLOADS},
         evidence::Evidence,
+        offload::Offload,
     },
     model::cause::CauseId,
 };
@@ -12,7 +13,7 @@ use crate::{
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::SwGsoNoCsum,
     within_the_call: false,
-    summary: "the device has no checksum offload for large sends",
+    summary: "no checksum offload for these large sends",
     meaning: "The device cannot compute checksums, so a large send is cut into packets in software, \
          each with its sum; for that the kernel copies the data.",
     by_hand: &["`ethtool -k DEV | grep -e tx-checksumming -e segmentation` says off"],
@@ -27,11 +28,13 @@ pub(super) const CAUSE: Cause = Cause {
     ],
     blames: Blame::Nobody,
     recognises,
-    explanation: Explanation::Fixed(
-        "{device} cannot compute checksums itself, so the kernel cut the large send into \
-             packets in software and copied their data.",
-    ),
-    remedies: Remedies::Fixed(&[TURN_ON_OFFLOADS, "use a device or driver with checksum offload"]),
+    explanation: Explanation::Made(|case| {
+        format!("{}, so the kernel cut the large send into packets itself, and copied their data.", Offload::Checksums.explain(case))
+    }),
+    remedies: Remedies::Made {
+        make: |case| Offload::Checksums.remedies(case),
+        in_general: &[TURN_ON_OFFLOADS, "use a device or driver with checksum offload"],
+    },
 };
 
 /// What `zcdiag check` says where it is to come.

@@ -7,7 +7,7 @@ use crate::{
         cause::{Blame, Case, Cause, Example, Explanation, Remedies},
         evidence::Evidence,
     },
-    model::cause::CauseId,
+    model::{cause::CauseId, remedy::Remedy, report::Api, socket::UDP},
 };
 
 /// The cause.
@@ -28,10 +28,7 @@ pub(super) const CAUSE: Cause = Cause {
     blames: Blame::Nobody,
     recognises,
     explanation: Explanation::Made(explain),
-    remedies: Remedies::Fixed(&[
-        "please report this with the kernel's version and what `zcdiag watch -v` shows, so \
-             that zcdiag learns it",
-    ]),
+    remedies: Remedies::Made { make: remedies, in_general: &[REPORT] },
 };
 
 fn recognises(_: &Evidence<'_>) -> bool {
@@ -43,10 +40,35 @@ fn explain(case: &Case<'_>) -> String {
         let path: Vec<&str> = case.path.iter().take(8).copied().collect();
         return format!("zcdiag does not know this way to a copy yet: {}.", path.join(" < "));
     }
-    if case.kind == SiteKind::UPFRONT {
-        return "The data was copied within the send call, and nothing shows why: the datagram is larger than the \
-                path's MTU, or the route's device lacks an offload."
+    if is_unconnected_request(case) {
+        return "The data was copied within the send call, and it was not for want of an end of the datagram (MSG_MORE). It \
+                is larger than the path's MTU, or the route's device lacks an offload: which cannot be told here, for no \
+                packet shows it, and a socket that is not connected keeps no route."
             .to_owned();
     }
+    if case.kind == SiteKind::UPFRONT {
+        return "The data was copied within the send call, and neither its packet nor its socket shows why.".to_owned();
+    }
     "The kernel copied the data, and its stack could not be recorded or named, or was left out for the budget.".to_owned()
+}
+
+/// Whether it is a datagram of io_uring of which nothing was seen but that no packet took its pages.
+fn is_unconnected_request(case: &Case<'_>) -> bool {
+    case.kind == SiteKind::UPFRONT
+        && case.device.is_none()
+        && case.sender.api == Api::IoUring
+        && case.sender.protocol == UDP
+}
+
+const REPORT: &str =
+    "please report this with the kernel's version and what `zcdiag watch -v` shows, so that zcdiag learns it";
+
+fn remedies(case: &Case<'_>) -> Vec<Remedy> {
+    if is_unconnected_request(case) {
+        return vec![
+            Remedy::written("connect the socket: then zcdiag sees its route, and says which it is"),
+            Remedy::written("ask `zcdiag check ADDRESS --size BYTES` of one of the destinations"),
+        ];
+    }
+    vec![Remedy::written(REPORT)]
 }

@@ -4,10 +4,11 @@ use zcdiag_wire::SiteKind;
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, TURN_ON_OFFLOADS},
+        cause::{Blame, Case, Cause, Example, Explanation, Foreseen, Remedies, TURN_ON_OFFLOADS},
         evidence::Evidence,
+        offload::Offload,
     },
-    model::{cause::CauseId, socket::UDP},
+    model::{cause::CauseId, remedy::Remedy, socket::UDP},
 };
 
 /// The cause.
@@ -23,11 +24,11 @@ pub(super) const CAUSE: Cause = Cause {
     examples: &[Example::upfront(SiteKind::UPFRONT_DEV, UDP)],
     blames: Blame::Nobody,
     recognises,
-    explanation: Explanation::Fixed(
-        "The datagram left through {device}; it, or the route's device above it (a vlan or \
-         bond), lacks scatter-gather or checksum offload, so the send call copied.",
-    ),
-    remedies: Remedies::Fixed(&[TURN_ON_OFFLOADS, "use a device or driver with these offloads"]),
+    explanation: Explanation::Made(explain),
+    remedies: Remedies::Made {
+        make: remedies,
+        in_general: &[TURN_ON_OFFLOADS, "use a device or driver with these offloads"],
+    },
 };
 
 /// What `zcdiag check` says where it is to come.
@@ -45,4 +46,34 @@ pub(crate) const FORESEEN: Foreseen = Foreseen {
 
 fn recognises(evidence: &Evidence<'_>) -> bool {
     evidence.is_upfront(SiteKind::UPFRONT_DEV)
+}
+
+/// What the device lacks that was seen; empty if it has all.
+fn lacking(case: &Case<'_>) -> Vec<Offload> {
+    let lacks = |offload: &Offload| case.offloads.is_none_or(|offloads| !offload.is_on(offloads));
+    [Offload::ScatterGather, Offload::Checksums].into_iter().filter(lacks).collect()
+}
+
+fn explain(case: &Case<'_>) -> String {
+    let lacking = lacking(case);
+    if lacking.is_empty() || case.offloads.is_none() {
+        return format!(
+            "The datagram left through {}, {}. The send call went by the device of the route, and copied; of a socket that \
+             is not connected it is not seen which that is: if it is one above (a vlan or bond), it lacks one of them.",
+            case.device_name(),
+            if lacking.is_empty() { "which has scatter-gather and checksum offload" } else { "of whose offloads nothing is known" },
+        );
+    }
+    let lacking: Vec<String> = lacking.into_iter().map(|offload| offload.explain(case)).collect();
+    format!("{}, so the send call copied the datagram.", lacking.join("; "))
+}
+
+fn remedies(case: &Case<'_>) -> Vec<Remedy> {
+    let lacking = lacking(case);
+    if lacking.is_empty() || case.offloads.is_none() {
+        return vec![Remedy::written(
+            "see what `zcdiag check ADDRESS` says of the device of the route, or connect the socket: then its device is seen",
+        )];
+    }
+    lacking.into_iter().flat_map(|offload| offload.remedies(case)).collect()
 }

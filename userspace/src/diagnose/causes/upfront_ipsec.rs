@@ -7,7 +7,7 @@ use crate::{
         cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies},
         evidence::Evidence,
     },
-    model::{cause::CauseId, socket::UDP},
+    model::{cause::CauseId, socket::{TCP, UDP}},
 };
 
 /// The cause.
@@ -38,5 +38,5 @@ pub(crate) const FORESEEN: Foreseen = Foreseen {
 };
 
 fn recognises(evidence: &Evidence<'_>) -> bool {
-    evidence.is_upfront(SiteKind::UPFRONT_IPSEC)
+    evidence.protocol != TCP && evidence.is_upfront(SiteKind::UPFRONT_IPSEC)
 }

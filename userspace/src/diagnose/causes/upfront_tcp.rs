@@ -4,10 +4,11 @@ use zcdiag_wire::SiteKind;
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, TURN_ON_OFFLOADS},
+        cause::{Blame, Case, Cause, Example, Explanation, Foreseen, Remedies, TURN_ON_OFFLOADS},
         evidence::Evidence,
+        offload::Offload,
     },
-    model::{cause::CauseId, socket::TCP},
+    model::{cause::CauseId, remedy::Remedy, socket::TCP},
 };
 
 /// The cause.
@@ -21,16 +22,21 @@ pub(super) const CAUSE: Cause = Cause {
     by_hand: &["`ethtool -k DEV | grep scatter-gather`", "`ss -tin` shows md5 keys, `ip xfrm policy` IPsec"],
     examples: &[
         Example::upfront(SiteKind::UPFRONT, TCP),
+        Example::upfront(SiteKind::UPFRONT_IPSEC, TCP),
+        Example::upfront(SiteKind::UPFRONT_SIGNED, TCP),
         Example { protocol: TCP, ..Example::on_stack(&["tcp_sendmsg_locked", "tcp_sendmsg"]) },
     ],
     blames: Blame::Nobody,
     recognises,
-    explanation: Explanation::Fixed(
-        "The data was copied within the send call: the way out of this TCP connection, \
-         {device}, cannot gather, and the connection is signed (TCP-MD5, TCP-AO) or encrypted \
-         (IPsec), so the kernel cannot make up for it.",
-    ),
-    remedies: Remedies::Fixed(&[TURN_ON_OFFLOADS, "leave MSG_ZEROCOPY out on such connections"]),
+    explanation: Explanation::Made(explain),
+    remedies: Remedies::Made {
+        make: |case| {
+            let mut remedies = Offload::ScatterGather.remedies(case);
+            remedies.push(Remedy::written("leave MSG_ZEROCOPY out on such connections"));
+            remedies
+        },
+        in_general: &[TURN_ON_OFFLOADS, "leave MSG_ZEROCOPY out on such connections"],
+    },
 };
 
 /// What `zcdiag check` says where it is to come.
@@ -42,5 +48,21 @@ pub(crate) const FORESEEN: Foreseen = Foreseen {
 };
 
 fn recognises(evidence: &Evidence<'_>) -> bool {
-    evidence.protocol == TCP && evidence.is_upfront(SiteKind::UPFRONT)
+    evidence.protocol == TCP
+        && [SiteKind::UPFRONT, SiteKind::UPFRONT_IPSEC, SiteKind::UPFRONT_SIGNED]
+            .iter()
+            .any(|kind| evidence.is_upfront(*kind))
+}
+
+fn explain(case: &Case<'_>) -> String {
+    let why = match case.kind {
+        SiteKind::UPFRONT_IPSEC => "the connection goes through IPsec, so the kernel cannot make up for it",
+        SiteKind::UPFRONT_SIGNED => {
+            "the packets of the connection may not be cut up below TCP, as with TCP-MD5 or TCP-AO, so the kernel cannot \
+             make up for it"
+        }
+        _ => "why the kernel did not make up for it was not seen",
+    };
+    let lacks = Offload::ScatterGather.explain(case);
+    format!("The data was copied within the send call: {lacks}, and {why}.")
 }

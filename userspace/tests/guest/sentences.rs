@@ -1,0 +1,142 @@
+//! What is said of a copy is what was read for it, and what is called its cure cures it.
+
+use rustix::net::{AddressFamily, SocketType};
+use serde_json::Value;
+
+use crate::{
+    own::Sender,
+    probe::probe,
+    watch::{Report, Watch},
+    world::{Daemon, Elsewhere, Kernel, ifindex, in_world, ip, kernel, netns, run},
+};
+
+/// The one cause of what this process has sent so many of.
+#[track_caller]
+fn own_cause(report: &Report, copied: u32) -> &Value {
+    report.is_exact();
+    let [cause] = report.list("causes") else { panic!("one cause: {:#}", report.0) };
+    assert_eq!(
+        (&cause["sender_pid"], &cause["sends"]),
+        (&std::process::id().into(), &copied.into()),
+        "{cause:#}"
+    );
+    cause
+}
+
+#[track_caller]
+fn says(cause: &Value, words: &str) {
+    let explanation = cause["explanation"].as_str().expect("a sentence");
+    assert!(explanation.contains(words), "{explanation}");
+}
+
+/// A tunnel over a bridge: the bridge has checksum offload, but not for what is within a tunnel.
+#[test]
+fn a_device_that_cannot_sum_up_what_is_in_a_tunnel_is_told_as_such() {
+    in_world(|| {
+        ip("link add br0 type bridge");
+        ip("link set d1 master br0");
+        ip("addr add 10.6.0.1/24 dev br0");
+        ip("link set br0 mtu 1600 up");
+        ip("neigh add 10.6.0.2 lladdr 02:00:00:00:00:08 dev br0 nud permanent");
+        let tunnel = |name: &str, number: u32, below: &str, remote: &str| {
+            ip(&format!("link add {name} type vxlan id {number} remote {remote} dstport 4789 dev {below}"));
+            ip(&format!("addr add 10.{number}.0.1/24 dev {name}"));
+            ip(&format!("link set {name} mtu 1400 up"));
+            ip(&format!("neigh add 10.{number}.0.2 lladdr 02:00:00:00:00:09 dev {name} nud permanent"));
+        };
+        tunnel("x0", 40, "br0", "10.6.0.2");
+        if kernel() == Kernel::Newest {
+            // There a bridge leaves it to the device below.
+            probe("10.40.0.2:9 --udp").all_zerocopied(20);
+            return;
+        }
+        let watch = Watch::start(&[]);
+        let sent = probe("10.40.0.2:9 --udp").all_copied(20);
+        let report = watch.stop();
+        report.agrees_with(&[sent]);
+        let cause = report.blames(sent, "sw_checksum", ("br0", ifindex("br0"), netns()));
+        says(cause, "br0 has checksum offload, but not for packets within a tunnel");
+        let remedies = cause["remedies"].to_string();
+        assert!(remedies.contains("through a device with checksum offload for tunnels"), "{remedies}");
+        assert!(!remedies.contains("ethtool -K"), "no switch helps: {remedies}");
+        // The cure.
+        tunnel("x1", 41, "d0", "10.9.0.2");
+        probe("10.41.0.2:9 --udp").all_zerocopied(20);
+    });
+}
+
+#[test]
+fn an_offload_that_is_turned_off_is_named_with_the_switch_that_turns_it_on() {
+    in_world(|| {
+        run("ethtool", "-K d0 tx off");
+        let watch = Watch::start(&[]);
+        let sent = probe("10.9.0.2:9 --udp").all_copied(20);
+        let report = watch.stop();
+        report.agrees_with(&[sent]);
+        let cause = report.blames(sent, "upfront_dev", ("d0", ifindex("d0"), netns()));
+        says(cause, "d0 has its checksum offload turned off");
+        let remedies = cause["remedies"].to_string();
+        let switch = remedies.split('`').nth(1).expect("a command");
+        let (program, arguments) = switch.split_once(' ').expect("arguments");
+        run(program, arguments);
+        probe("10.9.0.2:9 --udp").all_zerocopied(20);
+    });
+}
+
+#[test]
+fn extension_headers_are_told_from_a_device_that_lacks_something() {
+    in_world(|| {
+        let watch = Watch::start(&[]);
+        let sender = Sender::new(AddressFamily::INET6, SocketType::DGRAM);
+        // A destination option that is nothing but padding.
+        sender.set(libc::IPPROTO_IPV6, libc::IPV6_DSTOPTS, &[0, 0, 1, 4, 0, 0, 0, 0]);
+        for _ in 0..10 {
+            sender.send("[fd09::2]:9", 1000, 0);
+        }
+        assert_eq!(sender.told(10), (0, 10));
+        let report = watch.stop();
+        let cause = own_cause(&report, 10);
+        assert_eq!(cause["cause"], "upfront_extension", "{cause:#}");
+        // The cure.
+        sender.set(libc::IPPROTO_IPV6, libc::IPV6_DSTOPTS, &[]);
+        sender.send("[fd09::2]:9", 1000, 0);
+        assert_eq!(sender.told(1), (1, 0));
+    });
+}
+
+#[test]
+fn broadcasts_are_told_from_multicast() {
+    in_world(|| {
+        let watch = Watch::start(&[]);
+        let sender = Sender::new(AddressFamily::INET, SocketType::DGRAM);
+        sender.set(libc::SOL_SOCKET, libc::SO_BROADCAST, &1_i32.to_ne_bytes());
+        for _ in 0..10 {
+            sender.send("10.9.0.255:9", 1000, 0);
+        }
+        assert_eq!(sender.told(10), (0, 10));
+        let report = watch.stop();
+        let cause = own_cause(&report, 10);
+        assert_eq!(cause["cause"], "broadcast_loop", "{cause:#}");
+        assert_eq!(cause["device"]["name"], "d0", "{cause:#}");
+    });
+}
+
+#[test]
+fn the_first_send_of_tcp_fast_open_is_told_as_such() {
+    in_world(|| {
+        let elsewhere = Elsewhere::behind_veth();
+        let allow = || std::fs::write("/proc/sys/net/ipv4/tcp_fastopen", "1027").expect("allow it");
+        allow();
+        let _sink = elsewhere.enter(|| {
+            allow();
+            Daemon::sink("7000")
+        });
+        let watch = Watch::start(&[]);
+        let sender = Sender::new(AddressFamily::INET, SocketType::STREAM);
+        sender.send("10.7.0.2:7000", 1000, libc::MSG_FASTOPEN);
+        assert_eq!(sender.told(1), (0, 1));
+        let report = watch.stop();
+        let cause = own_cause(&report, 1);
+        assert_eq!(cause["cause"], "upfront_fastopen", "{cause:#}");
+    });
+}
