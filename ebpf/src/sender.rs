@@ -41,9 +41,14 @@ pub(crate) fn current<S: Struct>(tgid: u32, sk: S, api: u32) -> SenderKey {
 /// Remembers a sender, and announces it when it is new. To be called from its own context.
 #[inline(always)]
 pub(crate) fn remember(key: &SenderKey) {
-    if SENDERS.get_ptr(key).is_some() {
-        return;
+    if SENDERS.get_ptr(key).is_none() {
+        first(key);
     }
+}
+
+/// A function of its own, for the stack's sake.
+#[inline(never)]
+fn first(key: &SenderKey) {
     if SENDERS.insert(key, &info(), 0).is_err() {
         loss::count(Loss::SENDERS_FULL);
     }

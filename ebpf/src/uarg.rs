@@ -107,23 +107,26 @@ pub(crate) fn reserve(uarg: Addr) {
     }
 }
 
-/// Copied, this costs a tenth of what zeros cost that are written by the byte.
+/// What a new entry is; not made on the stack, which is full.
 static BLANK: Uarg = Uarg::BLANK;
 
-/// A record with nothing in it.
+/// Begins to follow a new uarg, which nobody else knows yet: its record is to be filled in. A record that is still there
+/// belongs to a uarg whose end was missed: this address could not have been used again before it.
 #[inline(always)]
-pub(crate) fn blank() -> Uarg {
-    // SAFETY: a static is there, and aligned; volatile, or zeros would be written instead.
-    unsafe { core::ptr::read_volatile(&raw const BLANK) }
+pub(crate) fn begin(uarg: Addr) -> Option<&'static mut Uarg> {
+    if UARGS.insert(uarg, &BLANK, u64::from(BPF_NOEXIST)).is_err() {
+        begin_anew(uarg);
+    }
+    let record = record(uarg);
+    if record.is_none() {
+        loss::count(Loss::UARGS_FULL);
+    }
+    record
 }
 
-/// Begins to follow a new uarg. A record that is still there belongs to a uarg whose end was missed:
-/// this address could not have been used again before it.
-#[inline(always)]
-pub(crate) fn begin(uarg: Addr, new: &Uarg) {
-    if UARGS.insert(uarg, new, u64::from(BPF_NOEXIST)).is_ok() {
-        return;
-    }
+/// A function of its own, for the stack's sake.
+#[inline(never)]
+fn begin_anew(uarg: Addr) {
     if let Some(old) = record(uarg) {
         if old.ended != 1 {
             loss::count(Loss::END_SEEN_LATE);
@@ -131,9 +134,8 @@ pub(crate) fn begin(uarg: Addr, new: &Uarg) {
         let notified = old.ended == 1;
         finish(uarg, old, notified);
     }
-    if UARGS.insert(uarg, new, 0).is_err() {
-        loss::count(Loss::UARGS_FULL);
-    }
+    // Without room its record is not found.
+    let _ = UARGS.insert(uarg, &BLANK, 0);
 }
 
 /// Ends to follow a uarg that another one counts for.
@@ -182,7 +184,7 @@ pub(crate) fn finish(uarg: Addr, record: &Uarg, notified: bool) {
     // The record is somebody else's once it is removed.
     let mut key = TallyKey { sender: record.sender, site: record.site };
     let UargEnd { len, bytes, known, misreported, unasked, .. } = record.end;
-    let (hidden, copied) = (record.hidden, is_copied(record));
+    let (hidden, copied, unsent) = (record.hidden, is_copied(record), record.unsent);
     // Without a send left in it, all have failed: there is no notification, but the bytes still stand there.
     let empty = known == 1 && len == 0;
     let notification = if notified || empty { None } else { Some(flips(record)) };
@@ -193,7 +195,7 @@ pub(crate) fn finish(uarg: Addr, record: &Uarg, notified: bool) {
         loss::count(Loss::END_UNKNOWN);
         return;
     }
-    let (sends, bytes) = (u64::from(len), u64::from(bytes));
+    let (sends, bytes) = (u64::from(len), u64::from(bytes).saturating_sub(unsent));
     tally::add_sends(&key, !copied, (sends, bytes), notification);
     if misreported | unasked != 0 {
         tally::add_untold(&key, u64::from(misreported), u64::from(unasked));

@@ -362,7 +362,7 @@ impl Engine {
             ended.extend(loaded.take_uarg(*address)?);
         }
         entries += held.len() + ended.len();
-        self.taken.settle(&held, &ended);
+        self.taken.settle(&held, &ended, 0);
         for address in &eviction.lost {
             if loaded.take_uarg(*address)?.is_some() {
                 self.taken.losses[Loss::END_UNKNOWN as usize] += 1;

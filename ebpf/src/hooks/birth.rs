@@ -2,13 +2,14 @@
 
 use aya_ebpf::{
     EbpfContext,
+    helpers::bpf_get_current_pid_tgid,
     macros::{fexit, kretprobe},
     programs::{FExitContext, RetProbeContext},
 };
 use zcdiag_wire::{SendApi, UargFlags};
 
 use crate::{
-    facts, failure,
+    cpu, facts, failure,
     log::debug,
     outcome,
     read::{Addr, Struct, Typed},
@@ -49,12 +50,12 @@ fn on_birth(ctx: &impl EbpfContext, sk: impl Struct, new: Addr) -> Option<()> {
         // Of an address that is a typed pointer the verifier would not let a hash be made.
         outcome::forget(uarg::sock(new)?);
     }
-    let mut record = uarg::blank();
+    let record = uarg::begin(new)?;
     record.sender = sender;
     record.sock = sock;
+    record.born_ns = cpu::now();
     record.size = state.bytes();
     record.flags = flags;
-    uarg::begin(new, &record);
     Some(())
 }
 
@@ -73,6 +74,8 @@ fn on_exit(ctx: &FExitContext, new: Addr) -> Option<()> {
         on_refusal();
         return None;
     }
+    // Also where it is one that the kernel has merged this send into.
+    cpu::window()?.sending = (bpf_get_current_pid_tgid(), new);
     on_birth(ctx, Typed(ctx.arg(0)), new)
 }
 

@@ -112,13 +112,13 @@ fn on_send(req: Addr) -> Option<()> {
     let sk = sock_of(field(req, offset!(kiocb_file))?);
     let sender = sender_on(tgid, sk);
     sender::remember(&sender);
-    let mut record = uarg::blank();
+    let record = uarg::begin(uarg)?;
     record.sender = sender;
     record.in_call = in_call;
+    record.born_ns = cpu::now();
     if sender.protocol == UDP && sock::is_corked(sk) {
         record.flags |= UargFlags::CORKED;
     }
-    uarg::begin(uarg, &record);
     Some(())
 }
 

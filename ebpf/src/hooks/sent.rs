@@ -5,17 +5,18 @@
 //! copy.
 
 use aya_ebpf::{
+    helpers::bpf_get_current_pid_tgid,
     macros::{fentry, fexit, kprobe},
     programs::{FEntryContext, FExitContext, ProbeContext},
 };
-use zcdiag_wire::SendApi;
+use zcdiag_wire::{Loss, SendApi};
 
 use crate::{
-    facts,
+    cpu, facts,
     facts::offset,
-    failure,
+    failure, loss,
     read::{Addr, Struct, Typed},
-    sender, sock,
+    sender, sock, tally, uarg,
 };
 
 /// `MSG_ZEROCOPY`
@@ -36,7 +37,11 @@ fn asks_for_zerocopy(msg: impl Struct) -> bool {
 
 #[inline(always)]
 fn on_return(socket: Typed, msg: Typed, result: i32) -> Option<()> {
-    if !asks_for_zerocopy(msg) || msg.value::<Addr>(offset!(msg_ubuf)) != 0 || is_to_be_tried_again(result) {
+    if !asks_for_zerocopy(msg) || msg.value::<Addr>(offset!(msg_ubuf)) != 0 {
+        return None;
+    }
+    take_back(msg.value(offset!(msg_left)), result);
+    if is_to_be_tried_again(result) {
         return None;
     }
     let tgid = sender::current_tgid();
@@ -52,6 +57,29 @@ fn on_return(socket: Typed, msg: Typed, result: i32) -> Option<()> {
         failure::NOT_REQUESTED
     };
     failure::count(&sender::current(tgid, sk, SendApi::MSG_ZEROCOPY), errno, sk.addr());
+    Some(())
+}
+
+/// The kernel adds to a uarg what a send call was asked for, before it knows how much it takes: `left` bytes were not
+/// taken.
+#[inline(always)]
+fn take_back(left: u64, result: i32) -> Option<()> {
+    let window = cpu::window()?;
+    let (task, uarg) = window.sending;
+    let is_own = task == bpf_get_current_pid_tgid();
+    if is_own {
+        window.sending = (0, 0);
+    }
+    if left == 0 {
+        return None;
+    }
+    if is_own {
+        // A send that took nothing may have been the only one in its uarg, which is then no more.
+        tally::add_to(&raw mut uarg::record(uarg)?.unsent, left);
+    } else if result > 0 {
+        // The task has been on another CPU meanwhile.
+        loss::count(Loss::RESULT_UNSEEN);
+    }
     Some(())
 }
 

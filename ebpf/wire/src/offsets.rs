@@ -174,6 +174,7 @@ offsets! {
     udp_gso_size: For(Upfront), [Byte("udp_sock", "gso_size")];
     cork_gso_size: For(Upfront), [Byte("inet_sock", "cork.base.gso_size")];
     msg_flags: For(Results), [Byte("msghdr", "msg_flags")];
+    msg_left: For(Results), [Byte("msghdr", "msg_iter.count")];
     msg_ubuf: WhereThere, [Byte("msghdr", "msg_ubuf")];
     socket_sk: For(Results), [Byte("socket", "sk")];
     file_private: With(IO_NOTIF, IoUring), [Byte("file", "private_data")];

@@ -312,6 +312,10 @@ pub struct Uarg {
     pub carrier: u64,
     /// Address of the socket; zero for io_uring, whose requests are answered each on its own.
     pub sock: u64,
+    /// When the first send was made, in nanoseconds since boot without time asleep (`ktime_get_ns`).
+    pub born_ns: u64,
+    /// Bytes that send calls were asked for and did not take: the kernel counts them all the same.
+    pub unsent: u64,
     /// Bytes of the first send, for UDP with the header.
     pub size: u32,
     /// Of [`UargFlags`].
@@ -337,6 +341,8 @@ impl Uarg {
         riders: Riders { waiting: 0, sends: 0, bytes: 0, told_copied: 0, unasked: 0, pad: 0 },
         carrier: 0,
         sock: 0,
+        born_ns: 0,
+        unsent: 0,
         size: 0,
         flags: 0,
         settled: 0,

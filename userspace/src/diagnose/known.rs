@@ -14,6 +14,7 @@ use super::{
     evidence::{Evidence, copy_path},
 };
 use crate::model::{
+    counts::Waiting,
     device::{DeviceId, DeviceKey},
     migration::Migration,
     process::ProcessIdentity,
@@ -87,6 +88,8 @@ pub struct Known {
     pub migrations: Vec<Migration>,
     /// Notifications still to come at the end of the watch; `None` before.
     pub in_flight: Option<u64>,
+    /// Whose they are; recordings of format 1 lack that.
+    pub waiting: BTreeMap<SenderKey, Waiting>,
 }
 
 /// The place that a site was recorded under: where the packet went next does not change where it was copied.

@@ -121,6 +121,12 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
             row.failed.push(failures::explain(*errno, failure, known.optmem_max));
         }
     }
+    for (key, waiting) in &known.waiting {
+        let sender = known.sender(key);
+        if filter.takes_sender(&sender.process) {
+            sender_row(&mut senders, *key, &sender).waiting = Some(*waiting);
+        }
+    }
     let causes: Vec<CauseReport> = causes.into_values().collect();
     let mut senders: Vec<SenderReport> = senders.into_values().collect();
     for row in &mut senders {

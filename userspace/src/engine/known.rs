@@ -17,6 +17,7 @@ use crate::{
         process::ProcessIdentity, report::Report, tap::JudgedTap,
     },
     process::{ProcRoot, identify, remembered},
+    sys::clock,
     taps::{
         inventory::{self, Inventory},
         programs::{self, Programs},
@@ -177,7 +178,8 @@ impl Gatherer {
     pub(super) fn settle(&mut self, session: &Session, counts: &mut Counts) {
         let held = session.loaded.held().unwrap_or_default();
         let uargs = session.loaded.uargs().unwrap_or_default();
-        self.known.in_flight = Some(counts.settle(held.values(), uargs.values()));
+        self.known.waiting = counts.settle(held.values(), uargs.values(), clock::monotonic_ns());
+        self.known.in_flight = Some(self.known.waiting.values().map(|waiting| waiting.notifications).sum());
     }
 
     /// Forgets what is not of these senders and sites: their entries have gone from the maps. Of packet sockets
@@ -242,7 +244,7 @@ impl Gatherer {
         // Those whose sends all failed have nothing else.
         let mut senders =
             counts.tallies.keys().map(|key| &key.sender).chain(counts.failures.keys().map(|key| &key.sender));
-        if !senders.any(missing) {
+        if !senders.any(missing) && !self.known.waiting.keys().any(missing) {
             return;
         }
         for (key, info) in session.senders() {

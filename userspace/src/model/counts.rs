@@ -1,8 +1,18 @@
 //! What the kernel side has counted, at one moment.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use zcdiag_wire::{Failure, FailureKey, Held, Loss, Tally, TallyKey, TapKey, TapTally, Uarg};
+use serde::{Deserialize, Serialize};
+use zcdiag_wire::{Failure, FailureKey, Held, Loss, SenderKey, Tally, TallyKey, TapKey, TapTally, Uarg};
+
+/// Notifications of a sender that are still to come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// How many; each for one send or for several on one socket.
+    pub notifications: u64,
+    /// For how long the oldest is waited for.
+    pub oldest: Duration,
+}
 
 /// Contents of the counting maps. Every number only grows. Times are in nanoseconds since the watch began.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,23 +33,27 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Takes in what the kernel side still held at the end: copies and sends whose packet was not seen again
-    /// are counted, as it would have done itself; the number of notifications still to come is returned.
+    /// Takes in what the kernel side still held at `now_ns`: copies and sends whose packet was not seen again
+    /// are counted, as it would have done itself; the notifications still to come are returned.
     pub fn settle<'a>(
         &mut self,
         held: impl IntoIterator<Item = &'a Held>,
         uargs: impl IntoIterator<Item = &'a Uarg>,
-    ) -> u64 {
+        now_ns: u64,
+    ) -> BTreeMap<SenderKey, Waiting> {
         for copy in held.into_iter().filter(|copy| copy.bytes > 0) {
             let tally = self.tallies.entry(copy.charge).or_default();
             tally.copies += 1;
             tally.copy_bytes += copy.bytes;
             tally.copy_ns += copy.ns;
         }
-        let mut in_flight = 0;
+        let mut waiting = BTreeMap::<_, Waiting>::new();
         for uarg in uargs {
             if uarg.ended != 1 {
-                in_flight += 1;
+                let of_sender = waiting.entry(uarg.sender).or_default();
+                of_sender.notifications += 1;
+                let age = Duration::from_nanos(now_ns.saturating_sub(uarg.born_ns));
+                of_sender.oldest = of_sender.oldest.max(age);
                 continue;
             }
             // All its sends have failed: there is no notification, but the bytes still stand there.
@@ -48,11 +62,11 @@ impl Counts {
             }
             let tally = self.tallies.entry(TallyKey { sender: uarg.sender, site: uarg.site }).or_default();
             tally.copied_sends += u64::from(uarg.end.len);
-            tally.copied_bytes += u64::from(uarg.end.bytes);
+            tally.copied_bytes += u64::from(uarg.end.bytes).saturating_sub(uarg.unsent);
             tally.misreported_sends += u64::from(uarg.end.misreported);
             tally.unasked_sends += u64::from(uarg.end.unasked);
         }
-        in_flight
+        waiting
     }
 }
 
@@ -66,9 +80,11 @@ mod tests {
         let mut counts = Counts::default();
         let end = UargEnd { len: 3, bytes: 300, zerocopy: 1, known: 1, ..UargEnd::default() };
         let ended = Uarg { end, settled: 1, ended: 1, ..Uarg::default() };
-        let under_way = Uarg::default();
+        let under_way = |born_ns| Uarg { born_ns, ..Uarg::default() };
         let copy = Held { bytes: 250, ns: 9, ..Held::default() };
-        assert_eq!(counts.settle(&[copy], &[ended, under_way, under_way]), 2);
+        let waiting = counts.settle(&[copy], &[ended, under_way(400), under_way(300)], 1000);
+        let expected = Waiting { notifications: 2, oldest: Duration::from_nanos(700) };
+        assert_eq!(waiting, BTreeMap::from([(SenderKey::default(), expected)]));
         let tally = counts.tallies[&TallyKey::default()];
         assert_eq!((tally.copied_sends, tally.copied_bytes), (3, 300));
         assert_eq!((tally.copies, tally.copy_bytes, tally.copy_ns), (1, 250, 9));
@@ -78,7 +94,7 @@ mod tests {
     fn what_the_application_is_told_of_such_a_send_is_counted_too() {
         let mut counts = Counts::default();
         let end = UargEnd { len: 3, known: 1, misreported: 2, unasked: 1, ..UargEnd::default() };
-        counts.settle(&[], &[Uarg { end, settled: 1, ended: 1, ..Uarg::default() }]);
+        counts.settle(&[], &[Uarg { end, settled: 1, ended: 1, ..Uarg::default() }], 0);
         let tally = counts.tallies[&TallyKey::default()];
         assert_eq!((tally.misreported_sends, tally.unasked_sends), (2, 1));
     }
@@ -87,7 +103,7 @@ mod tests {
     fn sends_that_all_failed_have_no_bytes() {
         let mut counts = Counts::default();
         let end = UargEnd { len: 0, bytes: 300, known: 1, ..UargEnd::default() };
-        counts.settle(&[], &[Uarg { end, settled: 1, ended: 1, ..Uarg::default() }]);
+        counts.settle(&[], &[Uarg { end, settled: 1, ended: 1, ..Uarg::default() }], 0);
         assert_eq!(counts, Counts::default());
     }
 }

@@ -8,6 +8,7 @@ pub use super::split::Split;
 use super::{
     advice::Advice,
     cause::CauseId,
+    counts::Waiting,
     cure::Cure,
     device::DeviceId,
     filter::Filtered,
@@ -114,6 +115,8 @@ pub struct SenderReport {
     pub not_requested: u64,
     /// Failed sends, most first.
     pub failed: Vec<FailedSends>,
+    /// Notifications still to come at the end, if there are any.
+    pub waiting: Option<Waiting>,
     /// What else to tell of the sends.
     pub advice: Vec<Advice>,
 }
@@ -132,6 +135,7 @@ impl SenderReport {
             flips: 0,
             not_requested: 0,
             failed: Vec::new(),
+            waiting: None,
             advice: Vec::new(),
         }
     }
@@ -262,6 +266,11 @@ impl Report {
     /// Whether the counts are complete; else they are lower bounds.
     pub fn exact(&self) -> bool {
         self.losses.is_empty()
+    }
+
+    /// Notifications of all reported senders that were still to come at the end.
+    pub fn waiting(&self) -> u64 {
+        self.senders.iter().filter_map(|row| row.waiting).map(|waiting| waiting.notifications).sum()
     }
 
     /// Sends of all reported senders that failed; not among the sends.

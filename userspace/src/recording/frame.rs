@@ -7,8 +7,8 @@ use zcdiag_wire::{Failure, SenderKey, SiteKey, Tally, TapKey, TapTally};
 use crate::{
     diagnose::{Culprits, Filter, SiteFacts},
     model::{
-        migration::Migration, process::ProcessIdentity, report::CommandOutcome, sighting::Lifetime,
-        start::Start, tap::JudgedTap,
+        counts::Waiting, migration::Migration, process::ProcessIdentity, report::CommandOutcome,
+        sighting::Lifetime, start::Start, tap::JudgedTap,
     },
 };
 
@@ -69,6 +69,8 @@ pub(super) enum Frame {
     End {
         stretch: Stretch,
         in_flight: Option<u64>,
+        #[serde(default)]
+        waiting: Vec<(SenderKey, Waiting)>,
         command: Option<CommandOutcome>,
     },
 }

@@ -138,9 +138,10 @@ impl<R: Read> Player<R> {
                 }
                 Frame::OptmemMax(limit) => self.known.optmem_max = limit,
                 Frame::Interval(stretch) => return Ok(Some(Event::Interval(self.pass(stretch)?))),
-                Frame::End { stretch, in_flight, command } => {
+                Frame::End { stretch, in_flight, waiting, command } => {
                     let passed = self.pass(stretch)?;
                     self.known.in_flight = in_flight;
+                    self.known.waiting = waiting.into_iter().collect();
                     self.ended = true;
                     return Ok(Some(Event::End(passed, command)));
                 }

@@ -13,7 +13,7 @@ use super::{Event, Player, ReadError, Recorder};
 use crate::{
     diagnose::{Culprits, Filter, Known, SiteFacts},
     model::{
-        counts::Counts,
+        counts::{Counts, Waiting},
         device::DeviceKey,
         migration::Migration,
         process::ProcessIdentity,
@@ -55,6 +55,11 @@ fn counts(sends: u64) -> Counts {
     counts
 }
 
+/// A sender, and for how long it waits.
+fn waiting() -> BTreeMap<SenderKey, Waiting> {
+    BTreeMap::from([(SenderKey::default(), Waiting { notifications: 4, oldest: Duration::from_millis(7) })])
+}
+
 fn known() -> Known {
     let on_device = BTreeMap::from([(DeviceKey { netns: 1, ifindex: 5 }, BTreeSet::from([12354]))]);
     let mut judged = taps().taps;
@@ -79,6 +84,7 @@ fn known() -> Known {
         optmem_max: Some(20_480),
         migrations: vec![Migration { socket: "/run/q".to_owned(), missed: Some(3), ..Migration::default() }],
         in_flight: None,
+        waiting: BTreeMap::new(),
     }
 }
 
@@ -104,7 +110,7 @@ fn recorded() -> Vec<u8> {
         let now = SECOND * number;
         recorder.interval(&counts(number.into()), &known(), latest, now).expect("write to memory");
     }
-    let known = Known { in_flight: Some(4), ..known() };
+    let known = Known { in_flight: Some(4), waiting: waiting(), ..known() };
     recorder.end(&counts(10), &known, Some(&command()), SECOND * 4).expect("write to memory")
 }
 
@@ -133,7 +139,7 @@ fn what_was_recorded_comes_back() {
     let Some(Event::End(passed, outcome)) = player.play().expect("it can be read") else { panic!("the end") };
     assert_eq!((passed.length, passed.counts.misses, outcome), (SECOND, 7, Some(command())));
     assert_eq!((&player.counts, player.elapsed), (&counts(10), SECOND * 4));
-    assert_eq!(player.known, Known { in_flight: Some(4), ..known() });
+    assert_eq!(player.known, Known { in_flight: Some(4), waiting: waiting(), ..known() });
     assert!(player.play().expect("it can be read").is_none());
 }
 
@@ -188,7 +194,8 @@ fn damage_is_found() {
             }
         };
         // Some bits between two parts of the compressed text mean nothing.
-        let unharmed = player.counts == counts(10) && player.known == Known { in_flight: Some(4), ..known() };
+        let unharmed = player.counts == counts(10)
+            && player.known == Known { in_flight: Some(4), waiting: waiting(), ..known() };
         assert!(found || unharmed, "at {at}");
     }
 }

@@ -78,7 +78,8 @@ impl<W: Write> Recorder<W> {
         let latest = std::mem::take(&mut self.latest);
         self.learn(known, &latest)?;
         let stretch = self.stretch(counts, now);
-        self.line(&Frame::End { stretch, in_flight: known.in_flight, command: command.cloned() })?;
+        let waiting = known.waiting.iter().map(|(key, waiting)| (*key, *waiting)).collect();
+        self.line(&Frame::End { stretch, in_flight: known.in_flight, waiting, command: command.cloned() })?;
         let mut out = self.out.finish()?;
         out.flush()?;
         Ok(out)
@@ -87,7 +88,7 @@ impl<W: Write> Recorder<W> {
     /// Writes what is new.
     fn learn(&mut self, known: &Known, latest: &Culprits) -> io::Result<()> {
         // In full, so that whatever is added there is thought of here. The kernel stands in the first line,
-        // `in_flight` in the last.
+        // `in_flight` and `waiting` in the last.
         let Known {
             kernel: _,
             senders,
@@ -99,6 +100,7 @@ impl<W: Write> Recorder<W> {
             optmem_max,
             migrations,
             in_flight: _,
+            waiting: _,
         } = known;
         for (key, process) in senders {
             if self.known.senders.get(key) != Some(process) {

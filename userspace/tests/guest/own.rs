@@ -15,6 +15,8 @@ use crate::world::eventually;
 const SO_ZEROCOPY: libc::c_int = 60;
 const ZEROCOPY: SendFlags = SendFlags::from_bits_retain(libc::MSG_ZEROCOPY.cast_unsigned());
 
+static DATA: [u8; 65536] = [0x5a; 65536];
+
 pub(crate) struct Sender(OwnedFd);
 
 impl Sender {
@@ -35,11 +37,24 @@ impl Sender {
 
     /// Sends so many bytes with MSG_ZEROCOPY and more flags, to an address.
     pub(crate) fn send(&self, to: &str, size: usize, flags: libc::c_int) {
-        static DATA: [u8; 65536] = [0x5a; 65536];
         let to: SocketAddr = to.parse().expect("an address");
         let flags = ZEROCOPY | SendFlags::from_bits_retain(flags.cast_unsigned());
         let sent = sendto(&self.0, &DATA[..size], flags, &to).expect("send");
         assert_eq!(sent, size, "all of it was sent");
+    }
+
+    pub(crate) fn connect(&self, to: &str) {
+        let to: SocketAddr = to.parse().expect("an address");
+        rustix::net::connect(&self.0, &to).expect("connect");
+    }
+
+    /// Sends on a connected socket until it takes no more; gives the bytes of each send.
+    pub(crate) fn fill(&self, size: usize) -> Vec<usize> {
+        let mut sent = Vec::new();
+        while let Ok(bytes) = rustix::net::send(&self.0, &DATA[..size], ZEROCOPY | SendFlags::DONTWAIT) {
+            sent.push(bytes);
+        }
+        sent
     }
 
     /// Waits for what the kernel tells of so many sends: how many were zerocopied, and how many copied.

@@ -1,13 +1,18 @@
 //! What is said of a copy is what was read for it, and what is called its cure cures it.
 
-use rustix::net::{AddressFamily, SocketType};
+use std::{io::Read as _, net::TcpListener, process::Command};
+
+use rustix::{
+    net::{AddressFamily, SocketType},
+    process::Signal,
+};
 use serde_json::Value;
 
 use crate::{
     own::Sender,
     probe::probe,
     watch::{Report, Watch},
-    world::{Daemon, Elsewhere, Kernel, ifindex, in_world, ip, kernel, netns, run},
+    world::{Daemon, Elsewhere, Kernel, ZCDIAG, ifindex, in_world, ip, kernel, netns, run},
 };
 
 /// The one cause of what this process has sent so many of.
@@ -138,5 +143,63 @@ fn the_first_send_of_tcp_fast_open_is_told_as_such() {
         let report = watch.stop();
         let cause = own_cause(&report, 1);
         assert_eq!(cause["cause"], "upfront_fastopen", "{cause:#}");
+    });
+}
+
+/// A peer that does not read: what is sent waits for it.
+#[test]
+fn sends_that_are_not_finished_are_told_with_whose_they_are_and_for_how_long() {
+    in_world(|| {
+        let elsewhere = Elsewhere::behind_veth();
+        let listener = elsewhere.enter(|| TcpListener::bind("10.7.0.2:7000").expect("listen"));
+        let watch = Watch::start(&[]);
+        let sender = Sender::new(AddressFamily::INET, SocketType::STREAM);
+        sender.connect("10.7.0.2:7000");
+        let _peer = listener.accept().expect("accept");
+        assert!(sender.fill(16000).len() > 1, "some were sent");
+        let (report, recording) = watch.stop_recorded(Signal::INT);
+        report.is_exact();
+        let [row] = report.list("senders") else { panic!("one sender: {:#}", report.0) };
+        assert_eq!(row["pid"], std::process::id(), "{row:#}");
+        let waiting = row["waiting"].as_u64().expect("a number");
+        assert!(waiting > 0 && row["waiting"] == report.0["in_flight"], "{row:#}");
+        assert!(row["waiting_seconds"].as_f64().is_some_and(|seconds| seconds > 0.0), "{row:#}");
+        let text =
+            Command::new(ZCDIAG).arg("report").arg(recording.path()).output().expect("run zcdiag report");
+        let text = String::from_utf8_lossy(&text.stdout).into_owned();
+        assert!(text.contains("still to come, the oldest for "), "{text}");
+    });
+}
+
+/// A socket that takes a part of what it is given, or nothing: what was sent is counted, not what was asked for.
+#[test]
+fn bytes_are_those_that_were_sent() {
+    in_world(|| {
+        let elsewhere = Elsewhere::behind_veth();
+        let listener = elsewhere.enter(|| TcpListener::bind("10.7.0.2:7000").expect("listen"));
+        let watch = Watch::start(&[]);
+        let sender = Sender::new(AddressFamily::INET, SocketType::STREAM);
+        sender.set(libc::SOL_SOCKET, libc::SO_SNDBUF, &50_000_i32.to_ne_bytes());
+        sender.connect("10.7.0.2:7000");
+        let (mut peer, _) = listener.accept().expect("accept");
+        let mut sent = Vec::new();
+        let mut told = 0;
+        // The socket is full each time; then the peer reads all of it.
+        for _ in 0..20 {
+            let mut now = sender.fill(60_000);
+            peer.read_exact(&mut vec![0; now.iter().sum()]).expect("read");
+            told += now.len();
+            sent.append(&mut now);
+        }
+        assert!(sent.iter().any(|bytes| *bytes < 60_000), "some took a part: {sent:?}");
+        sender.told(told.try_into().expect("a small number"));
+        let report = watch.stop();
+        report.is_exact();
+        let bytes: u64 =
+            ["copied", "zerocopied"].iter().filter_map(|how| report.0["bytes"][how].as_u64()).sum();
+        let sends: u64 =
+            ["copied", "zerocopied"].iter().filter_map(|how| report.0["sends"][how].as_u64()).sum();
+        assert_eq!(sends, sent.len() as u64, "{sent:?} {:#}", report.0);
+        assert_eq!(bytes, sent.iter().sum::<usize>() as u64, "{sent:?} {:#}", report.0);
     });
 }

@@ -140,6 +140,10 @@ struct SenderJson<'a> {
     /// Notifications that told otherwise than the one before on the same socket.
     flips: u64,
     not_requested: u64,
+    /// Notifications still to come at the end.
+    waiting: u64,
+    /// For how long the oldest of them is waited for; `null` if there is none.
+    waiting_seconds: Option<f64>,
     advice: Vec<String>,
 }
 
@@ -297,6 +301,8 @@ fn sender(row: &SenderReport) -> SenderJson<'_> {
         notifications: row.notifications,
         flips: row.flips,
         not_requested: row.not_requested,
+        waiting: row.waiting.map_or(0, |waiting| waiting.notifications),
+        waiting_seconds: row.waiting.map(|waiting| waiting.oldest.as_secs_f64()),
         advice: row.advice.iter().map(advice::sentence).collect(),
     }
 }

@@ -7,7 +7,9 @@ use std::{
 
 use crate::{
     model::{
-        report::{CauseReport, Report, Split, Verdict},
+        counts::Waiting,
+        report::{CauseReport, Report, Sender, Split, Verdict},
+        socket::TCP,
         start::Start,
     },
     render::{
@@ -87,6 +89,16 @@ fn idle(report: &Report) -> String {
     let failed = failed.map(|failed| format!("{}{whose} failed", plural(failed, "zerocopy send")));
     let what: Vec<String> = ignored.into_iter().chain(failed).collect();
     let missed = if report.exact() { "" } else { "; not everything could be recorded" };
+    let waiting = report.waiting();
+    if waiting > 0 {
+        let whose = match report.senders.as_slice() {
+            [only] => format!(" for sends of {}", who(&only.sender)),
+            _ => String::new(),
+        };
+        let waiting = format!("{} still to come{whose}", plural(waiting, "notification"));
+        let all: Vec<String> = std::iter::once(waiting).chain(what).collect();
+        return format!("no zerocopy send is finished yet: {}{missed}", all.join(", "));
+    }
     if what.is_empty() {
         return format!("no zerocopy send was seen{missed}");
     }
@@ -214,11 +226,34 @@ fn senders(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         for failed in &row.failed {
             write!(out, "{}", wrap("  ", &failure(failed)))?;
         }
+        if let Some(waiting) = row.waiting {
+            write!(out, "{}", wrap("  ", &waits(waiting, &row.sender)))?;
+        }
         for advice in &row.advice {
             write!(out, "{}", wrap("  ", &advice::sentence(advice)))?;
         }
     }
     Ok(())
+}
+
+/// That a sender waits, and what would tell why: it is not seen here.
+pub(crate) fn waits(waiting: Waiting, sender: &Sender) -> String {
+    let (is, whose) = if waiting.notifications == 1 { ("is", "its") } else { ("are", "their") };
+    let tells = match sender.protocol {
+        TCP => {
+            "the peer has not acknowledged all of the data, or has closed its window, or it was not sent yet: `ss -tinm` \
+             tells (unacked, notsent, snd_wnd)"
+        }
+        _ => {
+            "the packets are held by a queue discipline (`tc -s qdisc`), for want of a neighbour (`ip neigh`), by the device \
+             or by a receiver on this machine"
+        }
+    };
+    format!(
+        "{} {is} still to come, the oldest for {}: {whose} sends are not counted; {tells}",
+        plural(waiting.notifications, "notification"),
+        time(waiting.oldest)
+    )
 }
 
 pub(crate) fn describe(
