@@ -7,6 +7,7 @@ pub mod devices;
 pub mod facts;
 pub mod gather;
 pub(crate) mod judge;
+pub mod netfilter;
 pub(crate) mod trace;
 
 use crate::{

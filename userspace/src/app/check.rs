@@ -73,10 +73,9 @@ fn exit_code(outlook: Outlook) -> u8 {
 
 /// The address that `HOST`, `HOST:PORT` or `[IPV6]:PORT` stands for; the first one, if there are several.
 fn resolve(text: &str) -> Result<SocketAddr, Failure> {
-    let cure =
-        "give a host name or an address, such as 10.0.0.2 or fd00::2; a port may follow and is not looked at";
+    let cure = "give a host name or an address, such as 10.0.0.2 or fd00::2; a port may follow";
     let host = host(text).ok_or_else(|| Failure::new(format!("'{text}' is no destination"), cure))?;
-    let found = (host, 0).to_socket_addrs().map(|mut addresses| addresses.next());
+    let found = (host, port(text)).to_socket_addrs().map(|mut addresses| addresses.next());
     match found {
         Ok(Some(address)) => Ok(address),
         Ok(None) => Err(Failure::new(format!("{host}: the name has no address"), cure)),
@@ -100,9 +99,32 @@ fn host(text: &str) -> Option<&str> {
     }
 }
 
+/// The port in a destination that has a host; 0 if there is none.
+fn port(text: &str) -> u16 {
+    let written = if text.starts_with('[') { text.rsplit_once("]:") } else { text.split_once(':') };
+    written.map(|(_, port)| port).and_then(|port| port.parse().ok()).unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ports() {
+        let cases = [
+            ("10.9.0.2", 0),
+            ("10.9.0.2:9", 9),
+            ("host.example:5201", 5201),
+            ("fd09::2", 0),
+            ("fd09::", 0),
+            ("::2", 0),
+            ("[fd09::2]", 0),
+            ("[fd09::2]:9", 9),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(port(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn destinations() {

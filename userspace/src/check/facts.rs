@@ -1,8 +1,11 @@
 //! What can be known before anything is sent.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
-use super::devices::Devices;
+use super::{devices::Devices, netfilter::Detour};
 use crate::model::{
     check::{Limits, Offloads, Route, SocketSupport},
     device::DeviceKey,
@@ -53,6 +56,8 @@ pub struct Surroundings {
     pub is_next_hop: bool,
     /// Whether programs get packets from netfilter rules there (NFQUEUE); `None` if that may not be read.
     pub queues: Option<bool>,
+    /// Netfilter rules that may send packets elsewhere than the route does; `None` if they may not be read.
+    pub detours: Option<BTreeSet<Detour>>,
 }
 
 /// Everything that was found out.
@@ -159,6 +164,7 @@ pub(super) mod tests {
             forwards: Some(forwards),
             is_next_hop: false,
             queues: Some(false),
+            detours: Some(BTreeSet::new()),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Reads what is known of a way, without sending anything.
 
 mod limits;
+mod netfilter;
 mod offloads;
 mod policies;
 mod route;
@@ -20,11 +21,12 @@ use crate::{
     check::{
         devices::Devices,
         facts::{Facts, Surroundings, TrafficControl},
+        netfilter::Flow,
         trace::{Trace, trace},
     },
     kernel::privilege::Privileges,
     model::{
-        check::{Offloads, RouteKind},
+        check::{Offloads, Route, RouteKind},
         device::DeviceKey,
         kernel::{TapListScope, routes_zerocopy},
     },
@@ -43,6 +45,8 @@ pub struct Question {
     pub destination: Option<IpAddr>,
     /// Scope of a link-local address: the index of its device.
     pub scope_id: Option<u32>,
+    /// Port of the destination, if it is known.
+    pub port: Option<u16>,
     /// Only through this device.
     pub device: Option<String>,
     /// Bytes of one send, if they are known.
@@ -59,7 +63,8 @@ impl Question {
             _ => None,
         };
         let destination = address.map(|address| address.ip().to_canonical());
-        Self { destination, scope_id, device: None, size: None, tap_scope }
+        let port = address.map(|address| address.port()).filter(|port| *port != 0);
+        Self { destination, scope_id, port, device: None, size: None, tap_scope }
     }
 }
 
@@ -111,7 +116,8 @@ pub(crate) fn gather(question: &Question, proc: &ProcRoot) -> Result<(Facts, Tra
     let (inventory, handles) = inventory::collect_open(proc)?;
     let mut facts = begin(question, &inventory)?;
     let route = facts.surroundings.get(&facts.here).and_then(|here| here.route);
-    let visitor = Visitor { handles, next_hop: route.and_then(|route| route.gateway) };
+    let next_hop = route.and_then(|route| route.gateway);
+    let visitor = Visitor { handles, next_hop, port: question.port };
     loop {
         let traced = trace(&facts);
         let open = open_ends(&facts, &traced);
@@ -170,8 +176,8 @@ fn begin(question: &Question, inventory: &Inventory) -> Result<Facts, CheckError
         sockets: limits::sockets(),
         missing: inventory.missing.clone(),
     };
-    let surroundings =
-        Surroundings { route, ..look_around(None, None, question.destination, &mut facts.missing) };
+    let flow = Flow { destination: question.destination, port: question.port, local: None };
+    let surroundings = look_around(route, None, flow, &mut facts.missing);
     facts.surroundings.insert(here, surroundings);
     Ok(facts)
 }
@@ -209,6 +215,7 @@ struct Visitor {
     /// Descriptors to enter namespaces by.
     handles: BTreeMap<u32, OwnedFd>,
     next_hop: Option<IpAddr>,
+    port: Option<u16>,
 }
 
 impl Visitor {
@@ -240,6 +247,7 @@ impl Visitor {
     fn look(&self, netns: u32, devices: &BTreeSet<u32>, facts: &Facts) -> Option<Found> {
         let handle = if netns == facts.here { None } else { Some(self.handles.get(&netns)?) };
         let (destination, next_hop) = (facts.destination, self.next_hop);
+        let flow = Flow { destination, port: self.port, local: None };
         thread::scope(|scope| {
             let look = || -> Result<Found, SysError> {
                 if let Some(handle) = handle {
@@ -247,7 +255,7 @@ impl Visitor {
                 }
                 let mut missing = Vec::new();
                 let route = destination.and_then(|destination| route::to(destination, None).ok());
-                let surroundings = look_around(route, next_hop, destination, &mut missing);
+                let surroundings = look_around(route, next_hop, flow, &mut missing);
                 let mut ethtool = offloads::Ethtool::open().ok();
                 let mut active =
                     |ifindex: u32| ethtool.as_mut().and_then(|ethtool| ethtool.active(ifindex).ok());
@@ -262,9 +270,9 @@ impl Visitor {
 
 /// What the calling thread's namespace does with packets, beside its route.
 fn look_around(
-    route: Option<crate::model::check::Route>,
+    route: Option<Route>,
     next_hop: Option<IpAddr>,
-    destination: Option<IpAddr>,
+    flow: Flow,
     missing: &mut Vec<String>,
 ) -> Surroundings {
     let policies = policies::list();
@@ -275,7 +283,12 @@ fn look_around(
     if let Err(error) = &queues {
         missing.push(format!("who gets packets from netfilter: {error}; run it as root (sudo)"));
     }
-    let forwarding = match destination {
+    let local = route.map(|route| route.kind == RouteKind::Local);
+    let detours = netfilter::detours(Flow { local, ..flow });
+    if let Err(error) = &detours {
+        missing.push(format!("netfilter rules: {error}; run it as root (sudo)"));
+    }
+    let forwarding = match flow.destination {
         Some(IpAddr::V6(_)) => "/proc/sys/net/ipv6/conf/all/forwarding",
         _ => "/proc/sys/net/ipv4/ip_forward",
     };
@@ -286,6 +299,7 @@ fn look_around(
         forwards: fs::read_to_string(forwarding).ok().map(|text| text.trim() != "0"),
         is_next_hop: next_hop.is_some_and(is_local),
         queues: queues.ok(),
+        detours: detours.ok(),
     }
 }
 

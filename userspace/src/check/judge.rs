@@ -13,6 +13,7 @@ use hazard::Hazard;
 use crate::{
     check::{
         facts::Facts,
+        netfilter::{Detour, Stage},
         trace::{Event, Trace, Waypoint},
     },
     diagnose::causes::{
@@ -148,7 +149,7 @@ fn mtu(facts: &Facts) -> Option<u32> {
 
 /// What would make the kernel copy along one way.
 fn hazards(facts: &Facts, route: &[Waypoint], way: Way) -> Vec<Hazard> {
-    let mut judge = Judge { facts, way, found: Vec::new() };
+    let mut judge = Judge { facts, way, found: Vec::new(), diverted: false };
     judge.begin();
     for waypoint in route {
         judge.pass(*waypoint);
@@ -160,10 +161,15 @@ struct Judge<'a> {
     facts: &'a Facts,
     way: Way,
     found: Vec<Hazard>,
+    /// Whether the packet may have gone elsewhere, after the send call made it.
+    diverted: bool,
 }
 
 impl Judge<'_> {
-    fn add(&mut self, hazard: Hazard) {
+    fn add(&mut self, mut hazard: Hazard) {
+        let within_the_call = hazard.cause.is_some_and(|cause| causes::of(cause).within_the_call);
+        hazard.certain &= within_the_call || !self.diverted;
+        self.diverted |= hazard.diverts;
         self.found.push(hazard);
     }
 
@@ -191,6 +197,9 @@ impl Judge<'_> {
                 ));
             }
             _ => {}
+        }
+        if self.facts.destination.is_some() {
+            self.detours(start, Stage::Output);
         }
     }
 
@@ -221,6 +230,7 @@ impl Judge<'_> {
 
     fn out(&mut self, place: DeviceKey, routed: bool) {
         self.netfilter(place);
+        self.detours(place, Stage::Leaving);
         if routed {
             self.encrypt(place);
         }
@@ -256,6 +266,34 @@ impl Judge<'_> {
                 let why = "whether a program gets packets from netfilter rules (NFQUEUE) may not be read";
                 self.add(Hazard::perhaps(Some(CauseId::Nfqueue), None, why));
             }
+        }
+    }
+
+    /// Netfilter rules that send packets elsewhere, or a copy of them.
+    fn detours(&mut self, place: DeviceKey, stage: Stage) {
+        let facts = self.facts;
+        let Some(surroundings) = facts.surroundings.get(&place.netns) else { return };
+        let Some(detours) = &surroundings.detours else {
+            return self.add(Hazard::perhaps(None, None, "netfilter rules may not be read"));
+        };
+        let loops = facts.devices.get(place).is_some_and(|device| device.loopback);
+        let mine = detours.iter().filter(|detour| {
+            // Over lo, the addresses were settled where it was sent.
+            let settled = loops && stage == Stage::ComingIn && detour.translates();
+            detour.stage == stage && detour.protocol == self.way.protocol() && !settled
+        });
+        let mine: Vec<&Detour> = mine.collect();
+        for Detour { action, copies, listed_by, .. } in mine {
+            let see = format!("`{listed_by}` lists the rules, `zcdiag watch` tells what becomes of sends");
+            self.add(if *copies {
+                let why =
+                    format!("netfilter may send a copy elsewhere ({action}), which is not followed: {see}");
+                Hazard::perhaps(None, None, why)
+            } else {
+                let why =
+                    format!("netfilter may send packets elsewhere ({action}), which is not followed: {see}");
+                Hazard::diverts(None, why)
+            });
         }
     }
 
@@ -411,6 +449,7 @@ impl Judge<'_> {
             let why = "tc filters where packets come in may redirect or change them";
             self.add(Hazard::perhaps(None, Some(place), why));
         }
+        self.detours(place, Stage::ComingIn);
     }
 }
 

@@ -108,6 +108,11 @@ impl NetlinkSocket {
         Self::open(Some(netlink::XFRM))
     }
 
+    /// Opens `NETLINK_NETFILTER`.
+    pub(crate) fn netfilter() -> Result<Self, SysError> {
+        Self::open(Some(netlink::NETFILTER))
+    }
+
     /// Opens `NETLINK_GENERIC`.
     pub(crate) fn generic() -> Result<Self, SysError> {
         Self::open(Some(netlink::GENERIC))

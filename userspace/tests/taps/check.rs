@@ -1,6 +1,9 @@
 //! What is foreseen for real devices, without sending anything.
 
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    process::{Command, Stdio},
+};
 
 use zcdiag::{
     check::{
@@ -24,6 +27,7 @@ fn question(destination: &str) -> Question {
     Question {
         destination: Some(destination),
         scope_id: None,
+        port: None,
         device: None,
         size: None,
         tap_scope: TapListScope::PerNetns,
@@ -143,6 +147,66 @@ fn policies_apply_to_their_destination_only() {
         assert_eq!(certain(&report), [("upfront_ipsec", "w0"), ("ipsec", "w0"), ("local_delivery", "w1")]);
         let report = ask(&question("10.7.0.3")).expect("there is a route");
         assert!(certain(&report).iter().all(|(cause, _)| !cause.ends_with("ipsec")), "{report:#?}");
+    });
+}
+
+/// Runs a program of netfilter's in the namespace of the calling thread; false if it, or the kernel, cannot.
+fn netfilter(program: &str, words: &[&str]) -> bool {
+    let run = Command::new(program).args(words).stdin(Stdio::null()).stderr(Stdio::null()).status();
+    run.is_ok_and(|status| status.success())
+}
+
+/// What becomes of each way of sending.
+fn outlooks(report: &CheckReport) -> Vec<Outlook> {
+    report.ways.iter().map(|answer| answer.outlook).collect()
+}
+
+#[test]
+fn a_redirect_may_take_packets_elsewhere() {
+    in_sandbox(|_| {
+        let there = NamedNetns::new("redirected");
+        pair_to(&there);
+        if !netfilter(
+            "nft",
+            &["table ip t { chain o { type nat hook output priority -100; ip daddr 10.7.0.0/24 jump p; }; \
+                 chain p { tcp dport 80 redirect to :15001; }; }"],
+        ) {
+            eprintln!("skipped: there is no nft, or the kernel has none");
+            return;
+        }
+        let to =
+            |destination, port| ask(&Question { port, ..question(destination) }).expect("there is a route");
+        let report = to("10.7.0.2", Some(80));
+        assert_eq!(outlooks(&report), [Outlook::Unknown, Outlook::Copied], "{report:#?}");
+        let told = &report.obstacles[0].explanation;
+        assert!(told.contains("(redirect)") && told.contains("`nft list chain ip t p`"), "{told}");
+        let any_port = outlooks(&to("10.7.0.2", None));
+        assert_eq!(any_port, [Outlook::Unknown, Outlook::Copied], "the port is not known");
+        assert_eq!(outlooks(&to("10.7.0.2", Some(81))), [Outlook::Copied; 2], "it is for another port");
+        ip(&["route", "add", "10.8.0.0/24", "dev", "w0"]);
+        let untouched = to("10.8.0.2", Some(80));
+        assert!(untouched.obstacles.iter().all(|other| !other.explanation.contains("redirect")));
+    });
+}
+
+/// As Docker has them for published ports.
+#[test]
+fn rules_of_iptables_for_this_host_are_not_for_others() {
+    in_sandbox(|_| {
+        let there = NamedNetns::new("published");
+        pair_to(&there);
+        let published = ["-t", "nat", "-A", "OUTPUT", "-m", "addrtype", "--dst-type", "LOCAL", "-j"];
+        let to = |destination| ask(&question(destination)).expect("there is a route");
+        let dnat = ["DNAT", "-p", "tcp", "--dport", "80", "--to-destination", "10.7.0.2"];
+        if !netfilter("iptables-nft", &[&published[..], &dnat].concat()) {
+            eprintln!("skipped: there is no iptables-nft, or the kernel has no nftables");
+            return;
+        }
+        assert_eq!(outlooks(&to("10.7.0.2")), [Outlook::Copied; 2]);
+        let here = Question { port: Some(80), ..question("10.7.0.1") };
+        assert_eq!(outlooks(&ask(&here).expect("lo")), [Outlook::Unknown, Outlook::Copied]);
+        let other_port = Question { port: Some(81), ..here };
+        assert_eq!(outlooks(&ask(&other_port).expect("lo")), [Outlook::Copied; 2]);
     });
 }
 

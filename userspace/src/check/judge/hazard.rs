@@ -1,5 +1,7 @@
 //! What would make the kernel copy at one point of the way.
 
+use std::borrow::Cow;
+
 use crate::{
     diagnose::cause::Foreseen,
     model::{cause::CauseId, check::Outlook, device::DeviceKey},
@@ -22,15 +24,17 @@ pub(super) struct Hazard {
     pub(super) taps: Vec<u64>,
     /// Whether it copies a clone, while the packet itself goes on with the application's pages.
     pub(super) of_clone: bool,
+    /// Whether it may send packets elsewhere, so that nothing is sure from there on.
+    pub(super) diverts: bool,
 }
 
 /// Where the words come from.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) enum Says {
     /// From the cause, which is to come.
     Foreseen(&'static Foreseen),
     /// From whoever could not make sure.
-    Doubt(&'static str),
+    Doubt(Cow<'static, str>),
 }
 
 impl Hazard {
@@ -44,20 +48,31 @@ impl Hazard {
             says: Says::Foreseen(foreseen),
             taps: Vec::new(),
             of_clone: false,
+            diverts: false,
         }
     }
 
     /// May copy.
-    pub(super) fn perhaps(cause: Option<CauseId>, place: Option<DeviceKey>, why: &'static str) -> Self {
+    pub(super) fn perhaps(
+        cause: Option<CauseId>,
+        place: Option<DeviceKey>,
+        why: impl Into<Cow<'static, str>>,
+    ) -> Self {
         Self {
             cause,
             place,
             certain: false,
             reported: Outlook::Unknown,
-            says: Says::Doubt(why),
+            says: Says::Doubt(why.into()),
             taps: Vec::new(),
             of_clone: false,
+            diverts: false,
         }
+    }
+
+    /// May send packets elsewhere, where something else may become of them.
+    pub(super) fn diverts(place: Option<DeviceKey>, why: impl Into<Cow<'static, str>>) -> Self {
+        Self { diverts: true, ..Self::perhaps(None, place, why) }
     }
 
     /// Copies a clone: the packet itself goes on with the application's pages.

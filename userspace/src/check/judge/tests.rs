@@ -7,6 +7,7 @@ use crate::{
             Policy, TrafficControl,
             tests::{HERE, THERE, all_offloads, facts, place, routed, unicast},
         },
+        netfilter::{Detour, Stage},
         trace::trace,
     },
     model::{
@@ -266,6 +267,54 @@ fn programs_behind_netfilter_may_get_the_packets() {
         facts.surroundings.get_mut(&HERE).expect("it is there").queues = queues;
         assert_all(&facts, outlook, outlook, causes);
     }
+}
+
+fn detour(stage: Stage, action: &'static str, protocol: u8) -> Detour {
+    let copies = action == "dup";
+    Detour { stage, action, copies, protocol, listed_by: "nft list chain ip t c".to_owned() }
+}
+
+#[test]
+fn what_netfilter_may_send_elsewhere_is_not_told() {
+    let mut facts = facts("v0");
+    let local = Route { kind: RouteKind::Local, ..unicast(1) };
+    facts.surroundings.insert(THERE, routed(Some(local), false));
+    let with = |netns, detour: Detour| {
+        let mut facts = facts.clone();
+        facts.surroundings.get_mut(&netns).expect("it is there").detours = Some([detour].into());
+        judged(&facts)
+    };
+    for (netns, stage) in [(HERE, Stage::Output), (HERE, Stage::Leaving), (THERE, Stage::ComingIn)] {
+        let report = with(netns, detour(stage, "dnat", 6));
+        assert_eq!(of(&report, Way::Tcp), (Unknown, Unknown, vec!["?", "local_delivery"]), "{stage:?}");
+        assert_eq!(of(&report, Way::Udp), (Copied, Copied, vec!["local_delivery"]), "{stage:?}");
+    }
+    let not_passed = with(THERE, detour(Stage::Output, "dnat", 6));
+    assert_eq!(not_passed.outlook, Copied);
+    assert_eq!(with(HERE, detour(Stage::Output, "dup", 17)).outlook, Copied, "the packet itself goes on");
+
+    facts.surroundings.get_mut(&HERE).expect("it is there").detours = None;
+    assert_all(&facts, Copied, Copied, &["?", "local_delivery"]);
+}
+
+#[test]
+fn a_copy_that_netfilter_sends_elsewhere_may_be_copied() {
+    let mut facts = facts("d0");
+    facts.surroundings.get_mut(&HERE).expect("it is there").detours =
+        Some([detour(Stage::Output, "dup", 17)].into());
+    let report = judged(&facts);
+    assert_eq!(of(&report, Way::Udp), (Unknown, Unknown, vec!["?"]));
+    assert_eq!(of(&report, Way::Tcp), (ZeroCopy, ZeroCopy, vec![]));
+    assert!(report.obstacles[0].explanation.contains("`nft list chain ip t c`"), "{report:?}");
+}
+
+#[test]
+fn what_the_send_call_copies_is_copied_wherever_it_goes() {
+    let mut facts = facts("d0");
+    facts.surroundings.get_mut(&HERE).expect("it is there").detours =
+        Some([detour(Stage::Output, "dnat", 17)].into());
+    facts.size = Some(2000);
+    assert_eq!(of(&judged(&facts), Way::Udp).0, Copied);
 }
 
 #[test]

@@ -61,7 +61,7 @@ pub fn write_text(
         "{}",
         wrap(
             "  not seen ",
-            "netfilter rules (NFQUEUE), BPF programs at tc or XDP that redirect, limits of drivers, and what the \
+            "BPF programs that redirect (tcx, XDP, cgroup), limits of drivers, and what the \
              application does: MSG_MORE, transmit timestamps, TLS or MD5 on its socket"
         )
     )
