@@ -48,6 +48,8 @@ pub struct Policy {
 pub struct Surroundings {
     /// The route to the destination; `None` if there is none, or it could not be asked for.
     pub route: Option<Route>,
+    /// The other next hops that a flow may have instead of the route's, by its hash.
+    pub other_hops: Vec<Route>,
     /// IPsec policies for what leaves, by priority; `None` if they may not be read.
     pub policies: Option<Vec<Policy>>,
     /// Whether packets are routed on (`ip_forward`); `None` if not readable.
@@ -160,6 +162,7 @@ pub(super) mod tests {
     pub(in crate::check) fn routed(route: Option<Route>, forwards: bool) -> Surroundings {
         Surroundings {
             route,
+            other_hops: Vec::new(),
             policies: Some(Vec::new()),
             forwards: Some(forwards),
             is_next_hop: false,

@@ -116,8 +116,9 @@ pub(crate) fn gather(question: &Question, proc: &ProcRoot) -> Result<(Facts, Tra
     let (inventory, handles) = inventory::collect_open(proc)?;
     let mut facts = begin(question, &inventory)?;
     let route = facts.surroundings.get(&facts.here).and_then(|here| here.route);
-    let next_hop = route.and_then(|route| route.gateway);
-    let visitor = Visitor { handles, next_hop, port: question.port };
+    let others = facts.surroundings.get(&facts.here).into_iter().flat_map(|here| &here.other_hops);
+    let next_hops = route.iter().chain(others).filter_map(|hop| hop.gateway).collect();
+    let visitor = Visitor { handles, next_hops, port: question.port };
     loop {
         let traced = trace(&facts);
         let open = open_ends(&facts, &traced);
@@ -177,7 +178,7 @@ fn begin(question: &Question, inventory: &Inventory) -> Result<Facts, CheckError
         missing: inventory.missing.clone(),
     };
     let flow = Flow { destination: question.destination, port: question.port, local: None };
-    let surroundings = look_around(route, None, flow, &mut facts.missing);
+    let surroundings = look_around(route, &[], flow, device.or(question.scope_id), &mut facts.missing);
     facts.surroundings.insert(here, surroundings);
     Ok(facts)
 }
@@ -214,7 +215,7 @@ struct Found {
 struct Visitor {
     /// Descriptors to enter namespaces by.
     handles: BTreeMap<u32, OwnedFd>,
-    next_hop: Option<IpAddr>,
+    next_hops: Vec<IpAddr>,
     port: Option<u16>,
 }
 
@@ -246,7 +247,7 @@ impl Visitor {
 
     fn look(&self, netns: u32, devices: &BTreeSet<u32>, facts: &Facts) -> Option<Found> {
         let handle = if netns == facts.here { None } else { Some(self.handles.get(&netns)?) };
-        let (destination, next_hop) = (facts.destination, self.next_hop);
+        let destination = facts.destination;
         let flow = Flow { destination, port: self.port, local: None };
         thread::scope(|scope| {
             let look = || -> Result<Found, SysError> {
@@ -255,7 +256,7 @@ impl Visitor {
                 }
                 let mut missing = Vec::new();
                 let route = destination.and_then(|destination| route::to(destination, None).ok());
-                let surroundings = look_around(route, next_hop, flow, &mut missing);
+                let surroundings = look_around(route, &self.next_hops, flow, None, &mut missing);
                 let mut ethtool = offloads::Ethtool::open().ok();
                 let mut active =
                     |ifindex: u32| ethtool.as_mut().and_then(|ethtool| ethtool.active(ifindex).ok());
@@ -271,8 +272,9 @@ impl Visitor {
 /// What the calling thread's namespace does with packets, beside its route.
 fn look_around(
     route: Option<Route>,
-    next_hop: Option<IpAddr>,
+    next_hops: &[IpAddr],
     flow: Flow,
+    oif: Option<u32>,
     missing: &mut Vec<String>,
 ) -> Surroundings {
     let policies = policies::list();
@@ -288,6 +290,14 @@ fn look_around(
     if let Err(error) = &detours {
         missing.push(format!("netfilter rules: {error}; run it as root (sudo)"));
     }
+    let other_hops = match (flow.destination, route) {
+        (Some(destination), Some(route)) => route::other_hops(destination, oif, route),
+        _ => Ok(Vec::new()),
+    };
+    let other_hops = other_hops.unwrap_or_else(|error| {
+        missing.push(format!("whether the route has several next hops: {error}; see `ip route`"));
+        Vec::new()
+    });
     let forwarding = match flow.destination {
         Some(IpAddr::V6(_)) => "/proc/sys/net/ipv6/conf/all/forwarding",
         _ => "/proc/sys/net/ipv4/ip_forward",
@@ -295,9 +305,10 @@ fn look_around(
     let is_local = |address| route::to(address, None).is_ok_and(|route| route.kind == RouteKind::Local);
     Surroundings {
         route,
+        other_hops,
         policies: policies.ok(),
         forwards: fs::read_to_string(forwarding).ok().map(|text| text.trim() != "0"),
-        is_next_hop: next_hop.is_some_and(is_local),
+        is_next_hop: next_hops.iter().any(|next_hop| is_local(*next_hop)),
         queues: queues.ok(),
         detours: detours.ok(),
     }

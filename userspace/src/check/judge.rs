@@ -6,6 +6,7 @@
 //! packet comes in again.
 
 mod hazard;
+mod netfilter;
 mod obstacle;
 
 use hazard::Hazard;
@@ -13,7 +14,7 @@ use hazard::Hazard;
 use crate::{
     check::{
         facts::Facts,
-        netfilter::{Detour, Stage},
+        netfilter::Stage,
         trace::{Event, Trace, Waypoint},
     },
     diagnose::causes::{
@@ -34,6 +35,8 @@ use crate::{
 
 /// Bytes of a TCP send where none was said: that of `zcdiag probe`.
 const STREAM_SIZE: u32 = 16384;
+/// So many next hops are named.
+const MOST_HOPS: usize = 8;
 /// Headers of TCP with timestamps, and of UDP, without those of IP.
 const TCP_HEADERS: u32 = 32;
 const UDP_HEADERS: u32 = 8;
@@ -68,6 +71,7 @@ fn answer(facts: &Facts, trace: &Trace, way: Way, obstacles: &mut Vec<Obstacle>)
     let mut outlooks = Vec::new();
     let mut reports = Vec::new();
     let routes: Vec<Vec<Hazard>> = trace.ways.iter().map(|route| hazards(facts, route, way)).collect();
+    let hashed = balanced(facts);
     let copied_whichever = routes.iter().all(|route| route.iter().any(|hazard| hazard.certain));
     for route in routes {
         outlooks.push(outlook(&route));
@@ -77,13 +81,39 @@ fn answer(facts: &Facts, trace: &Trace, way: Way, obstacles: &mut Vec<Obstacle>)
             obstacle::note(facts, hazard, way, obstacles);
         }
     }
+    let disagree = outlooks.iter().any(|outlook| Some(outlook) != outlooks.first());
+    if let Some(hops) = hashed.filter(|_| disagree) {
+        let why = format!(
+            "the route has several next hops ({hops}), and the hash of the flow decides which it takes; `ip route get` with its ports tells"
+        );
+        obstacle::note(facts, Hazard::perhaps(None, None, why), way, obstacles);
+    }
     WayAnswer {
         way,
         outlook: agreed(&outlooks),
         reported: agreed(&reports),
-        max_bytes: max_bytes(facts, way),
+        max_bytes: trace.ways.iter().filter_map(|route| max_bytes(facts, way, start(facts, route))).min(),
         supported: supported(facts, way),
     }
+}
+
+/// The devices of the next hops that the hash of a flow decides between; `None` if there is but one.
+fn balanced(facts: &Facts) -> Option<String> {
+    let all = facts.surroundings.iter().find(|(_, surroundings)| !surroundings.other_hops.is_empty());
+    let (netns, surroundings) = all?;
+    let hops = surroundings.route.iter().chain(&surroundings.other_hops).map(|hop| {
+        let place = DeviceKey { netns: *netns, ifindex: hop.ifindex };
+        let name = facts.devices.get(place).map_or("?", |device| device.name.as_str());
+        hop.gateway.map_or(name.to_owned(), |gateway| format!("{name} via {gateway}"))
+    });
+    Some(hops.take(MOST_HOPS).collect::<Vec<_>>().join(", "))
+}
+
+/// The device that a way begins with.
+fn start(facts: &Facts, route: &[Waypoint]) -> DeviceKey {
+    let first = DeviceKey { netns: facts.here, ifindex: facts.first };
+    let mut out = route.iter().filter(|waypoint| waypoint.event == Event::Out { routed: true });
+    out.next().map_or(first, |waypoint| waypoint.place)
 }
 
 /// The one outlook of all, or that it is not known.
@@ -132,8 +162,8 @@ fn supported(facts: &Facts, way: Way) -> Option<bool> {
 }
 
 /// Bytes of payload that fit the MTU of the path; only datagrams have such a limit.
-fn max_bytes(facts: &Facts, way: Way) -> Option<u32> {
-    (way == Way::Udp).then(|| mtu(facts)?.checked_sub(ip_header(facts) + UDP_HEADERS))?
+fn max_bytes(facts: &Facts, way: Way, start: DeviceKey) -> Option<u32> {
+    (way == Way::Udp).then(|| mtu(facts, start)?.checked_sub(ip_header(facts) + UDP_HEADERS))?
 }
 
 fn ip_header(facts: &Facts) -> u32 {
@@ -141,15 +171,15 @@ fn ip_header(facts: &Facts) -> u32 {
 }
 
 /// MTU of the path from the first device.
-fn mtu(facts: &Facts) -> Option<u32> {
+fn mtu(facts: &Facts, start: DeviceKey) -> Option<u32> {
     let route = facts.surroundings.get(&facts.here).and_then(|surroundings| surroundings.route);
-    let device = facts.devices.get(DeviceKey { netns: facts.here, ifindex: facts.first });
+    let device = facts.devices.get(start);
     route.and_then(|route| route.mtu).or_else(|| device.map(|device| device.mtu))
 }
 
 /// What would make the kernel copy along one way.
 fn hazards(facts: &Facts, route: &[Waypoint], way: Way) -> Vec<Hazard> {
-    let mut judge = Judge { facts, way, found: Vec::new(), diverted: false };
+    let mut judge = Judge { facts, way, start: start(facts, route), found: Vec::new(), diverted: false };
     judge.begin();
     for waypoint in route {
         judge.pass(*waypoint);
@@ -160,6 +190,8 @@ fn hazards(facts: &Facts, route: &[Waypoint], way: Way) -> Vec<Hazard> {
 struct Judge<'a> {
     facts: &'a Facts,
     way: Way,
+    /// The device that the send call makes packets for.
+    start: DeviceKey,
     found: Vec<Hazard>,
     /// Whether the packet may have gone elsewhere, after the send call made it.
     diverted: bool,
@@ -177,16 +209,16 @@ impl Judge<'_> {
         if self.facts.unseen_taps {
             self.add(Hazard::perhaps(None, None, obstacle::UNSEEN_TAPS));
         }
-        let start = DeviceKey { netns: self.facts.here, ifindex: self.facts.first };
+        let start = self.start;
         let route = self.facts.surroundings.get(&self.facts.here).and_then(|surroundings| surroundings.route);
         if let (Way::Udp, Some(size), Some(most)) =
-            (self.way, self.facts.size, max_bytes(self.facts, self.way))
+            (self.way, self.facts.size, max_bytes(self.facts, self.way, start))
             && size > most
         {
             self.add(Hazard::certain(&upfront_frag::FORESEEN, start));
         }
         match route {
-            Some(route) if route.encapsulated => {
+            _ if self.encapsulated() => {
                 self.add(Hazard::perhaps(None, Some(start), "the route puts packets into others"));
             }
             Some(route) if route.kind == (RouteKind::Multicast { member: None }) => {
@@ -201,6 +233,13 @@ impl Judge<'_> {
         if self.facts.destination.is_some() {
             self.detours(start, Stage::Output);
         }
+    }
+
+    /// Whether the way begins with a route that puts packets into others.
+    fn encapsulated(&self) -> bool {
+        let here = self.facts.surroundings.get(&self.facts.here);
+        let hops = here.into_iter().flat_map(|here| here.route.iter().chain(&here.other_hops));
+        hops.filter(|hop| hop.ifindex == self.start.ifindex).any(|hop| hop.encapsulated)
     }
 
     fn pass(&mut self, Waypoint { place, event }: Waypoint) {
@@ -234,8 +273,7 @@ impl Judge<'_> {
         if routed {
             self.encrypt(place);
         }
-        let first = place == DeviceKey { netns: self.facts.here, ifindex: self.facts.first };
-        let upfront = routed && first && !self.way.is_tcp();
+        let upfront = routed && place == self.start && !self.way.is_tcp();
         if upfront {
             self.datagrams_upfront(place);
         }
@@ -252,57 +290,12 @@ impl Judge<'_> {
         }
     }
 
-    /// Rules of the namespace may give packets to programs.
-    fn netfilter(&mut self, place: DeviceKey) {
-        let queues = self.facts.surroundings.get(&place.netns).map(|surroundings| surroundings.queues);
-        match queues {
-            Some(Some(false)) | None => {}
-            Some(Some(true)) => {
-                let why =
-                    "a program gets packets from netfilter rules (NFQUEUE), and those are copied for it";
-                self.add(Hazard::perhaps(Some(CauseId::Nfqueue), None, why));
-            }
-            Some(None) => {
-                let why = "whether a program gets packets from netfilter rules (NFQUEUE) may not be read";
-                self.add(Hazard::perhaps(Some(CauseId::Nfqueue), None, why));
-            }
-        }
-    }
-
-    /// Netfilter rules that send packets elsewhere, or a copy of them.
-    fn detours(&mut self, place: DeviceKey, stage: Stage) {
-        let facts = self.facts;
-        let Some(surroundings) = facts.surroundings.get(&place.netns) else { return };
-        let Some(detours) = &surroundings.detours else {
-            return self.add(Hazard::perhaps(None, None, "netfilter rules may not be read"));
-        };
-        let loops = facts.devices.get(place).is_some_and(|device| device.loopback);
-        let mine = detours.iter().filter(|detour| {
-            // Over lo, the addresses were settled where it was sent.
-            let settled = loops && stage == Stage::ComingIn && detour.translates();
-            detour.stage == stage && detour.protocol == self.way.protocol() && !settled
-        });
-        let mine: Vec<&Detour> = mine.collect();
-        for Detour { action, copies, listed_by, .. } in mine {
-            let see = format!("`{listed_by}` lists the rules, `zcdiag watch` tells what becomes of sends");
-            self.add(if *copies {
-                let why =
-                    format!("netfilter may send a copy elsewhere ({action}), which is not followed: {see}");
-                Hazard::perhaps(None, None, why)
-            } else {
-                let why =
-                    format!("netfilter may send packets elsewhere ({action}), which is not followed: {see}");
-                Hazard::diverts(None, why)
-            });
-        }
-    }
-
     /// IPsec comes before the device, for datagrams of IPv4 within the send call, and for TCP if the device does not
     /// gather (`sk_setup_caps()`).
     fn encrypt(&mut self, place: DeviceKey) {
         let Some(destination) = self.facts.destination else { return };
         let Some(surroundings) = self.facts.surroundings.get(&place.netns) else { return };
-        let first = place.netns == self.facts.here;
+        let first = place == self.start;
         let on = self.facts.offloads.get(&place).and_then(Option::as_ref);
         let foreseen = match (self.way.is_tcp(), on) {
             (true, Some(on)) if first && !on.gathers() => &upfront_tcp::FORESEEN,
@@ -313,7 +306,10 @@ impl Judge<'_> {
             let why = "IPsec policies may not be read: they would make the kernel copy";
             return self.add(Hazard::perhaps(Some(foreseen.cause.id), Some(place), why));
         };
-        let source = surroundings.route.and_then(|route| route.source).filter(|_| first);
+        let source = surroundings
+            .route
+            .and_then(|route| route.source)
+            .filter(|_| first && place.ifindex == self.facts.first);
         let applies = policies
             .iter()
             .map(|policy| (policy, policy.applies(destination, source, self.way.protocol(), place.ifindex)));
@@ -399,7 +395,8 @@ impl Judge<'_> {
             Way::UdpGso => return true,
             Way::Tcp | Way::IoUring => self.facts.size.unwrap_or(STREAM_SIZE),
         };
-        mtu(self.facts).is_none_or(|mtu| size > mtu.saturating_sub(ip_header(self.facts) + TCP_HEADERS))
+        mtu(self.facts, self.start)
+            .is_none_or(|mtu| size > mtu.saturating_sub(ip_header(self.facts) + TCP_HEADERS))
     }
 
     fn taps_at(&mut self, place: DeviceKey) {

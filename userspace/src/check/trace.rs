@@ -72,7 +72,7 @@ pub(crate) fn trace(facts: &Facts) -> Trace {
     {
         way.push(Waypoint { place: start, event: Event::LoopedBack });
     }
-    walk.out(way, start, true);
+    walk.onward(&way, start);
     walk.trace
 }
 
@@ -90,6 +90,21 @@ impl Walk<'_> {
     fn finish(&mut self, way: Vec<Waypoint>) {
         if self.trace.ways.len() < MOST_WAYS {
             self.trace.ways.push(way);
+        }
+    }
+
+    /// Out through the device of the route, or that of any other next hop.
+    fn onward(&mut self, way: &[Waypoint], routed: DeviceKey) {
+        let surroundings = self.facts.surroundings.get(&routed.netns);
+        let others = surroundings.into_iter().flat_map(|surroundings| &surroundings.other_hops);
+        let mut devices = vec![routed.ifindex];
+        for hop in others {
+            if !devices.contains(&hop.ifindex) {
+                devices.push(hop.ifindex);
+            }
+        }
+        for ifindex in devices {
+            self.out(way.to_vec(), DeviceKey { ifindex, ..routed }, true);
         }
     }
 
@@ -181,7 +196,7 @@ impl Walk<'_> {
             Some(route) if route.kind == RouteKind::Local => self.end(way, place, Event::Delivered),
             Some(route) if route.kind == RouteKind::Unicast && surroundings.forwards == Some(true) => {
                 way.push(Waypoint { place, event: Event::Forwarded });
-                self.out(way, DeviceKey { ifindex: route.ifindex, ..place }, true);
+                self.onward(&way, DeviceKey { ifindex: route.ifindex, ..place });
             }
             _ => {
                 self.end(

@@ -211,6 +211,30 @@ fn rules_of_iptables_for_this_host_are_not_for_others() {
 }
 
 #[test]
+fn every_next_hop_of_a_route_is_gone_along() {
+    in_sandbox(|_| {
+        let there = NamedNetns::new("hops");
+        pair_to(&there);
+        ip(&["tuntap", "add", "t0", "mode", "tun"]);
+        ip(&["addr", "add", "10.5.0.1/24", "dev", "t0"]);
+        ip(&["link", "set", "t0", "up"]);
+        let hops = ["nexthop", "via", "10.7.0.2", "dev", "w0", "nexthop", "via", "10.5.0.2", "dev", "t0"];
+        ip(&[&["route", "add", "10.77.0.0/24"], &hops[..]].concat());
+        let path = |report: &CheckReport| {
+            report.path.iter().map(|hop| hop.device.name.clone()).collect::<std::collections::BTreeSet<_>>()
+        };
+        let report = ask(&question("10.77.0.2")).expect("there is a route");
+        assert_eq!(path(&report), ["t0", "w0", "w1"].map(str::to_owned).into());
+        assert_eq!(report.outlook, Outlook::Unknown, "{report:#?}");
+        let told: Vec<_> = report.obstacles.iter().map(|obstacle| obstacle.explanation.as_str()).collect();
+        assert!(told.iter().any(|told| told.contains("the hash of the flow decides")), "{told:?}");
+        let one = Question { device: Some("t0".to_owned()), ..question("10.77.0.2") };
+        let report = ask(&one).expect("there is a route");
+        assert_eq!((path(&report), report.outlook), ([("t0".to_owned())].into(), Outlook::Copied));
+    });
+}
+
+#[test]
 fn what_cannot_be_answered_is_said_with_the_cure() {
     in_sandbox(|_| {
         let error = ask(&question("10.7.0.2")).expect_err("there is no route");

@@ -11,7 +11,7 @@ use crate::{
     model::check::{Route, RouteKind},
     sys::{
         SysError,
-        netlink::{NetlinkSocket, attribute, attributes, put_attribute, u32_at},
+        netlink::{NetlinkSocket, attribute, attributes, put_attribute, u16_at, u32_at},
     },
 };
 
@@ -23,9 +23,14 @@ const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
 const RTA_PREFSRC: u16 = 7;
 const RTA_METRICS: u16 = 8;
+const RTA_MULTIPATH: u16 = 9;
 const RTA_VIA: u16 = 18;
 const RTA_ENCAP_TYPE: u16 = 21;
 const RTAX_MTU: u16 = 2;
+/// Size of `struct rtnexthop`.
+const NEXT_HOP: usize = 8;
+/// `RTM_F_FIB_MATCH`: the route as it stands in the table, with all next hops.
+const AS_IN_TABLE: u32 = 0x2000;
 const RTN_LOCAL: u8 = 2;
 const RTN_BROADCAST: u8 = 3;
 const RTN_MULTICAST: u8 = 5;
@@ -38,18 +43,7 @@ const IPV6_GROUPS: &str = "/proc/thread-self/net/igmp6";
 ///
 /// Rules that look at marks, ports or other users' ids are not asked for these.
 pub(super) fn to(to: IpAddr, oif: Option<u32>) -> Result<Route, SysError> {
-    let (family, bits) = if to.is_ipv6() { (libc::AF_INET6, 128) } else { (libc::AF_INET, 32) };
-    let mut request = vec![0; MESSAGE];
-    request[0] = u8::try_from(family).unwrap_or_default();
-    request[1] = bits;
-    match to {
-        IpAddr::V4(to) => put_attribute(&mut request, RTA_DST, &to.octets()),
-        IpAddr::V6(to) => put_attribute(&mut request, RTA_DST, &to.octets()),
-    }
-    if let Some(oif) = oif {
-        put_attribute(&mut request, RTA_OIF, &oif.to_ne_bytes());
-    }
-    let answer = NetlinkSocket::route()?.ask(RTM_GETROUTE, &request)?;
+    let answer = NetlinkSocket::route()?.ask(RTM_GETROUTE, &request(to, oif))?;
     let mut route = parse(&answer).ok_or(SysError::new("RTM_GETROUTE", Errno::BADMSG))?;
     match route.kind {
         // Unreachable, prohibited or thrown away.
@@ -62,6 +56,54 @@ pub(super) fn to(to: IpAddr, oif: Option<u32>) -> Result<Route, SysError> {
         *member = fs::read_to_string(IPV6_GROUPS).ok().map(|list| is_member(&list, route.ifindex, group));
     }
     Ok(route)
+}
+
+/// The next hops that other flows than the one that was asked for have (ECMP, nexthop groups).
+///
+/// Nothing to say of a route that was not looked up in a table, as a PMTU exception or a broadcast.
+pub(super) fn other_hops(to: IpAddr, oif: Option<u32>, route: Route) -> Result<Vec<Route>, SysError> {
+    if route.kind != RouteKind::Unicast {
+        return Ok(Vec::new());
+    }
+    let mut request = request(to, oif);
+    request[8..12].copy_from_slice(&AS_IN_TABLE.to_ne_bytes());
+    let answer = NetlinkSocket::route()?.ask(RTM_GETROUTE, &request)?;
+    let hops = answer.get(MESSAGE..).and_then(|body| attribute(body, RTA_MULTIPATH)).unwrap_or_default();
+    let others = parse_hops(hops, route).into_iter().filter(|hop| {
+        (hop.ifindex, hop.gateway) != (route.ifindex, route.gateway)
+            && oif.is_none_or(|oif| oif == hop.ifindex)
+    });
+    Ok(others.collect())
+}
+
+/// Reads `struct rtnexthop` one after the other.
+fn parse_hops(mut bytes: &[u8], route: Route) -> Vec<Route> {
+    let mut hops = Vec::new();
+    while let (Some(length), Some(ifindex)) = (u16_at(bytes, 0), u32_at(bytes, 4)) {
+        let length = usize::from(length);
+        let Some(own) = bytes.get(NEXT_HOP..length) else { break };
+        let gateway = attribute(own, RTA_GATEWAY).and_then(address);
+        let via = || attribute(own, RTA_VIA)?.get(2..).and_then(address);
+        let encapsulated = attribute(own, RTA_ENCAP_TYPE).is_some();
+        hops.push(Route { ifindex, gateway: gateway.or_else(via), source: None, encapsulated, ..route });
+        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    hops
+}
+
+fn request(to: IpAddr, oif: Option<u32>) -> Vec<u8> {
+    let (family, bits) = if to.is_ipv6() { (libc::AF_INET6, 128) } else { (libc::AF_INET, 32) };
+    let mut request = vec![0; MESSAGE];
+    request[0] = u8::try_from(family).unwrap_or_default();
+    request[1] = bits;
+    match to {
+        IpAddr::V4(to) => put_attribute(&mut request, RTA_DST, &to.octets()),
+        IpAddr::V6(to) => put_attribute(&mut request, RTA_DST, &to.octets()),
+    }
+    if let Some(oif) = oif {
+        put_attribute(&mut request, RTA_OIF, &oif.to_ne_bytes());
+    }
+    request
 }
 
 /// Whether a device is in a group, and packets that leave through it are looped back (`ipv6_chk_mcast_addr()`).
@@ -135,6 +177,30 @@ mod tests {
         assert!(is_member(list, 5, group));
         assert!(!is_member(list, 1, group));
         assert!(!is_member(list, 5, "ff02::1".parse().expect("an address")));
+    }
+
+    #[test]
+    fn next_hops() {
+        let route = Route {
+            kind: RouteKind::Unicast,
+            ifindex: 5,
+            source: Some(Ipv4Addr::new(10, 9, 0, 1).into()),
+            gateway: None,
+            mtu: None,
+            encapsulated: false,
+        };
+        let hop = |ifindex: u32, gateway: [u8; 4]| {
+            let mut own = Vec::new();
+            put_attribute(&mut own, RTA_GATEWAY, &gateway);
+            let length = u16::try_from(NEXT_HOP + own.len()).expect("it is short");
+            [&length.to_ne_bytes()[..], &[0, 0], &ifindex.to_ne_bytes(), &own].concat()
+        };
+        let bytes = [hop(5, [10, 9, 0, 2]), hop(6, [10, 10, 0, 2])].concat();
+        let parsed = parse_hops(&bytes, route);
+        let seen: Vec<_> = parsed.iter().map(|hop| (hop.ifindex, hop.gateway)).collect();
+        let gateway = |third| Some(Ipv4Addr::new(10, third, 0, 2).into());
+        assert_eq!(seen, [(5, gateway(9)), (6, gateway(10))]);
+        assert_eq!(parse_hops(&bytes[..20], route).len(), 1, "cut off");
     }
 
     #[test]

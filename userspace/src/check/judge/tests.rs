@@ -318,6 +318,26 @@ fn what_the_send_call_copies_is_copied_wherever_it_goes() {
 }
 
 #[test]
+fn next_hops_that_agree_are_one_and_others_are_named() {
+    let mut facts = facts("d0");
+    let by = |ifindex| Route { source: None, gateway: "10.9.0.3".parse().ok(), ..unicast(ifindex) };
+    facts.surroundings.get_mut(&HERE).expect("it is there").other_hops = vec![by(10), by(11)];
+    assert_all(&facts, ZeroCopy, ZeroCopy, &[]);
+
+    let mut tap = dhclient();
+    tap.tap.netns.inum = HERE;
+    tap.tap.binding = Binding::Device { ifindex: 11, name: None };
+    facts.taps = vec![tap];
+    assert_all(&facts, Unknown, Unknown, &["tap_tx", "?"]);
+    let told = &judged(&facts).obstacles[1].explanation;
+    assert!(told.contains("(d0, eth0 via 10.9.0.3, eth1 via 10.9.0.3)"), "{told}");
+
+    facts.taps.clear();
+    facts.devices.get_mut(place(HERE, 11)).expect("eth1").mtu = 1400;
+    assert_eq!(judged(&facts).ways[1].max_bytes, Some(1372), "what passes whichever it is");
+}
+
+#[test]
 fn policies_decide_by_priority() {
     let mut facts = facts("d0");
     let policy = policy_for("10.9.0.0", 24);
