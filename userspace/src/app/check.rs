@@ -2,7 +2,7 @@
 
 use std::{
     io::Write,
-    net::{SocketAddr, ToSocketAddrs as _},
+    net::{IpAddr, SocketAddr, ToSocketAddrs as _},
 };
 
 use super::outcome::{Failure, Outcome, code, is_read, with_sources};
@@ -19,6 +19,10 @@ use crate::{
 pub struct CheckOptions {
     /// As the user wrote it.
     pub destination: Option<String>,
+    /// Mark of the packets.
+    pub mark: Option<u32>,
+    /// Address that they are sent from.
+    pub source: Option<IpAddr>,
     /// Only through this device.
     pub dev: Option<String>,
     /// Bytes of one send.
@@ -40,6 +44,8 @@ pub fn run(options: &CheckOptions, out: &mut dyn Write, err: &mut dyn Write) -> 
     let question = Question {
         device: options.dev.clone(),
         size: options.size,
+        mark: options.mark,
+        source: options.source,
         ..Question::to(address, session::tap_list_scope())
     };
     let ways = if options.ways.is_empty() { &Way::ALL[..] } else { &options.ways };

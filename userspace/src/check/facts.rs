@@ -81,6 +81,9 @@ pub struct Facts {
     pub offloads: BTreeMap<DeviceKey, Option<Offloads>>,
     /// Traffic control on devices on the way; `None` where it could not be read.
     pub traffic_control: BTreeMap<DeviceKey, Option<TrafficControl>>,
+    /// What policy rules look at that was not asked for, if packets have another route by it; `None` if that could
+    /// not be read.
+    pub other_routes: Option<Vec<String>>,
     /// All packet sockets.
     pub taps: Vec<JudgedTap>,
     /// Whether packet sockets may exist that were not seen.
@@ -123,7 +126,7 @@ impl Policy {
 }
 
 /// Whether an address begins as the prefix does.
-fn within(address: IpAddr, (prefix, length): (IpAddr, u8)) -> bool {
+pub(super) fn within(address: IpAddr, (prefix, length): (IpAddr, u8)) -> bool {
     let bits = |address: IpAddr| match address {
         IpAddr::V4(address) => (u128::from(address.to_bits()) << 96, 32),
         IpAddr::V6(address) => (address.to_bits(), 128),
@@ -217,6 +220,7 @@ pub(super) mod tests {
             surroundings: [(HERE, routed(Some(unicast(first)), false))].into(),
             offloads: places.iter().map(|place| (*place, Some(all_offloads()))).collect(),
             traffic_control: places.iter().map(|place| (*place, Some(TrafficControl::default()))).collect(),
+            other_routes: Some(Vec::new()),
             taps: Vec::new(),
             unseen_taps: false,
             kernel: "6.1.0".to_owned(),

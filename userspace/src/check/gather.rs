@@ -5,6 +5,7 @@ mod netfilter;
 mod offloads;
 mod policies;
 mod route;
+mod rules;
 mod traffic;
 
 use std::{
@@ -16,6 +17,8 @@ use std::{
     path::Path,
     thread,
 };
+
+use route::Lookup;
 
 use crate::{
     check::{
@@ -47,6 +50,10 @@ pub struct Question {
     pub scope_id: Option<u32>,
     /// Port of the destination, if it is known.
     pub port: Option<u16>,
+    /// Mark of the packets (`SO_MARK`), if it is known.
+    pub mark: Option<u32>,
+    /// Address of this host that they are sent from, if it is known.
+    pub source: Option<IpAddr>,
     /// Only through this device.
     pub device: Option<String>,
     /// Bytes of one send, if they are known.
@@ -64,7 +71,7 @@ impl Question {
         };
         let destination = address.map(|address| address.ip().to_canonical());
         let port = address.map(|address| address.port()).filter(|port| *port != 0);
-        Self { destination, scope_id, port, device: None, size: None, tap_scope }
+        Self { destination, scope_id, port, mark: None, source: None, device: None, size: None, tap_scope }
     }
 }
 
@@ -132,6 +139,11 @@ pub(crate) fn gather(question: &Question, proc: &ProcRoot) -> Result<(Facts, Tra
     }
 }
 
+/// What the route is asked for by, as the user knows the flow.
+fn lookup(question: &Question, to: IpAddr, device: Option<u32>) -> Lookup {
+    Lookup { to, oif: device.or(question.scope_id), mark: question.mark, from: question.source }
+}
+
 /// What this namespace says of the first step.
 fn begin(question: &Question, inventory: &Inventory) -> Result<Facts, CheckError> {
     let here = inventory.here.ok_or(CheckError::NoDevices)?;
@@ -150,7 +162,7 @@ fn begin(question: &Question, inventory: &Inventory) -> Result<Facts, CheckError
         Some(destination) => {
             let through =
                 question.device.as_ref().map_or(String::new(), |device| format!(" through {device}"));
-            let route = route::to(destination, device.or(question.scope_id))
+            let route = route::to(lookup(question, destination, device))
                 .map_err(|error| CheckError::NoRoute { destination, through, source: error.source })?;
             Some(route)
         }
@@ -167,6 +179,7 @@ fn begin(question: &Question, inventory: &Inventory) -> Result<Facts, CheckError
         surroundings: BTreeMap::new(),
         offloads: BTreeMap::new(),
         traffic_control: BTreeMap::new(),
+        other_routes: Some(Vec::new()),
         taps: judge_all(inventory.taps.clone(), question.tap_scope, &inventory.programs),
         unseen_taps: false,
         routes_zerocopy: routes_zerocopy(&kernel),
@@ -178,7 +191,11 @@ fn begin(question: &Question, inventory: &Inventory) -> Result<Facts, CheckError
         missing: inventory.missing.clone(),
     };
     let flow = Flow { destination: question.destination, port: question.port, local: None };
-    let surroundings = look_around(route, &[], flow, device.or(question.scope_id), &mut facts.missing);
+    let asked = question.destination.map(|destination| lookup(question, destination, device));
+    if let (Some(asked), Some(route)) = (asked, route) {
+        facts.other_routes = rules::other_routes(asked, question.port, route).ok();
+    }
+    let surroundings = look_around(route, &[], flow, asked, &mut facts.missing);
     facts.surroundings.insert(here, surroundings);
     Ok(facts)
 }
@@ -255,7 +272,7 @@ impl Visitor {
                     sys::netns::enter(handle.as_fd())?;
                 }
                 let mut missing = Vec::new();
-                let route = destination.and_then(|destination| route::to(destination, None).ok());
+                let route = destination.and_then(|destination| route::to(Lookup::of(destination)).ok());
                 let surroundings = look_around(route, &self.next_hops, flow, None, &mut missing);
                 let mut ethtool = offloads::Ethtool::open().ok();
                 let mut active =
@@ -274,7 +291,7 @@ fn look_around(
     route: Option<Route>,
     next_hops: &[IpAddr],
     flow: Flow,
-    oif: Option<u32>,
+    asked: Option<Lookup>,
     missing: &mut Vec<String>,
 ) -> Surroundings {
     let policies = policies::list();
@@ -290,8 +307,8 @@ fn look_around(
     if let Err(error) = &detours {
         missing.push(format!("netfilter rules: {error}; run it as root (sudo)"));
     }
-    let other_hops = match (flow.destination, route) {
-        (Some(destination), Some(route)) => route::other_hops(destination, oif, route),
+    let other_hops = match (asked.or(flow.destination.map(Lookup::of)), route) {
+        (Some(lookup), Some(route)) => route::other_hops(lookup, route),
         _ => Ok(Vec::new()),
     };
     let other_hops = other_hops.unwrap_or_else(|error| {
@@ -302,7 +319,7 @@ fn look_around(
         Some(IpAddr::V6(_)) => "/proc/sys/net/ipv6/conf/all/forwarding",
         _ => "/proc/sys/net/ipv4/ip_forward",
     };
-    let is_local = |address| route::to(address, None).is_ok_and(|route| route.kind == RouteKind::Local);
+    let is_local = |address| route::to(Lookup::of(address)).is_ok_and(|route| route.kind == RouteKind::Local);
     Surroundings {
         route,
         other_hops,

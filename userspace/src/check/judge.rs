@@ -179,7 +179,8 @@ fn mtu(facts: &Facts, start: DeviceKey) -> Option<u32> {
 
 /// What would make the kernel copy along one way.
 fn hazards(facts: &Facts, route: &[Waypoint], way: Way) -> Vec<Hazard> {
-    let mut judge = Judge { facts, way, start: start(facts, route), found: Vec::new(), diverted: false };
+    let mut judge =
+        Judge { facts, way, start: start(facts, route), found: Vec::new(), diverted: false, rerouted: false };
     judge.begin();
     for waypoint in route {
         judge.pass(*waypoint);
@@ -195,17 +196,31 @@ struct Judge<'a> {
     found: Vec<Hazard>,
     /// Whether the packet may have gone elsewhere, after the send call made it.
     diverted: bool,
+    /// Whether the send call may have had another route.
+    rerouted: bool,
 }
 
 impl Judge<'_> {
     fn add(&mut self, mut hazard: Hazard) {
         let within_the_call = hazard.cause.is_some_and(|cause| causes::of(cause).within_the_call);
-        hazard.certain &= within_the_call || !self.diverted;
+        hazard.certain &= !self.rerouted && (within_the_call || !self.diverted);
         self.diverted |= hazard.diverts;
         self.found.push(hazard);
     }
 
     fn begin(&mut self) {
+        match &self.facts.other_routes {
+            Some(rules) if rules.is_empty() => {}
+            Some(rules) => {
+                let why = format!(
+                    "other packets to it have another route by policy rules (`ip rule`), or may have: {}",
+                    rules.join("; ")
+                );
+                self.add(Hazard::perhaps(None, None, why));
+                self.rerouted = true;
+            }
+            None => self.add(Hazard::perhaps(None, None, "policy rules (`ip rule`) could not be read")),
+        }
         if self.facts.unseen_taps {
             self.add(Hazard::perhaps(None, None, obstacle::UNSEEN_TAPS));
         }

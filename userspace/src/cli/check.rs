@@ -1,6 +1,10 @@
 //! `check`.
 
-use std::io::{self, IsTerminal as _};
+use std::{
+    io::{self, IsTerminal as _},
+    net::IpAddr,
+    num::ParseIntError,
+};
 
 use clap::{ArgGroup, ValueEnum};
 
@@ -26,8 +30,16 @@ pub(super) struct CheckArgs {
     pub(super) dev: Option<String>,
 
     /// Say instead what zcdiag itself can do on this host: privileges, type information, what it would attach
-    #[arg(long = "self", group = "subject", conflicts_with_all = ["destination", "dev", "size", "transport"])]
+    #[arg(long = "self", group = "subject", conflicts_with_all = ["destination", "dev", "mark", "source", "size", "transport"])]
     pub(super) itself: bool,
+
+    /// Mark of the packets (SO_MARK), if policy rules look at it
+    #[arg(long, value_name = "N", value_parser = mark, requires = "destination")]
+    pub(super) mark: Option<u32>,
+
+    /// Address of this host that is sent from, if policy rules look at it
+    #[arg(long, value_name = "ADDR", requires = "destination")]
+    pub(super) source: Option<IpAddr>,
 
     /// Bytes of one send; if not given, 16384 for TCP, and datagrams that fit the path
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
@@ -55,6 +67,11 @@ pub(super) enum TransportChoice {
     IoUring,
 }
 
+/// A mark as `ip rule` writes it: decimal, or hexadecimal after 0x.
+fn mark(text: &str) -> Result<u32, ParseIntError> {
+    text.strip_prefix("0x").map_or_else(|| text.parse(), |digits| u32::from_str_radix(digits, 16))
+}
+
 pub(super) fn run_check(globals: &Globals, check: &CheckArgs) -> Outcome {
     let color = globals.color(io::stdout().is_terminal());
     if check.itself {
@@ -69,6 +86,8 @@ pub(super) fn run_check(globals: &Globals, check: &CheckArgs) -> Outcome {
     let options = CheckOptions {
         destination: check.destination.clone(),
         dev: check.dev.clone(),
+        mark: check.mark,
+        source: check.source,
         size: check.size,
         ways: check.transport.iter().map(way).collect(),
         json: check.json,

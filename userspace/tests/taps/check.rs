@@ -28,6 +28,8 @@ fn question(destination: &str) -> Question {
         destination: Some(destination),
         scope_id: None,
         port: None,
+        mark: None,
+        source: None,
         device: None,
         size: None,
         tap_scope: TapListScope::PerNetns,
@@ -231,6 +233,48 @@ fn every_next_hop_of_a_route_is_gone_along() {
         let one = Question { device: Some("t0".to_owned()), ..question("10.77.0.2") };
         let report = ask(&one).expect("there is a route");
         assert_eq!((path(&report), report.outlook), ([("t0".to_owned())].into(), Outlook::Copied));
+    });
+}
+
+#[test]
+fn policy_rules_for_other_packets_are_told_of() {
+    in_sandbox(|_| {
+        let there = NamedNetns::new("marked");
+        pair_to(&there);
+        ip(&["tuntap", "add", "t0", "mode", "tun"]);
+        ip(&["addr", "add", "10.5.0.1/24", "dev", "t0"]);
+        ip(&["link", "set", "t0", "up"]);
+        let device = |question: &Question| {
+            let report = ask(question).expect("there is a route");
+            let told = report.obstacles[0].explanation.clone();
+            (report.path[0].device.name.clone(), report.outlook, told)
+        };
+        let plain = question("10.7.0.2");
+        ip(&["rule", "add", "fwmark", "5", "lookup", "100"]);
+        let (first, outlook, _) = device(&plain);
+        assert_eq!((first.as_str(), outlook), ("w0", Outlook::Copied), "the table is empty");
+
+        ip(&["route", "add", "10.7.0.2", "dev", "t0", "table", "100"]);
+        let (first, outlook, told) = device(&plain);
+        assert_eq!((first.as_str(), outlook), ("w0", Outlook::Unknown));
+        assert!(told.contains("the mark (0x5; ask with `--mark`)"), "{told}");
+        for (mark, expected) in [(0, "w0"), (5, "t0")] {
+            let (first, outlook, _) = device(&Question { mark: Some(mark), ..plain.clone() });
+            assert_eq!((first.as_str(), outlook), (expected, Outlook::Copied), "{mark}");
+        }
+        ip(&["rule", "del", "fwmark", "5"]);
+
+        ip(&["rule", "add", "from", "10.99.0.1", "lookup", "100"]);
+        assert_eq!(device(&plain).1, Outlook::Copied, "nothing is sent from another host's address");
+        ip(&["rule", "add", "from", "10.5.0.1", "lookup", "100"]);
+        assert_eq!(device(&plain).1, Outlook::Unknown);
+        let source = "10.5.0.1".parse().ok();
+        assert_eq!(device(&Question { source, ..plain.clone() }).0, "t0");
+        ip(&["rule", "del", "from", "10.5.0.1"]);
+
+        ip(&["rule", "add", "ipproto", "tcp", "dport", "80", "lookup", "100"]);
+        assert_eq!(device(&plain).1, Outlook::Unknown);
+        assert_eq!(device(&Question { port: Some(81), ..plain }).1, Outlook::Copied);
     });
 }
 

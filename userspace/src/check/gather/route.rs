@@ -19,11 +19,13 @@ const RTM_GETROUTE: u16 = 26;
 /// Size of `struct rtmsg`.
 const MESSAGE: usize = 12;
 const RTA_DST: u16 = 1;
+const RTA_SRC: u16 = 2;
 const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
 const RTA_PREFSRC: u16 = 7;
 const RTA_METRICS: u16 = 8;
 const RTA_MULTIPATH: u16 = 9;
+const RTA_MARK: u16 = 16;
 const RTA_VIA: u16 = 18;
 const RTA_ENCAP_TYPE: u16 = 21;
 const RTAX_MTU: u16 = 2;
@@ -39,12 +41,34 @@ const RTCF_LOCAL: u32 = 0x8000_0000;
 /// The IPv6 groups that devices of the calling thread's namespace are in.
 const IPV6_GROUPS: &str = "/proc/thread-self/net/igmp6";
 
-/// Asks the calling thread's namespace for its route to `to`, through the device `oif` if one is given.
+/// What a route is asked for by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lookup {
+    pub(super) to: IpAddr,
+    /// Through this device.
+    pub(super) oif: Option<u32>,
+    /// Mark of the packets (`SO_MARK`).
+    pub(super) mark: Option<u32>,
+    /// An address of the namespace that packets have as their source.
+    pub(super) from: Option<IpAddr>,
+}
+
+impl Lookup {
+    /// By the destination alone.
+    pub(super) fn of(to: IpAddr) -> Self {
+        Self { to, oif: None, mark: None, from: None }
+    }
+}
+
+/// Asks the calling thread's namespace for a route.
 ///
-/// Rules that look at marks, ports or other users' ids are not asked for these.
-pub(super) fn to(to: IpAddr, oif: Option<u32>) -> Result<Route, SysError> {
-    let answer = NetlinkSocket::route()?.ask(RTM_GETROUTE, &request(to, oif))?;
+/// Rules that look at ports or other users' ids are not asked for these.
+pub(super) fn to(lookup: Lookup) -> Result<Route, SysError> {
+    let to = lookup.to;
+    let answer = NetlinkSocket::route()?.ask(RTM_GETROUTE, &request(lookup))?;
     let mut route = parse(&answer).ok_or(SysError::new("RTM_GETROUTE", Errno::BADMSG))?;
+    // The kernel repeats no address that it was told.
+    route.source = route.source.or(lookup.from);
     match route.kind {
         // Unreachable, prohibited or thrown away.
         RouteKind::Other(_) => return Err(SysError::new("RTM_GETROUTE", Errno::NETUNREACH)),
@@ -61,17 +85,17 @@ pub(super) fn to(to: IpAddr, oif: Option<u32>) -> Result<Route, SysError> {
 /// The next hops that other flows than the one that was asked for have (ECMP, nexthop groups).
 ///
 /// Nothing to say of a route that was not looked up in a table, as a PMTU exception or a broadcast.
-pub(super) fn other_hops(to: IpAddr, oif: Option<u32>, route: Route) -> Result<Vec<Route>, SysError> {
+pub(super) fn other_hops(lookup: Lookup, route: Route) -> Result<Vec<Route>, SysError> {
     if route.kind != RouteKind::Unicast {
         return Ok(Vec::new());
     }
-    let mut request = request(to, oif);
+    let mut request = request(lookup);
     request[8..12].copy_from_slice(&AS_IN_TABLE.to_ne_bytes());
     let answer = NetlinkSocket::route()?.ask(RTM_GETROUTE, &request)?;
     let hops = answer.get(MESSAGE..).and_then(|body| attribute(body, RTA_MULTIPATH)).unwrap_or_default();
     let others = parse_hops(hops, route).into_iter().filter(|hop| {
         (hop.ifindex, hop.gateway) != (route.ifindex, route.gateway)
-            && oif.is_none_or(|oif| oif == hop.ifindex)
+            && lookup.oif.is_none_or(|oif| oif == hop.ifindex)
     });
     Ok(others.collect())
 }
@@ -91,7 +115,7 @@ fn parse_hops(mut bytes: &[u8], route: Route) -> Vec<Route> {
     hops
 }
 
-fn request(to: IpAddr, oif: Option<u32>) -> Vec<u8> {
+fn request(Lookup { to, oif, mark, from }: Lookup) -> Vec<u8> {
     let (family, bits) = if to.is_ipv6() { (libc::AF_INET6, 128) } else { (libc::AF_INET, 32) };
     let mut request = vec![0; MESSAGE];
     request[0] = u8::try_from(family).unwrap_or_default();
@@ -99,6 +123,16 @@ fn request(to: IpAddr, oif: Option<u32>) -> Vec<u8> {
     match to {
         IpAddr::V4(to) => put_attribute(&mut request, RTA_DST, &to.octets()),
         IpAddr::V6(to) => put_attribute(&mut request, RTA_DST, &to.octets()),
+    }
+    if let Some(from) = from {
+        request[2] = bits;
+        match from {
+            IpAddr::V4(from) => put_attribute(&mut request, RTA_SRC, &from.octets()),
+            IpAddr::V6(from) => put_attribute(&mut request, RTA_SRC, &from.octets()),
+        }
+    }
+    if let Some(mark) = mark {
+        put_attribute(&mut request, RTA_MARK, &mark.to_ne_bytes());
     }
     if let Some(oif) = oif {
         put_attribute(&mut request, RTA_OIF, &oif.to_ne_bytes());
@@ -150,7 +184,7 @@ fn parse(message: &[u8]) -> Option<Route> {
     (route.ifindex != 0).then_some(route)
 }
 
-fn address(bytes: &[u8]) -> Option<IpAddr> {
+pub(super) fn address(bytes: &[u8]) -> Option<IpAddr> {
     match bytes.len() {
         4 => bytes.first_chunk::<4>().map(|octets| Ipv4Addr::from(*octets).into()),
         16 => bytes.first_chunk::<16>().map(|octets| Ipv6Addr::from(*octets).into()),
@@ -164,7 +198,7 @@ mod tests {
 
     #[test]
     fn this_host_is_reached_through_lo() {
-        let route = to(Ipv4Addr::LOCALHOST.into(), None).expect("every host has it");
+        let route = to(Lookup::of(Ipv4Addr::LOCALHOST.into())).expect("every host has it");
         assert_eq!((route.kind, route.ifindex), (RouteKind::Local, 1));
         assert_eq!((route.gateway, route.encapsulated), (None, false));
     }

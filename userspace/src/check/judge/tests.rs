@@ -338,6 +338,17 @@ fn next_hops_that_agree_are_one_and_others_are_named() {
 }
 
 #[test]
+fn packets_that_may_have_another_route_are_in_doubt() {
+    let mut facts = facts("d0");
+    facts.size = Some(2000);
+    facts.other_routes = Some(vec!["rule 100 looks at the user".to_owned()]);
+    let report = judged(&facts);
+    assert_eq!(of(&report, Way::Tcp), (Unknown, Unknown, vec!["?"]));
+    assert_eq!(of(&report, Way::Udp).0, Unknown, "another device may take more bytes");
+    assert!(report.obstacles.iter().any(|other| other.explanation.contains("rule 100")), "{report:?}");
+}
+
+#[test]
 fn policies_decide_by_priority() {
     let mut facts = facts("d0");
     let policy = policy_for("10.9.0.0", 24);
