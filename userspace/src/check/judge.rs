@@ -379,7 +379,7 @@ impl Judge<'_> {
                 }
                 if control.egress_filters > 0 {
                     let why = "tc filters at its egress may redirect, mirror or change packets";
-                    self.add(Hazard::perhaps(None, Some(place), why));
+                    self.add(Hazard::diverts(Some(place), why));
                 }
             }
             _ => self.add(Hazard::perhaps(None, Some(place), "its traffic control could not be read")),
@@ -459,7 +459,7 @@ impl Judge<'_> {
             && control.ingress_filters > 0
         {
             let why = "tc filters where packets come in may redirect or change them";
-            self.add(Hazard::perhaps(None, Some(place), why));
+            self.add(Hazard::diverts(Some(place), why));
         }
         self.detours(place, Stage::ComingIn);
     }

@@ -384,6 +384,20 @@ fn traffic_control_damages_or_may_redirect() {
 }
 
 #[test]
+fn behind_filters_that_may_redirect_nothing_is_sure() {
+    let mut facts = facts("v0");
+    let local = Route { kind: RouteKind::Local, ..unicast(1) };
+    facts.surroundings.insert(THERE, routed(Some(local), false));
+    let egress = TrafficControl { egress_filters: 1, ..TrafficControl::default() };
+    let ingress = TrafficControl { ingress_filters: 1, ..TrafficControl::default() };
+    for (at, control) in [(place(HERE, 3), egress), (place(THERE, 2), ingress)] {
+        let mut facts = facts.clone();
+        facts.traffic_control.insert(at, Some(control));
+        assert_all(&facts, Unknown, Unknown, &["?", "local_delivery"]);
+    }
+}
+
+#[test]
 fn groups_with_a_member_here_are_copied() {
     for (member, outlook, causes) in [
         (Some(true), Copied, &["mcast_loop"][..]),
