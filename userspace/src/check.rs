@@ -21,6 +21,9 @@ use crate::{
 /// # Errors
 /// If there is no such device or no route; what could merely not be read is in the report.
 pub fn check(question: &Question, ways: &[Way], proc: &ProcRoot) -> Result<CheckReport, CheckError> {
-    let (facts, trace) = gather::gather(question, proc)?;
+    let mut protocols: Vec<u8> = ways.iter().map(|way| way.protocol()).collect();
+    protocols.sort_unstable();
+    protocols.dedup();
+    let (facts, trace) = gather::gather(question, &protocols, proc)?;
     Ok(judge::judge(facts, &trace, ways))
 }

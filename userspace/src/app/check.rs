@@ -23,6 +23,10 @@ pub struct CheckOptions {
     pub mark: Option<u32>,
     /// Address that they are sent from.
     pub source: Option<IpAddr>,
+    /// Port that they are sent from.
+    pub local_port: Option<u16>,
+    /// User of the socket.
+    pub uid: Option<u32>,
     /// Only through this device.
     pub dev: Option<String>,
     /// Bytes of one send.
@@ -46,6 +50,8 @@ pub fn run(options: &CheckOptions, out: &mut dyn Write, err: &mut dyn Write) -> 
         size: options.size,
         mark: options.mark,
         source: options.source,
+        local_port: options.local_port,
+        uid: options.uid,
         ..Question::to(address, session::tap_list_scope())
     };
     let ways = if options.ways.is_empty() { &Way::ALL[..] } else { &options.ways };

@@ -112,6 +112,7 @@ fn expected(destination: Endpoint, sends: &SendOptions) -> Option<Expected> {
         (Transport::Vsock, ..) => return None,
         (Transport::Tcp, Method::Ring(_), _) => Way::IoUring,
         (Transport::Tcp, ..) => Way::Tcp,
+        (Transport::Udp, Method::Ring(_), None) => Way::IoUringUdp,
         (Transport::Udp, _, None) => Way::Udp,
         (Transport::Udp, _, Some(_)) => Way::UdpGso,
     };

@@ -18,7 +18,7 @@ use crate::model::{
 pub struct TrafficControl {
     /// How probable it is that netem damages a packet on purpose; `u32::MAX`: it damages all.
     pub corrupts: u32,
-    /// Number of filters at egress, which may redirect, mirror or change packets.
+    /// Number of filters at egress, or at the queueing disciplines there, which may redirect, mirror or change packets.
     pub egress_filters: usize,
     /// The same where packets come in.
     pub ingress_filters: usize,
@@ -48,8 +48,8 @@ pub struct Policy {
 pub struct Surroundings {
     /// The route to the destination; `None` if there is none, or it could not be asked for.
     pub route: Option<Route>,
-    /// The other next hops that a flow may have instead of the route's, by its hash.
-    pub other_hops: Vec<Route>,
+    /// The other next hops that a flow may have instead of the route's, by its hash; `None` if they could not be read.
+    pub other_hops: Option<Vec<Route>>,
     /// IPsec policies for what leaves, by priority; `None` if they may not be read.
     pub policies: Option<Vec<Policy>>,
     /// Whether packets are routed on (`ip_forward`); `None` if not readable.
@@ -60,6 +60,15 @@ pub struct Surroundings {
     pub queues: Option<bool>,
     /// Netfilter rules that may send packets elsewhere than the route does; `None` if they may not be read.
     pub detours: Option<BTreeSet<Detour>>,
+}
+
+/// A policy rule by which packets may have another route than the one that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherRoute {
+    /// Which rule, and what it looks at, in words.
+    pub says: String,
+    /// The protocol that it is for; `None` for all.
+    pub protocol: Option<u8>,
 }
 
 /// Everything that was found out.
@@ -81,9 +90,8 @@ pub struct Facts {
     pub offloads: BTreeMap<DeviceKey, Option<Offloads>>,
     /// Traffic control on devices on the way; `None` where it could not be read.
     pub traffic_control: BTreeMap<DeviceKey, Option<TrafficControl>>,
-    /// What policy rules look at that was not asked for, if packets have another route by it; `None` if that could
-    /// not be read.
-    pub other_routes: Option<Vec<String>>,
+    /// Policy rules that give packets another route by what was not asked for; `None` if they could not be read.
+    pub other_routes: Option<Vec<OtherRoute>>,
     /// All packet sockets.
     pub taps: Vec<JudgedTap>,
     /// Whether packet sockets may exist that were not seen.
@@ -165,7 +173,7 @@ pub(super) mod tests {
     pub(in crate::check) fn routed(route: Option<Route>, forwards: bool) -> Surroundings {
         Surroundings {
             route,
-            other_hops: Vec::new(),
+            other_hops: Some(Vec::new()),
             policies: Some(Vec::new()),
             forwards: Some(forwards),
             is_next_hop: false,

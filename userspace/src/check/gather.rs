@@ -19,12 +19,13 @@ use std::{
 };
 
 use route::Lookup;
+use rules::Open;
 
 use crate::{
     check::{
         devices::Devices,
         facts::{Facts, Surroundings, TrafficControl},
-        netfilter::Flow,
+        netfilter::{Effect, Flow, Stage},
         trace::{Trace, trace},
     },
     kernel::privilege::Privileges,
@@ -54,6 +55,10 @@ pub struct Question {
     pub mark: Option<u32>,
     /// Address of this host that they are sent from, if it is known.
     pub source: Option<IpAddr>,
+    /// Port that they are sent from, if it is known.
+    pub local_port: Option<u16>,
+    /// User that the socket belongs to, if it is known.
+    pub uid: Option<u32>,
     /// Only through this device.
     pub device: Option<String>,
     /// Bytes of one send, if they are known.
@@ -71,7 +76,18 @@ impl Question {
         };
         let destination = address.map(|address| address.ip().to_canonical());
         let port = address.map(|address| address.port()).filter(|port| *port != 0);
-        Self { destination, scope_id, port, mark: None, source: None, device: None, size: None, tap_scope }
+        Self {
+            destination,
+            scope_id,
+            port,
+            mark: None,
+            source: None,
+            local_port: None,
+            uid: None,
+            device: None,
+            size: None,
+            tap_scope,
+        }
     }
 }
 
@@ -85,11 +101,11 @@ pub enum CheckError {
     #[error("device {0} is down")]
     Down(String),
     /// The kernel has no route.
-    #[error("there is no route to {destination}{through}: {source}")]
+    #[error("there is no route to {destination}{through}")]
     NoRoute {
         /// Where to.
         destination: IpAddr,
-        /// ` through DEV`, or nothing.
+        /// ` from ADDR through DEV`, what was said of it.
         through: String,
         /// What the kernel answered.
         source: io::Error,
@@ -97,6 +113,14 @@ pub enum CheckError {
     /// Nothing could be found out about packet sockets, and so about the rest.
     #[error(transparent)]
     Inventory(#[from] InventoryError),
+    /// IPv4 and IPv6 in one packet.
+    #[error("nothing can be sent from {from} to {destination}: one is IPv4, the other IPv6")]
+    OtherFamily {
+        /// Where to.
+        destination: IpAddr,
+        /// Where from.
+        from: IpAddr,
+    },
     /// Not even this namespace's devices could be listed.
     #[error("the devices of this network namespace could not be listed")]
     NoDevices,
@@ -110,7 +134,12 @@ impl CheckError {
                 "`ip -br link` lists the devices; for another namespace: `ip netns exec NAME zcdiag check ..`"
             }
             Self::Down(_) => "bring it up, or name another one: `ip link set DEV up`",
-            Self::NoRoute { .. } => "see `ip route get DEST`; give a destination that this host can reach",
+            Self::NoRoute { .. } => {
+                "see `ip route get DEST`; give a destination that this host can reach, and as the source an address that it has"
+            }
+            Self::OtherFamily { .. } => {
+                "give a source of the same kind: `ip -br addr` lists the addresses of this host"
+            }
             Self::Inventory(_) | Self::NoDevices => "run it where /proc is mounted, outside of a sandbox",
         }
     }
@@ -119,11 +148,16 @@ impl CheckError {
 /// Gathers the facts, and the trace that they make.
 ///
 /// Blocks for as long as the inventory of packet sockets takes.
-pub(crate) fn gather(question: &Question, proc: &ProcRoot) -> Result<(Facts, Trace), CheckError> {
+pub(crate) fn gather(
+    question: &Question,
+    protocols: &[u8],
+    proc: &ProcRoot,
+) -> Result<(Facts, Trace), CheckError> {
     let (inventory, handles) = inventory::collect_open(proc)?;
-    let mut facts = begin(question, &inventory)?;
+    let mut facts = begin(question, protocols, &inventory)?;
     let route = facts.surroundings.get(&facts.here).and_then(|here| here.route);
-    let others = facts.surroundings.get(&facts.here).into_iter().flat_map(|here| &here.other_hops);
+    let here = facts.surroundings.get(&facts.here);
+    let others = here.and_then(|here| here.other_hops.as_ref()).into_iter().flatten();
     let next_hops = route.iter().chain(others).filter_map(|hop| hop.gateway).collect();
     let visitor = Visitor { handles, next_hops, port: question.port };
     loop {
@@ -140,12 +174,22 @@ pub(crate) fn gather(question: &Question, proc: &ProcRoot) -> Result<(Facts, Tra
 }
 
 /// What the route is asked for by, as the user knows the flow.
-fn lookup(question: &Question, to: IpAddr, device: Option<u32>) -> Lookup {
-    Lookup { to, oif: device.or(question.scope_id), mark: question.mark, from: question.source }
+fn lookup(question: &Question, protocols: &[u8], to: IpAddr, device: Option<u32>) -> Lookup {
+    Lookup {
+        oif: device.or(question.scope_id),
+        mark: question.mark,
+        from: question.source,
+        // Without one, IPv4 takes UDP, and IPv6 none.
+        protocol: protocols.first().copied(),
+        port: question.port,
+        local_port: question.local_port,
+        uid: question.uid,
+        ..Lookup::of(to)
+    }
 }
 
 /// What this namespace says of the first step.
-fn begin(question: &Question, inventory: &Inventory) -> Result<Facts, CheckError> {
+fn begin(question: &Question, protocols: &[u8], inventory: &Inventory) -> Result<Facts, CheckError> {
     let here = inventory.here.ok_or(CheckError::NoDevices)?;
     let devices = Devices::new(&inventory.namespaces);
     let device = match &question.device {
@@ -158,16 +202,8 @@ fn begin(question: &Question, inventory: &Inventory) -> Result<Facts, CheckError
         }
         None => None,
     };
-    let route = match question.destination {
-        Some(destination) => {
-            let through =
-                question.device.as_ref().map_or(String::new(), |device| format!(" through {device}"));
-            let route = route::to(lookup(question, destination, device))
-                .map_err(|error| CheckError::NoRoute { destination, through, source: error.source })?;
-            Some(route)
-        }
-        None => None,
-    };
+    let asked = question.destination.map(|destination| lookup(question, protocols, destination, device));
+    let route = asked.map(|asked| first_route(question, asked)).transpose()?;
     let first = route.map(|route| route.ifindex).or(device).ok_or(CheckError::NoDevices)?;
     let kernel = inventory.kernel.clone().unwrap_or_default();
     let mut facts = Facts {
@@ -191,13 +227,32 @@ fn begin(question: &Question, inventory: &Inventory) -> Result<Facts, CheckError
         missing: inventory.missing.clone(),
     };
     let flow = Flow { destination: question.destination, port: question.port, local: None };
-    let asked = question.destination.map(|destination| lookup(question, destination, device));
-    if let (Some(asked), Some(route)) = (asked, route) {
-        facts.other_routes = rules::other_routes(asked, question.port, route).ok();
-    }
     let surroundings = look_around(route, &[], flow, asked, &mut facts.missing);
+    if let (Some(lookup), Some(route)) = (asked, route) {
+        let hops = surroundings.other_hops.iter().flatten().copied();
+        let known: Vec<Route> = [route].into_iter().chain(hops).collect();
+        let marks = surroundings.detours.iter().flatten();
+        let mut marks = marks.filter(|rule| (rule.stage, rule.effect) == (Stage::Output, Effect::Mark));
+        let remarked = marks.next().map(|rule| rule.listed_by.as_str()).filter(|_| lookup.mark.is_some());
+        let open = Open { lookup, protocols, remarked };
+        facts.other_routes = rules::other_routes(open, &known).ok();
+    }
     facts.surroundings.insert(here, surroundings);
     Ok(facts)
+}
+
+fn first_route(question: &Question, asked: Lookup) -> Result<Route, CheckError> {
+    let destination = asked.to;
+    if let Some(from) = asked.from.filter(|from| from.is_ipv4() != destination.is_ipv4()) {
+        return Err(CheckError::OtherFamily { destination, from });
+    }
+    let from = asked.from.map_or(String::new(), |from| format!(" from {from}"));
+    let through = question.device.as_ref().map_or(String::new(), |device| format!(" through {device}"));
+    route::to(asked).map_err(|error| CheckError::NoRoute {
+        destination,
+        through: from + &through,
+        source: error.source,
+    })
 }
 
 /// The namespaces about which something is still to be read, with the devices there.
@@ -311,10 +366,9 @@ fn look_around(
         (Some(lookup), Some(route)) => route::other_hops(lookup, route),
         _ => Ok(Vec::new()),
     };
-    let other_hops = other_hops.unwrap_or_else(|error| {
+    if let Err(error) = &other_hops {
         missing.push(format!("whether the route has several next hops: {error}; see `ip route`"));
-        Vec::new()
-    });
+    }
     let forwarding = match flow.destination {
         Some(IpAddr::V6(_)) => "/proc/sys/net/ipv6/conf/all/forwarding",
         _ => "/proc/sys/net/ipv4/ip_forward",
@@ -322,7 +376,7 @@ fn look_around(
     let is_local = |address| route::to(Lookup::of(address)).is_ok_and(|route| route.kind == RouteKind::Local);
     Surroundings {
         route,
-        other_hops,
+        other_hops: other_hops.ok(),
         policies: policies.ok(),
         forwards: fs::read_to_string(forwarding).ok().map(|text| text.trim() != "0"),
         is_next_hop: next_hops.iter().any(|next_hop| is_local(*next_hop)),

@@ -24,7 +24,7 @@ use crate::{
     },
     model::{
         cause::CauseId,
-        check::{CheckReport, Obstacle, Offloads, Outlook, PathDevice, RouteKind, Way, WayAnswer},
+        check::{CheckReport, Obstacle, Offloads, Outlook, PathDevice, Refusal, RouteKind, Way, WayAnswer},
         device::DeviceId,
         device::DeviceKey,
         netns::Xdp,
@@ -40,6 +40,8 @@ const MOST_HOPS: usize = 8;
 /// Headers of TCP with timestamps, and of UDP, without those of IP.
 const TCP_HEADERS: u32 = 32;
 const UDP_HEADERS: u32 = 8;
+/// Bytes of the largest packet: with the header of IPv4, without that of IPv6.
+const LARGEST_PACKET: u32 = 65535;
 
 /// Judges the facts, for these ways of sending.
 pub(crate) fn judge(facts: Facts, trace: &Trace, ways: &[Way]) -> CheckReport {
@@ -68,6 +70,17 @@ pub(crate) fn judge(facts: Facts, trace: &Trace, ways: &[Way]) -> CheckReport {
 
 /// The answer for one way of sending; adds what stands in its way to `obstacles`.
 fn answer(facts: &Facts, trace: &Trace, way: Way, obstacles: &mut Vec<Obstacle>) -> WayAnswer {
+    if let Some(refusal) = refusal(facts, way) {
+        let (outlook, supported) = (Outlook::Unknown, Some(false));
+        return WayAnswer {
+            way,
+            outlook,
+            reported: outlook,
+            max_bytes: None,
+            supported,
+            refusal: Some(refusal),
+        };
+    }
     let mut outlooks = Vec::new();
     let mut reports = Vec::new();
     let routes: Vec<Vec<Hazard>> = trace.ways.iter().map(|route| hazards(facts, route, way)).collect();
@@ -84,9 +97,10 @@ fn answer(facts: &Facts, trace: &Trace, way: Way, obstacles: &mut Vec<Obstacle>)
     let disagree = outlooks.iter().any(|outlook| Some(outlook) != outlooks.first());
     if let Some(hops) = hashed.filter(|_| disagree) {
         let why = format!(
-            "the route has several next hops ({hops}), and the hash of the flow decides which it takes; `ip route get` with its ports tells"
+            "the route has several next hops ({hops}), and the hash of the flow decides which it takes; ask with `--dev` for each"
         );
-        obstacle::note(facts, Hazard::perhaps(None, None, why), way, obstacles);
+        let doubt = Hazard::perhaps(None, None, why).about("next hops");
+        obstacle::note(facts, doubt, way, obstacles);
     }
     WayAnswer {
         way,
@@ -94,14 +108,18 @@ fn answer(facts: &Facts, trace: &Trace, way: Way, obstacles: &mut Vec<Obstacle>)
         reported: agreed(&reports),
         max_bytes: trace.ways.iter().filter_map(|route| max_bytes(facts, way, start(facts, route))).min(),
         supported: supported(facts, way),
+        refusal: None,
     }
 }
 
 /// The devices of the next hops that the hash of a flow decides between; `None` if there is but one.
 fn balanced(facts: &Facts) -> Option<String> {
-    let all = facts.surroundings.iter().find(|(_, surroundings)| !surroundings.other_hops.is_empty());
-    let (netns, surroundings) = all?;
-    let hops = surroundings.route.iter().chain(&surroundings.other_hops).map(|hop| {
+    let all = facts.surroundings.iter().filter_map(|(netns, surroundings)| {
+        let others = surroundings.other_hops.as_ref().filter(|hops| !hops.is_empty())?;
+        Some((netns, surroundings.route, others))
+    });
+    let (netns, route, others) = all.into_iter().next()?;
+    let hops = route.iter().chain(others).map(|hop| {
         let place = DeviceKey { netns: *netns, ifindex: hop.ifindex };
         let name = facts.devices.get(place).map_or("?", |device| device.name.as_str());
         hop.gateway.map_or(name.to_owned(), |gateway| format!("{name} via {gateway}"))
@@ -156,14 +174,35 @@ fn supported(facts: &Facts, way: Way) -> Option<bool> {
         (Way::Tcp, true) => "tcp6",
         (Way::Udp | Way::UdpGso, false) => "udp",
         (Way::Udp | Way::UdpGso, true) => "udp6",
-        (Way::IoUring, _) => return facts.io_uring,
+        (Way::IoUring | Way::IoUringUdp, _) => return facts.io_uring,
     };
     facts.sockets.iter().find(|socket| socket.kind == kind).map(|socket| socket.refusal.is_none())
 }
 
+/// Why there can be no such sends at all.
+fn refusal(facts: &Facts, way: Way) -> Option<Refusal> {
+    let route = facts.surroundings.get(&facts.here).and_then(|surroundings| surroundings.route);
+    if way.is_tcp() {
+        let kind = route.map(|route| route.kind);
+        let to_all = matches!(kind, Some(RouteKind::Broadcast | RouteKind::Multicast { .. }));
+        return to_all.then_some(Refusal::Group);
+    }
+    let most = largest(facts);
+    facts.size.is_some_and(|size| size > most).then_some(Refusal::TooLong { most })
+}
+
+/// Bytes of payload of the largest datagram.
+fn largest(facts: &Facts) -> u32 {
+    LARGEST_PACKET - UDP_HEADERS - if facts.ipv6() { 0 } else { ip_header(facts) }
+}
+
 /// Bytes of payload that fit the MTU of the path; only datagrams have such a limit.
 fn max_bytes(facts: &Facts, way: Way, start: DeviceKey) -> Option<u32> {
-    (way == Way::Udp).then(|| mtu(facts, start)?.checked_sub(ip_header(facts) + UDP_HEADERS))?
+    if !way.is_one_datagram() {
+        return None;
+    }
+    let fitting = mtu(facts, start)?.checked_sub(ip_header(facts) + UDP_HEADERS)?;
+    Some(fitting.min(largest(facts)))
 }
 
 fn ip_header(facts: &Facts) -> u32 {
@@ -209,32 +248,27 @@ impl Judge<'_> {
     }
 
     fn begin(&mut self) {
-        match &self.facts.other_routes {
-            Some(rules) if rules.is_empty() => {}
-            Some(rules) => {
-                let why = format!(
-                    "other packets to it have another route by policy rules (`ip rule`), or may have: {}",
-                    rules.join("; ")
-                );
-                self.add(Hazard::perhaps(None, None, why));
-                self.rerouted = true;
-            }
-            None => self.add(Hazard::perhaps(None, None, "policy rules (`ip rule`) could not be read")),
+        self.policy_rules();
+        let here = self.facts.surroundings.get(&self.facts.here);
+        if self.facts.destination.is_some() && here.is_some_and(|here| here.other_hops.is_none()) {
+            let why = "whether the route has other next hops could not be read";
+            self.add(Hazard::perhaps(None, None, why).about("next hops"));
+            self.rerouted = true;
         }
         if self.facts.unseen_taps {
-            self.add(Hazard::perhaps(None, None, obstacle::UNSEEN_TAPS));
+            self.add(Hazard::perhaps(None, None, obstacle::UNSEEN_TAPS).about("packet sockets"));
         }
         let start = self.start;
         let route = self.facts.surroundings.get(&self.facts.here).and_then(|surroundings| surroundings.route);
-        if let (Way::Udp, Some(size), Some(most)) =
-            (self.way, self.facts.size, max_bytes(self.facts, self.way, start))
+        if let (Some(size), Some(most)) = (self.facts.size, max_bytes(self.facts, self.way, start))
             && size > most
         {
             self.add(Hazard::certain(&upfront_frag::FORESEEN, start));
         }
         match route {
             _ if self.encapsulated() => {
-                self.add(Hazard::perhaps(None, Some(start), "the route puts packets into others"));
+                let why = "the route puts packets into others";
+                self.add(Hazard::perhaps(None, Some(start), why).about("encapsulation"));
             }
             Some(route) if route.kind == (RouteKind::Multicast { member: None }) => {
                 self.add(Hazard::perhaps(
@@ -250,10 +284,30 @@ impl Judge<'_> {
         }
     }
 
+    /// By rules that look at what was not asked about, packets may have another route.
+    fn policy_rules(&mut self) {
+        let Some(rules) = &self.facts.other_routes else {
+            let why = "policy rules (`ip rule`) could not be read";
+            self.add(Hazard::perhaps(None, None, why).about("policy rules"));
+            self.rerouted = true;
+            return;
+        };
+        let protocol = self.way.protocol();
+        let mine = rules.iter().filter(|rule| rule.protocol.is_none_or(|its| its == protocol));
+        let mine: Vec<&str> = mine.map(|rule| rule.says.as_str()).collect();
+        if !mine.is_empty() {
+            let mine = mine.join("; ");
+            let why = format!("packets to it may have another route by policy rules (`ip rule`): {mine}");
+            self.add(Hazard::perhaps(None, None, why).about("policy rules"));
+            self.rerouted = true;
+        }
+    }
+
     /// Whether the way begins with a route that puts packets into others.
     fn encapsulated(&self) -> bool {
         let here = self.facts.surroundings.get(&self.facts.here);
-        let hops = here.into_iter().flat_map(|here| here.route.iter().chain(&here.other_hops));
+        let others = here.and_then(|here| here.other_hops.as_ref()).into_iter().flatten();
+        let hops = here.and_then(|here| here.route.as_ref()).into_iter().chain(others);
         hops.filter(|hop| hop.ifindex == self.start.ifindex).any(|hop| hop.encapsulated)
     }
 
@@ -278,7 +332,7 @@ impl Judge<'_> {
                 let reported = if self.is_large() { Outlook::Unknown } else { Outlook::Copied };
                 self.add(Hazard::certain(&wireguard::FORESEEN, place).reported(reported));
             }
-            Event::Lost(why) => self.add(Hazard::perhaps(None, Some(place), why)),
+            Event::Lost(why) => self.add(Hazard::perhaps(None, Some(place), why).about("the way on")),
         }
     }
 
@@ -367,22 +421,21 @@ impl Judge<'_> {
     }
 
     fn traffic_control(&mut self, place: DeviceKey) {
-        match self.facts.traffic_control.get(&place) {
-            Some(Some(control)) => {
-                match control.corrupts {
-                    0 => {}
-                    u32::MAX => self.add(Hazard::certain(&netem_corrupt::FORESEEN, place)),
-                    _ => {
-                        let why = "netem damages some packets, and copies each before it does";
-                        self.add(Hazard::perhaps(Some(CauseId::NetemCorrupt), Some(place), why));
-                    }
-                }
-                if control.egress_filters > 0 {
-                    let why = "tc filters at its egress may redirect, mirror or change packets";
-                    self.add(Hazard::diverts(Some(place), why));
-                }
+        let Some(Some(control)) = self.facts.traffic_control.get(&place) else {
+            let why = "its traffic control could not be read";
+            return self.add(Hazard::perhaps(None, Some(place), why).about("traffic control"));
+        };
+        match control.corrupts {
+            0 => {}
+            u32::MAX => self.add(Hazard::certain(&netem_corrupt::FORESEEN, place)),
+            _ => {
+                let why = "netem damages some packets, and copies each before it does";
+                self.add(Hazard::perhaps(Some(CauseId::NetemCorrupt), Some(place), why));
             }
-            _ => self.add(Hazard::perhaps(None, Some(place), "its traffic control could not be read")),
+        }
+        if control.egress_filters > 0 {
+            let why = "tc filters at its egress may redirect, mirror or change packets";
+            self.add(Hazard::diverts(Some(place), why).about("tc filters"));
         }
     }
 
@@ -406,7 +459,7 @@ impl Judge<'_> {
     /// Whether a send makes more than one packet of the path's size.
     fn is_large(&self) -> bool {
         let size = match self.way {
-            Way::Udp => return false,
+            Way::Udp | Way::IoUringUdp => return false,
             Way::UdpGso => return true,
             Way::Tcp | Way::IoUring => self.facts.size.unwrap_or(STREAM_SIZE),
         };
@@ -441,7 +494,7 @@ impl Judge<'_> {
                 self.add(Hazard::certain(&native_xdp::FORESEEN, place).reported(Outlook::ZeroCopy));
             }
             Some(Xdp::Multiple) => {
-                self.add(Hazard::perhaps(None, Some(place), "it has several XDP programs"));
+                self.add(Hazard::perhaps(None, Some(place), "it has several XDP programs").about("XDP"));
             }
             _ => {}
         }
@@ -459,7 +512,7 @@ impl Judge<'_> {
             && control.ingress_filters > 0
         {
             let why = "tc filters where packets come in may redirect or change them";
-            self.add(Hazard::diverts(Some(place), why));
+            self.add(Hazard::diverts(Some(place), why).about("tc filters"));
         }
         self.detours(place, Stage::ComingIn);
     }

@@ -21,6 +21,17 @@ pub enum Stage {
     ComingIn,
 }
 
+/// What a rule does with packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    /// Sends them elsewhere.
+    Elsewhere,
+    /// Sends a copy, and the packet itself goes on.
+    Copy,
+    /// Sets their mark, by which they are routed anew.
+    Mark,
+}
+
 /// A rule that may send packets elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Detour {
@@ -28,10 +39,12 @@ pub struct Detour {
     pub stage: Stage,
     /// What it does, as it is written: `redirect`, `dnat` ..
     pub action: &'static str,
-    /// Whether it sends a copy, and the packet itself goes on.
-    pub copies: bool,
+    /// What becomes of the packets.
+    pub effect: Effect,
     /// The protocol of the packets, by number.
     pub protocol: u8,
+    /// The devices that it is for; empty: all.
+    pub devices: BTreeSet<String>,
     /// What lists it.
     pub listed_by: String,
 }
@@ -70,11 +83,20 @@ const GOTO: u32 = (-4_i32).cast_unsigned();
 /// Family, table and name of a chain.
 type ChainKey = (u8, Vec<u8>, Vec<u8>);
 
+/// Where and for what the kernel calls a chain.
+#[derive(Debug)]
+struct Base {
+    stage: Stage,
+    /// Whether packets are routed anew if their mark is another after it (`type route`).
+    reroutes: bool,
+    devices: BTreeSet<String>,
+}
+
 /// All chains and rules of a namespace.
 #[derive(Debug, Default)]
 pub(crate) struct Ruleset {
     /// Those that the kernel itself calls.
-    base: BTreeMap<ChainKey, Stage>,
+    base: BTreeMap<ChainKey, Base>,
     /// Expressions of each rule, by chain.
     rules: BTreeMap<ChainKey, Vec<Vec<u8>>>,
 }
@@ -90,7 +112,9 @@ impl Ruleset {
             (INET | IPV4 | IPV6 | NETDEV | BRIDGE, _) => Stage::ComingIn,
             _ => return None,
         };
-        self.base.insert((family, attribute(body, 1)?.to_vec(), attribute(body, 3)?.to_vec()), stage);
+        let reroutes = attribute(body, 7).is_some_and(|kind| text(kind) == "route");
+        let base = Base { stage, reroutes, devices: devices(attribute(body, 4)?) };
+        self.base.insert((family, attribute(body, 1)?.to_vec(), attribute(body, 3)?.to_vec()), base);
         Some(())
     }
 
@@ -105,7 +129,7 @@ impl Ruleset {
     /// The rules that may send packets of the flow elsewhere, one for each stage, action and protocol.
     pub(crate) fn detours(&self, flow: Flow) -> BTreeSet<Detour> {
         let mut found = BTreeSet::new();
-        for (chain, stage) in &self.base {
+        for (chain, base) in &self.base {
             let wrong_family = match (chain.0, flow.destination) {
                 (IPV4, Some(destination)) => destination.is_ipv6(),
                 (IPV6, Some(destination)) => destination.is_ipv4(),
@@ -115,21 +139,36 @@ impl Ruleset {
                 continue;
             }
             for protocol in [6, 17] {
-                self.walk(chain, *stage, flow, protocol, &mut found);
+                self.walk(chain, base, flow, protocol, &mut found);
             }
         }
         found
     }
 
-    fn walk(&self, base: &ChainKey, stage: Stage, flow: Flow, protocol: u8, found: &mut BTreeSet<Detour>) {
-        let mut waiting = vec![base.clone()];
+    fn walk(&self, first: &ChainKey, base: &Base, flow: Flow, protocol: u8, found: &mut BTreeSet<Detour>) {
+        let mut waiting = vec![first.clone()];
         let mut seen = BTreeSet::new();
         while let Some(chain) = waiting.pop() {
             if !seen.insert(chain.clone()) {
                 continue;
             }
             for rule in self.rules.get(&chain).into_iter().flatten() {
-                let outcome = Machine { flow, protocol, registers: BTreeMap::new() }.run(rule, chain.0);
+                let mut machine = Machine { flow, protocol, registers: BTreeMap::new(), marks: false };
+                let outcome = machine.run(rule, chain.0);
+                let mut meets = |action, effect| {
+                    let known = |known: &Detour| {
+                        (known.stage, known.action, known.protocol, &known.devices)
+                            == (base.stage, action, protocol, &base.devices)
+                    };
+                    if !found.iter().any(known) {
+                        let (stage, devices) = (base.stage, base.devices.clone());
+                        let listed_by = listing(&chain);
+                        found.insert(Detour { stage, action, effect, protocol, devices, listed_by });
+                    }
+                };
+                if machine.marks && base.reroutes {
+                    meets("mark", Effect::Mark);
+                }
                 let neighbour = |name: &[u8]| (chain.0, chain.1.clone(), name.to_vec());
                 match outcome {
                     Outcome::Passes => {}
@@ -141,20 +180,53 @@ impl Ruleset {
                         });
                         waiting.extend(others.cloned());
                     }
-                    Outcome::Detours { action, copies } => {
-                        let known = |known: &Detour| {
-                            (known.stage, known.action, known.protocol) == (stage, action, protocol)
-                        };
-                        if found.iter().any(known) {
-                            continue;
-                        }
-                        let listed_by = listing(&chain);
-                        found.insert(Detour { stage, action, copies, protocol, listed_by });
-                    }
+                    Outcome::Detours { action, effect } => meets(action, effect),
                 }
             }
         }
     }
+}
+
+/// What IPVS sends to real servers instead of the address that they were sent to, of its services in
+/// `/proc/net/ip_vs`.
+pub(crate) fn virtual_services(list: &str, flow: Flow) -> BTreeSet<Detour> {
+    let mut found = BTreeSet::new();
+    for line in list.lines() {
+        let mut words = line.split_whitespace();
+        let (kind, service) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let protocols: &[u8] = match kind {
+            "TCP" => &[6],
+            "UDP" => &[17],
+            // By the mark of packets, whatever they are.
+            "FWM" => &[6, 17],
+            _ => continue,
+        };
+        if kind != "FWM" && surely_another(service, flow) {
+            continue;
+        }
+        for (protocol, stage) in
+            protocols.iter().flat_map(|it| [(*it, Stage::Output), (*it, Stage::ComingIn)])
+        {
+            let (effect, devices) = (Effect::Elsewhere, BTreeSet::new());
+            let listed_by = "ipvsadm -ln".to_owned();
+            found.insert(Detour { stage, action: "IPVS", effect, protocol, devices, listed_by });
+        }
+    }
+    found
+}
+
+/// Whether a service, as `0A090002:0050` or `[2001:..]:0050` in hexadecimal, is not where the flow goes.
+fn surely_another(service: &str, flow: Flow) -> bool {
+    let Some((address, port)) = service.rsplit_once(':') else { return false };
+    let address = match address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse().ok().map(IpAddr::V6),
+        None => u32::from_str_radix(address, 16).ok().map(|bits| IpAddr::V4(bits.into())),
+    };
+    // Port 0 is any.
+    let port = u16::from_str_radix(port, 16).ok().filter(|port| *port != 0);
+    let differs =
+        |known: Option<IpAddr>| matches!((address, known), (Some(its), Some(known)) if its != known);
+    differs(flow.destination) || matches!((port, flow.port), (Some(its), Some(known)) if its != known)
 }
 
 /// The command that lists a chain.
@@ -174,7 +246,7 @@ enum Outcome<'a> {
     Passes,
     Jumps(&'a [u8]),
     JumpsAnywhere,
-    Detours { action: &'static str, copies: bool },
+    Detours { action: &'static str, effect: Effect },
 }
 
 /// Runs the expressions of a rule, as far as they are understood.
@@ -183,6 +255,8 @@ struct Machine {
     protocol: u8,
     /// What is known of registers, by their number.
     registers: BTreeMap<u32, Vec<u8>>,
+    /// Whether the packet's mark was set.
+    marks: bool,
 }
 
 impl Machine {
@@ -194,10 +268,15 @@ impl Machine {
                 "cmp" if self.surely_differs(data) => return Outcome::Passes,
                 "match" if self.surely_no_match(data) => return Outcome::Passes,
                 "cmp" | "match" | "counter" | "log" | "limit" | "range" => {}
+                // A mark (3) out of a register.
+                "meta" if attribute(data, 3).is_some() => {
+                    self.marks |= attribute(data, 2).and_then(number) == Some(3);
+                }
                 "meta" => self.load(data, self.meta(data)),
                 "payload" if attribute(data, 1).is_none() => {
                     if rewrites_address(data, family) {
-                        return Outcome::Detours { action: "rewriting the address", copies: false };
+                        let effect = Effect::Elsewhere;
+                        return Outcome::Detours { action: "rewriting the address", effect };
                     }
                 }
                 "payload" => self.load(data, self.payload(data, family)),
@@ -214,8 +293,10 @@ impl Machine {
                 "lookup" if attribute(data, 3).and_then(number) == Some(0) => return Outcome::JumpsAnywhere,
                 _ => {
                     self.registers.clear();
-                    if let Some((action, copies)) = detour(&name, data) {
-                        return Outcome::Detours { action, copies };
+                    let target = attribute(data, 1).filter(|_| name == "target").map(text);
+                    self.marks |= matches!(target.as_deref(), Some("MARK" | "CONNMARK"));
+                    if let Some((action, effect)) = detour(&name, data) {
+                        return Outcome::Detours { action, effect };
                     }
                 }
             }
@@ -327,27 +408,39 @@ impl Machine {
     }
 }
 
-/// What an expression does with a packet, if it sends it elsewhere, and whether it sends a copy.
+/// What an expression does with a packet, if it sends it elsewhere, or a copy.
 ///
 /// NFQUEUE is asked for where the programs are listed that have queues.
-fn detour(name: &str, data: &[u8]) -> Option<(&'static str, bool)> {
+fn detour(name: &str, data: &[u8]) -> Option<(&'static str, Effect)> {
+    let elsewhere = |action| Some((action, Effect::Elsewhere));
     match name {
-        "redir" => Some(("redirect", false)),
-        "tproxy" => Some(("tproxy", false)),
-        "fwd" => Some(("fwd", false)),
-        "dup" => Some(("dup", true)),
+        "redir" => elsewhere("redirect"),
+        "tproxy" => elsewhere("tproxy"),
+        "fwd" => elsewhere("fwd"),
+        "flow_offload" => elsewhere("flow add"),
+        "dup" => Some(("dup", Effect::Copy)),
         // NFT_NAT_SNAT is 0: the source is of no matter.
-        "nat" => (attribute(data, 1).and_then(number) != Some(0)).then_some(("dnat", false)),
+        "nat" if attribute(data, 1).and_then(number) != Some(0) => elsewhere("dnat"),
         "target" => match text(attribute(data, 1)?).as_str() {
-            "REDIRECT" => Some(("REDIRECT", false)),
-            "DNAT" => Some(("DNAT", false)),
-            "NETMAP" => Some(("NETMAP", false)),
-            "TPROXY" => Some(("TPROXY", false)),
-            "TEE" => Some(("TEE", true)),
+            "REDIRECT" => elsewhere("REDIRECT"),
+            "DNAT" => elsewhere("DNAT"),
+            "NETMAP" => elsewhere("NETMAP"),
+            "TPROXY" => elsewhere("TPROXY"),
+            "TEE" => Some(("TEE", Effect::Copy)),
             _ => None,
         },
         _ => None,
     }
+}
+
+/// The devices in a hook of a chain; none if it is for all, or for names that begin so.
+fn devices(hook: &[u8]) -> BTreeSet<String> {
+    let (one, list) = (attribute(hook, 3), attribute(hook, 4).unwrap_or_default());
+    let is_name = |kind| kind == 1;
+    if attributes(list).any(|(kind, _)| !is_name(kind)) {
+        return BTreeSet::new();
+    }
+    attributes(list).map(|(_, name)| text(name)).chain(one.map(text)).collect()
 }
 
 /// Whether the destination in the header of the network layer is written.
@@ -373,4 +466,27 @@ fn number(bytes: &[u8]) -> Option<u32> {
 
 fn text(name: &[u8]) -> String {
     String::from_utf8_lossy(name.strip_suffix(b"\0").unwrap_or(name)).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_of_ipvs() {
+        let list = "IP Virtual Server version 1.2.1 (size=4096)\n\
+            Prot LocalAddress:Port Scheduler Flags\n  -> RemoteAddress:Port Forward Weight ActiveConn InActConn\n\
+            TCP  0A090002:0050 rr \n  -> 0A090103:0050      Masq    1      0          0\n\
+            UDP  [fd09:0000:0000:0000:0000:0000:0000:0002]:0035 wlc \n";
+        let found = |destination: &str, port| {
+            let flow = Flow { destination: destination.parse().ok(), port, local: None };
+            virtual_services(list, flow).iter().map(|detour| detour.protocol).collect::<BTreeSet<_>>()
+        };
+        assert_eq!(found("10.9.0.2", Some(80)), [6].into());
+        assert_eq!(found("10.9.0.2", None), [6].into(), "the port is not known");
+        assert_eq!(found("10.9.0.2", Some(81)), [].into());
+        assert_eq!(found("10.9.1.3", Some(80)), [].into(), "a real server is no service");
+        assert_eq!(found("fd09::2", Some(53)), [17].into());
+        assert_eq!(virtual_services("FWM  00000001 rr \n", Flow::default()).len(), 4);
+    }
 }

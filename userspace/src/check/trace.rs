@@ -96,7 +96,8 @@ impl Walk<'_> {
     /// Out through the device of the route, or that of any other next hop.
     fn onward(&mut self, way: &[Waypoint], routed: DeviceKey) {
         let surroundings = self.facts.surroundings.get(&routed.netns);
-        let others = surroundings.into_iter().flat_map(|surroundings| &surroundings.other_hops);
+        let others =
+            surroundings.and_then(|surroundings| surroundings.other_hops.as_ref()).into_iter().flatten();
         let mut devices = vec![routed.ifindex];
         for hop in others {
             if !devices.contains(&hop.ifindex) {

@@ -30,7 +30,7 @@ pub(super) struct CheckArgs {
     pub(super) dev: Option<String>,
 
     /// Say instead what zcdiag itself can do on this host: privileges, type information, what it would attach
-    #[arg(long = "self", group = "subject", conflicts_with_all = ["destination", "dev", "mark", "source", "size", "transport"])]
+    #[arg(long = "self", group = "subject", conflicts_with_all = ["destination", "dev", "mark", "source", "local_port", "uid", "size", "transport"])]
     pub(super) itself: bool,
 
     /// Mark of the packets (SO_MARK), if policy rules look at it
@@ -40,6 +40,14 @@ pub(super) struct CheckArgs {
     /// Address of this host that is sent from, if policy rules look at it
     #[arg(long, value_name = "ADDR", requires = "destination")]
     pub(super) source: Option<IpAddr>,
+
+    /// Port of this host that is sent from, if policy rules look at it
+    #[arg(long, value_name = "PORT", requires = "destination")]
+    pub(super) local_port: Option<u16>,
+
+    /// Number of the user that sends, if policy rules look at it; who asks, if not given
+    #[arg(long, value_name = "UID", requires = "destination")]
+    pub(super) uid: Option<u32>,
 
     /// Bytes of one send; if not given, 16384 for TCP, and datagrams that fit the path
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
@@ -65,6 +73,8 @@ pub(super) enum TransportChoice {
     UdpGso,
     #[value(name = "io_uring", alias = "io-uring")]
     IoUring,
+    #[value(name = "io_uring_udp", alias = "io-uring-udp")]
+    IoUringUdp,
 }
 
 /// A mark as `ip rule` writes it: decimal, or hexadecimal after 0x.
@@ -82,12 +92,15 @@ pub(super) fn run_check(globals: &Globals, check: &CheckArgs) -> Outcome {
         TransportChoice::Udp => Way::Udp,
         TransportChoice::UdpGso => Way::UdpGso,
         TransportChoice::IoUring => Way::IoUring,
+        TransportChoice::IoUringUdp => Way::IoUringUdp,
     };
     let options = CheckOptions {
         destination: check.destination.clone(),
         dev: check.dev.clone(),
         mark: check.mark,
         source: check.source,
+        local_port: check.local_port,
+        uid: check.uid,
         size: check.size,
         ways: check.transport.iter().map(way).collect(),
         json: check.json,

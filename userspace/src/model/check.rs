@@ -15,11 +15,13 @@ pub enum Way {
     UdpGso,
     /// TCP through `IORING_OP_SEND_ZC` (Linux 6.0).
     IoUring,
+    /// Datagrams through `IORING_OP_SEND_ZC`.
+    IoUringUdp,
 }
 
 impl Way {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Tcp, Self::Udp, Self::UdpGso, Self::IoUring];
+    pub const ALL: [Self; 5] = [Self::Tcp, Self::Udp, Self::UdpGso, Self::IoUring, Self::IoUringUdp];
 
     /// As it is printed.
     pub fn name(self) -> &'static str {
@@ -28,7 +30,18 @@ impl Way {
             Self::Udp => "udp",
             Self::UdpGso => "udp_gso",
             Self::IoUring => "io_uring",
+            Self::IoUringUdp => "io_uring_udp",
         }
+    }
+
+    /// Whether it is through io_uring.
+    pub fn is_ring(self) -> bool {
+        matches!(self, Self::IoUring | Self::IoUringUdp)
+    }
+
+    /// Whether each send is one datagram, that the kernel does not cut into several.
+    pub fn is_one_datagram(self) -> bool {
+        matches!(self, Self::Udp | Self::IoUringUdp)
     }
 
     /// Whether it is a stream.
@@ -176,6 +189,8 @@ pub struct Obstacle {
     pub device: Option<DeviceId>,
     /// For which ways of sending.
     pub ways: Vec<Way>,
+    /// What it is about, where there is no cause.
+    pub about: &'static str,
     /// Whether sends surely are copied because of it.
     pub certain: bool,
     /// What the kernel will report of a copy by it: copied, zero-copy although it copied, or that depends.
@@ -186,6 +201,18 @@ pub struct Obstacle {
     pub remedies: Vec<Remedy>,
     /// Inodes of the packet sockets to blame.
     pub taps: Vec<u64>,
+}
+
+/// Why there can be no such sends, whatever the kernel can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// TCP to a multicast group, or to all hosts of a link.
+    Group,
+    /// More bytes than a datagram can have.
+    TooLong {
+        /// So many it can have.
+        most: u32,
+    },
 }
 
 /// The answer for one way of sending.
@@ -199,8 +226,10 @@ pub struct WayAnswer {
     pub reported: Outlook,
     /// Larger sends are copied, if that is known.
     pub max_bytes: Option<u32>,
-    /// Whether this kernel can do it at all; `None` if not known.
+    /// Whether it can be done at all; `None` if not known.
     pub supported: Option<bool>,
+    /// Why it cannot be done on any kernel.
+    pub refusal: Option<Refusal>,
 }
 
 /// A device on the way.

@@ -283,6 +283,7 @@ mod tests {
     fn foreseen() -> Why {
         let tap = Obstacle {
             cause: Some(CauseId::TapTx),
+            about: "",
             device: None,
             ways: Vec::new(),
             certain: true,

@@ -65,7 +65,8 @@ pub(crate) fn question(sends: &Sends) -> Option<(Question, &'static str)> {
         return None;
     }
     let transport = match (has("--udp"), has("--gso"), has("--io-uring")) {
-        (true, false, _) => "udp",
+        (true, false, false) => "udp",
+        (true, false, true) => "io_uring_udp",
         (true, true, _) => "udp_gso",
         (false, _, true) => "io_uring",
         (false, _, false) => "tcp",
@@ -154,7 +155,7 @@ impl Answer {
 
     /// Whether it says that this kernel has no io_uring that sends so, if it is asked about that.
     fn refuses(&self) -> bool {
-        self.transport != "io_uring" || self.way()["supported"] == false
+        !self.transport.starts_with("io_uring") || self.way()["supported"] == false
     }
 
     /// `None`: a contradiction.

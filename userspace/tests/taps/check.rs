@@ -30,6 +30,8 @@ fn question(destination: &str) -> Question {
         port: None,
         mark: None,
         source: None,
+        local_port: None,
+        uid: None,
         device: None,
         size: None,
         tap_scope: TapListScope::PerNetns,
@@ -152,8 +154,8 @@ fn policies_apply_to_their_destination_only() {
     });
 }
 
-/// Runs a program of netfilter's in the namespace of the calling thread; false if it, or the kernel, cannot.
-fn netfilter(program: &str, words: &[&str]) -> bool {
+/// Runs a program in the namespace of the calling thread; false if it, or the kernel, cannot.
+fn run_program(program: &str, words: &[&str]) -> bool {
     let run = Command::new(program).args(words).stdin(Stdio::null()).stderr(Stdio::null()).status();
     run.is_ok_and(|status| status.success())
 }
@@ -168,7 +170,7 @@ fn a_redirect_may_take_packets_elsewhere() {
     in_sandbox(|_| {
         let there = NamedNetns::new("redirected");
         pair_to(&there);
-        if !netfilter(
+        if !run_program(
             "nft",
             &["table ip t { chain o { type nat hook output priority -100; ip daddr 10.7.0.0/24 jump p; }; \
                  chain p { tcp dport 80 redirect to :15001; }; }"],
@@ -200,7 +202,7 @@ fn rules_of_iptables_for_this_host_are_not_for_others() {
         let published = ["-t", "nat", "-A", "OUTPUT", "-m", "addrtype", "--dst-type", "LOCAL", "-j"];
         let to = |destination| ask(&question(destination)).expect("there is a route");
         let dnat = ["DNAT", "-p", "tcp", "--dport", "80", "--to-destination", "10.7.0.2"];
-        if !netfilter("iptables-nft", &[&published[..], &dnat].concat()) {
+        if !run_program("iptables-nft", &[&published[..], &dnat].concat()) {
             eprintln!("skipped: there is no iptables-nft, or the kernel has no nftables");
             return;
         }
@@ -273,17 +275,50 @@ fn policy_rules_for_other_packets_are_told_of() {
         ip(&["rule", "del", "from", "10.5.0.1"]);
 
         ip(&["rule", "add", "ipproto", "tcp", "dport", "80", "lookup", "100"]);
-        assert_eq!(device(&plain).1, Outlook::Unknown);
-        assert_eq!(device(&Question { port: Some(81), ..plain }).1, Outlook::Copied);
+        let to = |port| Question { port: Some(port), ..plain.clone() };
+        let by = |port| outlooks(&ask(&to(port)).expect("there is a route"));
+        assert_eq!(by(80), [Outlook::Copied, Outlook::Unknown], "the route of tcp is not that of udp");
+        assert_eq!(by(81), [Outlook::Copied; 2]);
+        let tcp = check(&to(80), &[Way::Tcp], &ProcRoot::system()).expect("there is a route");
+        assert_eq!((tcp.path[0].device.name.as_str(), tcp.outlook), ("t0", Outlook::Copied));
+    });
+}
+
+#[test]
+fn filters_of_a_queueing_discipline_may_redirect() {
+    in_sandbox(|_| {
+        let there = NamedNetns::new("filtered");
+        pair_to(&there);
+        let redirect = ["matchall", "action", "mirred", "egress", "redirect", "dev", "lo"];
+        let made = run_program("tc", &["qdisc", "add", "dev", "w0", "root", "handle", "1:", "prio"])
+            && run_program(
+                "tc",
+                &[
+                    "filter", "add", "dev", "w0", "parent", "1:", "u32", "match", "u32", "0", "0", "flowid",
+                    "1:1",
+                ],
+            );
+        if !made {
+            eprintln!("skipped: the kernel has no such traffic control");
+            return;
+        }
+        let to = || outlooks(&ask(&question("10.7.0.2")).expect("there is a route"));
+        assert_eq!(to(), [Outlook::Copied; 2], "it only chooses a class");
+        if run_program("tc", &[&["filter", "add", "dev", "w0", "parent", "1:"], &redirect[..]].concat()) {
+            assert_eq!(to(), [Outlook::Unknown; 2]);
+        }
     });
 }
 
 #[test]
 fn what_cannot_be_answered_is_said_with_the_cure() {
     in_sandbox(|_| {
+        let from = Question { source: "fd07::1".parse().ok(), ..question("10.7.0.2") };
+        let error = ask(&from).expect_err("IPv6 to IPv4");
+        assert!(matches!(error, CheckError::OtherFamily { .. }), "{error}");
         let error = ask(&question("10.7.0.2")).expect_err("there is no route");
         assert!(matches!(error, CheckError::NoRoute { .. }), "{error}");
-        assert!(error.to_string().starts_with("there is no route to 10.7.0.2: "), "{error}");
+        assert_eq!(error.to_string(), "there is no route to 10.7.0.2");
         let nowhere = Question { device: Some("x0".to_owned()), ..question("10.7.0.2") };
         let error = ask(&nowhere).expect_err("there is no such device");
         assert!(matches!(&error, CheckError::NoSuchDevice(name) if name == "x0"), "{error}");

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, io, net::IpAddr};
 
 use crate::{
-    check::netfilter::{Detour, Flow, Ruleset, Stage},
+    check::netfilter::{Detour, Effect, Flow, Ruleset, Stage, virtual_services},
     sys::netlink::NetlinkSocket,
 };
 
@@ -20,25 +20,32 @@ const ALL_FAMILIES: [u8; 4] = [0; 4];
 /// CAP_NET_ADMIN there.
 pub(super) fn detours(flow: Flow) -> io::Result<BTreeSet<Detour>> {
     let mut detours = ruleset()?.detours(flow);
+    detours.extend(virtual_services(&read_if_there("/proc/thread-self/net/ip_vs")?, flow));
     let (list, command) = match flow.destination {
         Some(IpAddr::V6(_)) => ("/proc/thread-self/net/ip6_tables_names", "ip6tables-legacy"),
         _ => ("/proc/thread-self/net/ip_tables_names", "iptables-legacy"),
     };
-    let tables = match fs::read_to_string(list) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        tables => tables?,
-    };
+    let tables = read_if_there(list)?;
     // Which rules are in them only their own program can read.
     for table in tables.lines().filter(|table| ["nat", "mangle"].contains(table)) {
-        let action = if table == "nat" { "perhaps DNAT or REDIRECT" } else { "perhaps TPROXY or TEE" };
+        let action = if table == "nat" { "perhaps DNAT or REDIRECT" } else { "perhaps MARK, TPROXY or TEE" };
         for stage in [Stage::Output, Stage::ComingIn] {
             for protocol in [6, 17] {
                 let listed_by = format!("{command} -t {table} -S");
-                detours.insert(Detour { stage, action, copies: false, protocol, listed_by });
+                let (effect, devices) = (Effect::Elsewhere, BTreeSet::new());
+                detours.insert(Detour { stage, action, effect, protocol, devices, listed_by });
             }
         }
     }
     Ok(detours)
+}
+
+/// What a module that may not be loaded lists.
+fn read_if_there(path: &str) -> io::Result<String> {
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        text => text,
+    }
 }
 
 fn ruleset() -> io::Result<Ruleset> {

@@ -28,7 +28,22 @@ const RTA_MULTIPATH: u16 = 9;
 const RTA_MARK: u16 = 16;
 const RTA_VIA: u16 = 18;
 const RTA_ENCAP_TYPE: u16 = 21;
+const RTA_UID: u16 = 25;
+const RTA_IP_PROTO: u16 = 27;
+const RTA_SPORT: u16 = 28;
+const RTA_DPORT: u16 = 29;
+const RTA_NH_ID: u16 = 30;
 const RTAX_MTU: u16 = 2;
+const RTM_GETNEXTHOP: u16 = 106;
+/// Size of `struct nhmsg`.
+const NEXT_HOP_OBJECT: usize = 8;
+const NHA_ID: u16 = 1;
+const NHA_GROUP: u16 = 2;
+const NHA_OIF: u16 = 5;
+const NHA_GATEWAY: u16 = 6;
+const NHA_ENCAP_TYPE: u16 = 7;
+/// Size of `struct nexthop_grp`, which begins with the number of one.
+const MEMBER: usize = 8;
 /// Size of `struct rtnexthop`.
 const NEXT_HOP: usize = 8;
 /// `RTM_F_FIB_MATCH`: the route as it stands in the table, with all next hops.
@@ -51,18 +66,36 @@ pub(super) struct Lookup {
     pub(super) mark: Option<u32>,
     /// An address of the namespace that packets have as their source.
     pub(super) from: Option<IpAddr>,
+    /// `IPPROTO_TCP` or `IPPROTO_UDP`.
+    pub(super) protocol: Option<u8>,
+    /// Port that packets are sent to.
+    pub(super) port: Option<u16>,
+    /// Port that packets are sent from.
+    pub(super) local_port: Option<u16>,
+    /// The user that the socket belongs to; the kernel takes the asking one else.
+    pub(super) uid: Option<u32>,
+    /// Type of service.
+    pub(super) tos: u8,
 }
 
 impl Lookup {
     /// By the destination alone.
     pub(super) fn of(to: IpAddr) -> Self {
-        Self { to, oif: None, mark: None, from: None }
+        Self {
+            to,
+            oif: None,
+            mark: None,
+            from: None,
+            protocol: None,
+            port: None,
+            local_port: None,
+            uid: None,
+            tos: 0,
+        }
     }
 }
 
 /// Asks the calling thread's namespace for a route.
-///
-/// Rules that look at ports or other users' ids are not asked for these.
 pub(super) fn to(lookup: Lookup) -> Result<Route, SysError> {
     let to = lookup.to;
     let answer = NetlinkSocket::route()?.ask(RTM_GETROUTE, &request(lookup))?;
@@ -91,13 +124,49 @@ pub(super) fn other_hops(lookup: Lookup, route: Route) -> Result<Vec<Route>, Sys
     }
     let mut request = request(lookup);
     request[8..12].copy_from_slice(&AS_IN_TABLE.to_ne_bytes());
-    let answer = NetlinkSocket::route()?.ask(RTM_GETROUTE, &request)?;
-    let hops = answer.get(MESSAGE..).and_then(|body| attribute(body, RTA_MULTIPATH)).unwrap_or_default();
-    let others = parse_hops(hops, route).into_iter().filter(|hop| {
+    let mut socket = NetlinkSocket::route()?;
+    let answer = socket.ask(RTM_GETROUTE, &request)?;
+    let body = answer.get(MESSAGE..).unwrap_or_default();
+    let hops = match (attribute(body, RTA_MULTIPATH), attribute(body, RTA_NH_ID)) {
+        (Some(hops), _) => parse_hops(hops, route),
+        // `net.ipv4.nexthop_compat_mode` is off: the route names the object and nothing more.
+        (None, Some(id)) if attribute(body, RTA_OIF).is_none() => objects(&mut socket, id, route)?,
+        _ => Vec::new(),
+    };
+    let others = hops.into_iter().filter(|hop| {
         (hop.ifindex, hop.gateway) != (route.ifindex, route.gateway)
             && lookup.oif.is_none_or(|oif| oif == hop.ifindex)
     });
     Ok(others.collect())
+}
+
+/// The next hops that a nexthop object stands for.
+fn objects(socket: &mut NetlinkSocket, id: &[u8], route: Route) -> Result<Vec<Route>, SysError> {
+    let mut ask = |id: &[u8]| {
+        let mut request = vec![0; NEXT_HOP_OBJECT];
+        put_attribute(&mut request, NHA_ID, id);
+        socket.ask(RTM_GETNEXTHOP, &request)
+    };
+    let object = ask(id)?;
+    let body = object.get(NEXT_HOP_OBJECT..).unwrap_or_default();
+    let Some(members) = attribute(body, NHA_GROUP) else {
+        return Ok(parse_object(&object, route).into_iter().collect());
+    };
+    let ids = members.chunks_exact(MEMBER).filter_map(|member| member.first_chunk::<4>());
+    let mut hops = Vec::new();
+    for id in ids {
+        hops.extend(parse_object(&ask(id)?, route));
+    }
+    Ok(hops)
+}
+
+/// Reads a `struct nhmsg` with its attributes; `None` if it leads through no device.
+fn parse_object(message: &[u8], route: Route) -> Option<Route> {
+    let body = message.get(NEXT_HOP_OBJECT..)?;
+    let ifindex = attribute(body, NHA_OIF).and_then(|oif| u32_at(oif, 0))?;
+    let gateway = attribute(body, NHA_GATEWAY).and_then(address);
+    let encapsulated = attribute(body, NHA_ENCAP_TYPE).is_some();
+    Some(Route { ifindex, gateway, source: None, encapsulated, ..route })
 }
 
 /// Reads `struct rtnexthop` one after the other.
@@ -115,11 +184,12 @@ fn parse_hops(mut bytes: &[u8], route: Route) -> Vec<Route> {
     hops
 }
 
-fn request(Lookup { to, oif, mark, from }: Lookup) -> Vec<u8> {
+fn request(Lookup { to, oif, mark, from, protocol, port, local_port, uid, tos }: Lookup) -> Vec<u8> {
     let (family, bits) = if to.is_ipv6() { (libc::AF_INET6, 128) } else { (libc::AF_INET, 32) };
     let mut request = vec![0; MESSAGE];
     request[0] = u8::try_from(family).unwrap_or_default();
     request[1] = bits;
+    request[3] = tos;
     match to {
         IpAddr::V4(to) => put_attribute(&mut request, RTA_DST, &to.octets()),
         IpAddr::V6(to) => put_attribute(&mut request, RTA_DST, &to.octets()),
@@ -136,6 +206,17 @@ fn request(Lookup { to, oif, mark, from }: Lookup) -> Vec<u8> {
     }
     if let Some(oif) = oif {
         put_attribute(&mut request, RTA_OIF, &oif.to_ne_bytes());
+    }
+    if let Some(uid) = uid {
+        put_attribute(&mut request, RTA_UID, &uid.to_ne_bytes());
+    }
+    if let Some(protocol) = protocol {
+        put_attribute(&mut request, RTA_IP_PROTO, &[protocol]);
+    }
+    for (kind, port) in [(RTA_SPORT, local_port), (RTA_DPORT, port)] {
+        if let Some(port) = port {
+            put_attribute(&mut request, kind, &port.to_be_bytes());
+        }
     }
     request
 }
@@ -235,6 +316,18 @@ mod tests {
         let gateway = |third| Some(Ipv4Addr::new(10, third, 0, 2).into());
         assert_eq!(seen, [(5, gateway(9)), (6, gateway(10))]);
         assert_eq!(parse_hops(&bytes[..20], route).len(), 1, "cut off");
+    }
+
+    #[test]
+    fn nexthop_objects() {
+        let route = to(Lookup::of(Ipv4Addr::LOCALHOST.into())).expect("every host has it");
+        let mut message = vec![0; NEXT_HOP_OBJECT];
+        put_attribute(&mut message, NHA_ID, &1_u32.to_ne_bytes());
+        assert_eq!(parse_object(&message, route), None, "a blackhole");
+        put_attribute(&mut message, NHA_OIF, &6_u32.to_ne_bytes());
+        put_attribute(&mut message, NHA_GATEWAY, &[10, 10, 0, 2]);
+        let hop = parse_object(&message, route).expect("a device");
+        assert_eq!((hop.ifindex, hop.gateway), (6, Some(Ipv4Addr::new(10, 10, 0, 2).into())));
     }
 
     #[test]

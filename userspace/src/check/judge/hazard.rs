@@ -12,6 +12,8 @@ use crate::{
 pub(super) struct Hazard {
     /// The cause, if there is one for it.
     pub(super) cause: Option<CauseId>,
+    /// What it is about, where there is no cause.
+    pub(super) about: &'static str,
     /// Where.
     pub(super) place: Option<DeviceKey>,
     /// Whether it surely does.
@@ -42,6 +44,7 @@ impl Hazard {
     pub(super) fn certain(foreseen: &'static Foreseen, place: DeviceKey) -> Self {
         Self {
             cause: Some(foreseen.cause.id),
+            about: "",
             place: Some(place),
             certain: true,
             reported: Outlook::Copied,
@@ -60,6 +63,7 @@ impl Hazard {
     ) -> Self {
         Self {
             cause,
+            about: "",
             place,
             certain: false,
             reported: Outlook::Unknown,
@@ -73,6 +77,11 @@ impl Hazard {
     /// May send packets elsewhere, where something else may become of them.
     pub(super) fn diverts(place: Option<DeviceKey>, why: impl Into<Cow<'static, str>>) -> Self {
         Self { diverts: true, ..Self::perhaps(None, place, why) }
+    }
+
+    /// What it is about, where there is no cause.
+    pub(super) fn about(self, about: &'static str) -> Self {
+        Self { about, ..self }
     }
 
     /// Copies a clone: the packet itself goes on with the application's pages.

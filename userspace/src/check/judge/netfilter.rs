@@ -2,7 +2,7 @@
 
 use super::{Judge, hazard::Hazard};
 use crate::{
-    check::netfilter::{Detour, Stage},
+    check::netfilter::{Detour, Effect, Stage},
     model::{cause::CauseId, device::DeviceKey},
 };
 
@@ -29,18 +29,24 @@ impl Judge<'_> {
         let facts = self.facts;
         let Some(surroundings) = facts.surroundings.get(&place.netns) else { return };
         let Some(detours) = &surroundings.detours else {
-            return self.add(Hazard::perhaps(None, None, "netfilter rules may not be read"));
+            let why = "netfilter rules may not be read";
+            return self.add(Hazard::perhaps(None, None, why).about("netfilter rules"));
         };
-        let loops = facts.devices.get(place).is_some_and(|device| device.loopback);
+        let device = facts.devices.get(place);
+        let name = device.map(|device| &device.name);
+        let loops = device.is_some_and(|device| device.loopback);
         let mine = detours.iter().filter(|detour| {
             // Over lo, the addresses were settled where it was sent.
             let settled = loops && stage == Stage::ComingIn && detour.translates();
-            detour.stage == stage && detour.protocol == self.way.protocol() && !settled
+            let here = detour.devices.is_empty() || name.is_some_and(|name| detour.devices.contains(name));
+            // Marks matter to policy rules, where those are looked at.
+            let moves = detour.effect != Effect::Mark;
+            detour.stage == stage && detour.protocol == self.way.protocol() && !settled && here && moves
         });
         let mine: Vec<&Detour> = mine.collect();
-        for Detour { action, copies, listed_by, .. } in mine {
+        for Detour { action, effect, listed_by, .. } in mine {
             let see = format!("`{listed_by}` lists the rules, `zcdiag watch` tells what becomes of sends");
-            self.add(if *copies {
+            let hazard = if *effect == Effect::Copy {
                 let why =
                     format!("netfilter may send a copy elsewhere ({action}), which is not followed: {see}");
                 Hazard::perhaps(None, None, why)
@@ -48,7 +54,8 @@ impl Judge<'_> {
                 let why =
                     format!("netfilter may send packets elsewhere ({action}), which is not followed: {see}");
                 Hazard::diverts(None, why)
-            });
+            };
+            self.add(hazard.about("netfilter rules"));
         }
     }
 }

@@ -10,7 +10,8 @@ use crate::{
         causes::{self, tap_tx::holders},
     },
     model::{
-        check::{Obstacle, Way},
+        cause::CauseId,
+        check::{Obstacle, RouteKind, Way},
         device::DeviceId,
         process::ProcessIdentity,
         remedy::Remedy,
@@ -44,6 +45,7 @@ pub(super) fn note(facts: &Facts, hazard: Hazard, way: Way, obstacles: &mut Vec<
     let remedies = remedies(facts, &hazard, way, device.as_ref());
     obstacles.push(Obstacle {
         cause: hazard.cause,
+        about: hazard.about,
         device,
         ways: vec![way],
         certain: hazard.certain,
@@ -77,12 +79,17 @@ fn remedies(facts: &Facts, hazard: &Hazard, way: Way, device: Option<&DeviceId>)
     if !hazard.certain && hazard.taps.is_empty() {
         return Vec::new();
     }
+    // A broadcast comes back whoever listens, and whatever the socket asks for.
+    let route = facts.surroundings.get(&facts.here).and_then(|surroundings| surroundings.route);
+    if cause.id == CauseId::McastLoop && route.is_some_and(|route| route.kind == RouteKind::Broadcast) {
+        return Vec::new();
+    }
     let sender = Sender {
         process: ProcessIdentity::default(),
         netns: facts.here,
         family: if facts.ipv6() { 10 } else { 2 },
         protocol: way.protocol().into(),
-        api: if way == Way::IoUring { Api::IoUring } else { Api::MsgZerocopy },
+        api: if way.is_ring() { Api::IoUring } else { Api::MsgZerocopy },
     };
     let taps = taps(facts, hazard);
     cause.remedies(&Case {

@@ -1,13 +1,13 @@
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use super::*;
 use crate::{
     check::{
         facts::{
-            Policy, TrafficControl,
+            OtherRoute, Policy, TrafficControl,
             tests::{HERE, THERE, all_offloads, facts, place, routed, unicast},
         },
-        netfilter::{Detour, Stage},
+        netfilter::{Detour, Effect, Stage},
         trace::trace,
     },
     model::{
@@ -57,7 +57,7 @@ fn a_good_device_is_zero_copy_for_all() {
     assert_all(&facts("d0"), ZeroCopy, ZeroCopy, &[]);
     assert_eq!(
         report.ways.iter().map(|way| way.max_bytes).collect::<Vec<_>>(),
-        [None, Some(1472), None, None]
+        [None, Some(1472), None, None, Some(1472)]
     );
     assert_eq!(report.path.len(), 1);
 }
@@ -270,8 +270,9 @@ fn programs_behind_netfilter_may_get_the_packets() {
 }
 
 fn detour(stage: Stage, action: &'static str, protocol: u8) -> Detour {
-    let copies = action == "dup";
-    Detour { stage, action, copies, protocol, listed_by: "nft list chain ip t c".to_owned() }
+    let effect = if action == "dup" { Effect::Copy } else { Effect::Elsewhere };
+    let listed_by = "nft list chain ip t c".to_owned();
+    Detour { stage, action, effect, protocol, devices: BTreeSet::new(), listed_by }
 }
 
 #[test]
@@ -321,7 +322,7 @@ fn what_the_send_call_copies_is_copied_wherever_it_goes() {
 fn next_hops_that_agree_are_one_and_others_are_named() {
     let mut facts = facts("d0");
     let by = |ifindex| Route { source: None, gateway: "10.9.0.3".parse().ok(), ..unicast(ifindex) };
-    facts.surroundings.get_mut(&HERE).expect("it is there").other_hops = vec![by(10), by(11)];
+    facts.surroundings.get_mut(&HERE).expect("it is there").other_hops = Some(vec![by(10), by(11)]);
     assert_all(&facts, ZeroCopy, ZeroCopy, &[]);
 
     let mut tap = dhclient();
@@ -341,7 +342,8 @@ fn next_hops_that_agree_are_one_and_others_are_named() {
 fn packets_that_may_have_another_route_are_in_doubt() {
     let mut facts = facts("d0");
     facts.size = Some(2000);
-    facts.other_routes = Some(vec!["rule 100 looks at the user".to_owned()]);
+    facts.other_routes =
+        Some(vec![OtherRoute { says: "rule 100 looks at the user".to_owned(), protocol: None }]);
     let report = judged(&facts);
     assert_eq!(of(&report, Way::Tcp), (Unknown, Unknown, vec!["?"]));
     assert_eq!(of(&report, Way::Udp).0, Unknown, "another device may take more bytes");
@@ -407,8 +409,50 @@ fn groups_with_a_member_here_are_copied() {
         let mut facts = facts("d0");
         let route = Route { kind: RouteKind::Multicast { member }, ..unicast(facts.first) };
         facts.surroundings.insert(HERE, routed(Some(route), false));
-        assert_all(&facts, outlook, outlook, causes);
+        let report = judged(&facts);
+        for way in [Way::Udp, Way::UdpGso, Way::IoUringUdp] {
+            assert_eq!(of(&report, way), (outlook, outlook, causes.to_vec()), "{way:?}: {report:#?}");
+        }
+        assert_eq!(report.outlook, outlook);
     }
+}
+
+#[test]
+fn a_broadcast_always_comes_back_and_no_setting_cures_that() {
+    let mut facts = facts("d0");
+    let route = Route { kind: RouteKind::Broadcast, ..unicast(facts.first) };
+    facts.surroundings.insert(HERE, routed(Some(route), false));
+    let report = judged(&facts);
+    assert_eq!(of(&report, Way::Udp), (Copied, Copied, vec!["mcast_loop"]));
+    assert!(report.obstacles[0].remedies.is_empty(), "{report:?}");
+    assert_eq!(report.ways[0].refusal, Some(Refusal::Group), "TCP cannot be sent so");
+}
+
+#[test]
+fn each_way_of_sending_has_its_own_largest_size() {
+    let mut facts = facts("d0");
+    facts.size = Some(3000);
+    let report = judged(&facts);
+    let outlooks: Vec<_> = report.ways.iter().map(|answer| (answer.way, answer.outlook)).collect();
+    let expected = [
+        (Way::Tcp, ZeroCopy),
+        (Way::Udp, Copied),
+        (Way::UdpGso, ZeroCopy),
+        (Way::IoUring, ZeroCopy),
+        (Way::IoUringUdp, Copied),
+    ];
+    assert_eq!(outlooks, expected);
+    facts.size = Some(65508);
+    let refused = |report: &CheckReport| {
+        let refused = report.ways.iter().filter(|answer| answer.refusal.is_some());
+        refused.map(|answer| answer.way).collect::<Vec<_>>()
+    };
+    let datagrams = [Way::Udp, Way::UdpGso, Way::IoUringUdp];
+    assert_eq!(refused(&judged(&facts)), datagrams, "they fail with EMSGSIZE");
+    facts.destination = Some("fd09::2".parse().expect("an address"));
+    assert_eq!(refused(&judged(&facts)), [], "IPv6 does not count its header");
+    facts.size = Some(65528);
+    assert_eq!(refused(&judged(&facts)), datagrams);
 }
 
 #[test]

@@ -47,7 +47,8 @@ pub(crate) const FORESEEN: Foreseen = Foreseen {
     cause: &CAUSE,
     says: |to_come| {
         format!(
-            "A socket of this host is to get what is sent through {} too: a copy is looped back to it.",
+            "What is sent through {} is looped back to this host too (a broadcast always, to a group that a socket \
+             here has joined unless IP_MULTICAST_LOOP is off on the sender's), and that clone is copied.",
             to_come.device
         )
     },

@@ -50,6 +50,7 @@ struct TransportJson {
     reported: &'static str,
     /// Larger sends are copied.
     max_bytes: Option<u32>,
+    /// Whether there can be such sends at all, by this kernel, to such an address and of so many bytes.
     supported: Option<bool>,
 }
 

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     model::{
         cause::CauseId,
-        check::{CheckReport, Limits, Obstacle, Outlook, PathDevice, Way, WayAnswer},
+        check::{CheckReport, Limits, Obstacle, Outlook, PathDevice, Refusal, Way, WayAnswer},
         netns::Xdp,
     },
     render::{
@@ -40,7 +40,7 @@ pub fn write_text(
     writeln!(out, "{}", emphasize(answer.trim_end(), emphasis, color))?;
     writeln!(out)?;
     for way in &report.ways {
-        write!(out, "{}", wrap(&format!("  {:<9}", way.way.name()), &way_line(way)))?;
+        write!(out, "{}", wrap(&format!("  {:<13}", way.way.name()), &way_line(way)))?;
     }
     for obstacle in &report.obstacles {
         writeln!(out)?;
@@ -62,7 +62,7 @@ pub fn write_text(
         wrap(
             "  not seen ",
             "BPF programs that redirect (tcx, XDP, cgroup), limits of drivers, and what the \
-             application does: MSG_MORE, transmit timestamps, TLS or MD5 on its socket"
+             application does: MSG_MORE, transmit timestamps, TLS, MD5, IP options or IP_MULTICAST_LOOP on its socket"
         )
     )
 }
@@ -79,25 +79,41 @@ fn answer(report: &CheckReport, destination: &str) -> String {
     let first =
         report.obstacles.iter().find(|obstacle| obstacle.certain || report.outlook == Outlook::Unknown);
     let because = first.map_or(String::new(), |obstacle| format!(": {}", title(obstacle)));
+    let refused = report.ways.iter().filter(|way| way.refusal.is_some()).map(|way| way.way.name());
+    let refused = refused.collect::<Vec<_>>().join(", ");
     match (free.is_empty(), copied.is_empty(), unknown.is_empty()) {
+        (true, true, true) if !refused.is_empty() => {
+            format!("There can be no MSG_ZEROCOPY sends {to} by {refused}")
+        }
+        _ if !refused.is_empty() => parts(
+            &to,
+            &[(copied, "copied"), (unknown, "not to be told"), (free, "zero-copy"), (refused, "impossible")],
+            &because,
+        ),
         (false, true, true) => format!("MSG_ZEROCOPY sends {to} will be zero-copy"),
         (true, false, true) => format!("MSG_ZEROCOPY sends {to} will be copied{because}"),
         (true, true, _) => {
             format!("It cannot be told whether MSG_ZEROCOPY sends {to} will be copied{because}")
         }
-        _ => {
-            let mut parts = Vec::new();
-            for (ways, what) in [(copied, "copied"), (unknown, "not to be told"), (free, "zero-copy")] {
-                if !ways.is_empty() {
-                    parts.push(format!("{what} for {ways}"));
-                }
-            }
-            format!("MSG_ZEROCOPY sends {to}: {}{because}", parts.join("; "))
-        }
+        _ => parts(&to, &[(copied, "copied"), (unknown, "not to be told"), (free, "zero-copy")], &because),
     }
 }
 
+/// What becomes of each way of sending, by what becomes of it.
+fn parts(to: &str, outlooks: &[(String, &str)], because: &str) -> String {
+    let known = outlooks.iter().filter(|(ways, _)| !ways.is_empty());
+    let parts: Vec<String> = known.map(|(ways, what)| format!("{what} for {ways}")).collect();
+    format!("MSG_ZEROCOPY sends {to}: {}{because}", parts.join("; "))
+}
+
 fn way_line(answer: &WayAnswer) -> String {
+    match answer.refusal {
+        Some(Refusal::Group) => return "TCP cannot send to a group or to all hosts of a link".to_owned(),
+        Some(Refusal::TooLong { most }) => {
+            return format!("a datagram has at most {most} bytes: such sends fail (EMSGSIZE)");
+        }
+        None => {}
+    }
     if answer.supported == Some(false) {
         return "this kernel cannot send so with zero copy".to_owned();
     }
@@ -118,7 +134,7 @@ fn way_line(answer: &WayAnswer) -> String {
     if answer.supported.is_none() {
         line += "; whether this kernel can send so at all is not known";
     }
-    if answer.way == Way::IoUring && answer.outlook != Outlook::ZeroCopy {
+    if answer.way.is_ring() && answer.outlook != Outlook::ZeroCopy {
         line += "; the kernel says so only if it is asked to (IORING_SEND_ZC_REPORT_USAGE)";
     }
     line
@@ -126,7 +142,7 @@ fn way_line(answer: &WayAnswer) -> String {
 
 /// `tap_tx on d0`
 fn title(obstacle: &Obstacle) -> String {
-    let name = obstacle.cause.map_or("something unknown", CauseId::name);
+    let name = obstacle.cause.map_or(obstacle.about, CauseId::name);
     match &obstacle.device {
         Some(device) if !device.name.is_empty() => format!("{name} on {}", harmless(&device.name)),
         _ => name.to_owned(),
@@ -215,7 +231,7 @@ pub(super) mod tests {
 
     fn way(way: Way, outlook: Outlook) -> WayAnswer {
         let max_bytes = (way == Way::Udp).then_some(1472);
-        WayAnswer { way, outlook, reported: outlook, max_bytes, supported: Some(true) }
+        WayAnswer { way, outlook, reported: outlook, max_bytes, supported: Some(true), refusal: None }
     }
 
     /// A device without scatter-gather and with a name to be wary of.
@@ -235,6 +251,7 @@ pub(super) mod tests {
             ways: vec![way(Way::Tcp, Outlook::Copied), way(Way::Udp, Outlook::Copied)],
             obstacles: vec![Obstacle {
                 cause: Some(CauseId::NoSg),
+                about: "",
                 device: Some(device.clone()),
                 ways: vec![Way::Tcp, Way::Udp],
                 certain: true,
@@ -296,6 +313,27 @@ pub(super) mod tests {
         report.obstacles[0].certain = false;
         let told = text(&report);
         assert!(told.contains("not to be told for udp") && told.contains("perhaps no_sg"), "{told}");
+    }
+
+    #[test]
+    fn sends_that_there_cannot_be_are_told_apart() {
+        let mut report = report();
+        report.obstacles.clear();
+        report.ways[0] = WayAnswer {
+            supported: Some(false),
+            refusal: Some(Refusal::Group),
+            ..way(Way::Tcp, Outlook::Unknown)
+        };
+        report.ways[1].outlook = Outlook::ZeroCopy;
+        let told = text(&report);
+        assert!(
+            told.starts_with("MSG_ZEROCOPY sends to host.example: zero-copy for udp; impossible for tcp\n"),
+            "{told}"
+        );
+        report.ways.truncate(1);
+        let told = text(&report);
+        assert!(told.starts_with("There can be no MSG_ZEROCOPY sends to host.example by tcp\n"), "{told}");
+        assert!(told.contains("TCP cannot send to a group"), "{told}");
     }
 
     #[test]
