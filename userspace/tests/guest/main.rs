@@ -12,6 +12,7 @@ mod daemons;
 mod documented;
 mod ends;
 mod filters;
+mod forecasts;
 mod gathered;
 mod harmless;
 mod limits;
