@@ -18,9 +18,9 @@ use crate::{
         trace::{Event, Trace, Waypoint},
     },
     diagnose::causes::{
-        self, generic_xdp, ipsec, local_delivery, mcast_loop, native_xdp, netem_corrupt, no_sg, rx_forward,
-        sw_checksum, sw_gso_no_csum, tap_rx, tap_tx, tun, upfront_dev, upfront_frag, upfront_ipsec,
-        upfront_tcp, wireguard,
+        self, broadcast_loop, generic_xdp, ipsec, local_delivery, mcast_loop, native_xdp, netem_corrupt,
+        no_sg, rx_forward, sw_checksum, sw_gso_no_csum, tap_rx, tap_tx, tun, upfront_dev, upfront_frag,
+        upfront_ipsec, upfront_tcp, wireguard,
     },
     model::{
         cause::CauseId,
@@ -315,7 +315,7 @@ impl Judge<'_> {
         match event {
             Event::Out { routed } => self.out(place, routed),
             Event::In { taken } => self.come_in(place, taken),
-            Event::LoopedBack => self.add(Hazard::certain(&mcast_loop::FORESEEN, place).of_clone()),
+            Event::LoopedBack => self.looped_back(place),
             Event::Delivered => self.add(Hazard::certain(&local_delivery::FORESEEN, place)),
             Event::Forwarded => match self.facts.routes_zerocopy {
                 Some(true) => {}
@@ -334,6 +334,13 @@ impl Judge<'_> {
             }
             Event::Lost(why) => self.add(Hazard::perhaps(None, Some(place), why).about("the way on")),
         }
+    }
+
+    fn looped_back(&mut self, place: DeviceKey) {
+        let route = self.facts.surroundings.get(&place.netns).and_then(|surroundings| surroundings.route);
+        let broadcast = route.is_some_and(|route| route.kind == RouteKind::Broadcast);
+        let foreseen = if broadcast { &broadcast_loop::FORESEEN } else { &mcast_loop::FORESEEN };
+        self.add(Hazard::certain(foreseen, place).of_clone());
     }
 
     fn out(&mut self, place: DeviceKey, routed: bool) {

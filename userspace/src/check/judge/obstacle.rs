@@ -10,8 +10,7 @@ use crate::{
         causes::{self, tap_tx::holders},
     },
     model::{
-        cause::CauseId,
-        check::{Obstacle, RouteKind, Way},
+        check::{Obstacle, Way},
         device::DeviceId,
         process::ProcessIdentity,
         remedy::Remedy,
@@ -77,11 +76,6 @@ fn explain(facts: &Facts, hazard: &Hazard, device: Option<&DeviceId>) -> String 
 fn remedies(facts: &Facts, hazard: &Hazard, way: Way, device: Option<&DeviceId>) -> Vec<Remedy> {
     let Some(cause) = hazard.cause.map(causes::of) else { return Vec::new() };
     if !hazard.certain && hazard.taps.is_empty() {
-        return Vec::new();
-    }
-    // A broadcast comes back whoever listens, and whatever the socket asks for.
-    let route = facts.surroundings.get(&facts.here).and_then(|surroundings| surroundings.route);
-    if cause.id == CauseId::McastLoop && route.is_some_and(|route| route.kind == RouteKind::Broadcast) {
         return Vec::new();
     }
     let sender = Sender {

@@ -4,7 +4,7 @@ use zcdiag_wire::SiteKind;
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Remedies},
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies},
         evidence::Evidence,
     },
     model::cause::CauseId,
@@ -35,6 +35,17 @@ pub(super) const CAUSE: Cause = Cause {
          that this machine is no member of",
         "leave MSG_ZEROCOPY out for broadcasts",
     ]),
+};
+
+/// What `zcdiag check` says where it is to come.
+pub(crate) const FORESEEN: Foreseen = Foreseen {
+    cause: &CAUSE,
+    says: |to_come| {
+        format!(
+            "A broadcast that is sent through {} is looped back to this host, and that clone is copied.",
+            to_come.device
+        )
+    },
 };
 
 fn recognises(evidence: &Evidence<'_>) -> bool {

@@ -47,8 +47,8 @@ pub(crate) const FORESEEN: Foreseen = Foreseen {
     cause: &CAUSE,
     says: |to_come| {
         format!(
-            "What is sent through {} is looped back to this host too (a broadcast always, to a group that a socket \
-             here has joined unless IP_MULTICAST_LOOP is off on the sender's), and that clone is copied.",
+            "A socket of this host has joined the group, so what is sent through {} is looped back to it, and that clone \
+             is copied (unless IP_MULTICAST_LOOP is off on the sending socket).",
             to_come.device
         )
     },
