@@ -49,8 +49,6 @@ pub(crate) struct Window {
     pub(crate) tapped: Tapped,
     /// uarg whose end the entry of the put function has seen, so that its exit need not look again; or 0.
     pub(crate) put_ended: Addr,
-    /// The task that was given a uarg last on this CPU, and which: its send call has not returned yet. Or zeros.
-    pub(crate) sending: (u64, Addr),
     /// uarg that a kretprobe of the put function shall look at again, or 0.
     pub(crate) put_uarg: Addr,
 }

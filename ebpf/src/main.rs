@@ -31,6 +31,7 @@ mod outcome;
 mod rare;
 mod read;
 mod sender;
+mod sending;
 mod site;
 mod skb;
 mod sock;

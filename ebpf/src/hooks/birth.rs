@@ -2,7 +2,6 @@
 
 use aya_ebpf::{
     EbpfContext,
-    helpers::bpf_get_current_pid_tgid,
     macros::{fexit, kretprobe},
     programs::{FExitContext, RetProbeContext},
 };
@@ -14,7 +13,7 @@ use crate::{
     outcome,
     read::{Addr, Struct, Typed},
     sender::{self, TCP, UDP},
-    sock, switches, uarg,
+    sending, sock, switches, uarg,
 };
 
 /// The function also returns a uarg that it has merged one more send into; a new one is known by its
@@ -74,8 +73,7 @@ fn on_exit(ctx: &FExitContext, new: Addr) -> Option<()> {
         on_refusal();
         return None;
     }
-    // Also where it is one that the kernel has merged this send into.
-    cpu::window()?.sending = (bpf_get_current_pid_tgid(), new);
+    sending::begin(new);
     on_birth(ctx, Typed(ctx.arg(0)), new)
 }
 
@@ -99,5 +97,6 @@ fn birth_kretprobe(ctx: RetProbeContext) -> Option<()> {
         on_refusal();
         return None;
     }
+    sending::begin(new);
     on_birth(&ctx, uarg::sock(new)?, new)
 }

@@ -5,18 +5,17 @@
 //! copy.
 
 use aya_ebpf::{
-    helpers::bpf_get_current_pid_tgid,
     macros::{fentry, fexit, kprobe},
     programs::{FEntryContext, FExitContext, ProbeContext},
 };
 use zcdiag_wire::{Loss, SendApi};
 
 use crate::{
-    cpu, facts,
+    facts,
     facts::offset,
     failure, loss,
     read::{Addr, Struct, Typed},
-    sender, sock, tally, uarg,
+    sender, sending, sock, tally, uarg,
 };
 
 /// `MSG_ZEROCOPY`
@@ -64,20 +63,14 @@ fn on_return(socket: Typed, msg: Typed, result: i32) -> Option<()> {
 /// taken.
 #[inline(always)]
 fn take_back(left: u64, result: i32) -> Option<()> {
-    let window = cpu::window()?;
-    let (task, uarg) = window.sending;
-    let is_own = task == bpf_get_current_pid_tgid();
-    if is_own {
-        window.sending = (0, 0);
-    }
+    let uarg = sending::end();
     if left == 0 {
         return None;
     }
-    if is_own {
+    if let Some(uarg) = uarg {
         // A send that took nothing may have been the only one in its uarg, which is then no more.
         tally::add_to(&raw mut uarg::record(uarg)?.unsent, left);
     } else if result > 0 {
-        // The task has been on another CPU meanwhile.
         loss::count(Loss::RESULT_UNSEEN);
     }
     Some(())
