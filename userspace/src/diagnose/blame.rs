@@ -14,7 +14,13 @@ use crate::model::{counts::Counts, device::DeviceKey, sighting::Sighting, tap::F
 /// The culprits by device, in the light of who was given packets there.
 pub(super) fn blamed(counts: &Counts, known: &Known) -> Culprits {
     let mut seen = Culprits::default();
-    for key in counts.taps.iter().filter(|(_, tally)| tally.packets > 0).map(|(key, _)| key) {
+    // A tap of another device was given a packet that had been copied here for somebody else.
+    let elsewhere = |key: &TapKey, tally: &TapTally| tally.bound != 0 && tally.bound != key.ifindex;
+    let given = || counts.taps.iter().filter(|(_, tally)| tally.packets > 0);
+    let here: BTreeSet<(u32, u32, u32)> =
+        given().filter(|(key, tally)| !elsewhere(key, tally)).map(|(key, _)| place(key)).collect();
+    let meant = given().filter(|(key, tally)| !elsewhere(key, tally) || !here.contains(&place(key)));
+    for key in meant.map(|(key, _)| key) {
         let devices = if key.incoming == 0 { &mut seen.outgoing } else { &mut seen.incoming };
         devices.entry(DeviceKey { netns: key.netns, ifindex: key.ifindex }).or_default().insert(key.inode);
     }
@@ -29,6 +35,11 @@ pub(super) fn blamed(counts: &Counts, known: &Known) -> Culprits {
         }
     }
     blamed
+}
+
+/// Where a tap was given packets, and which way they went.
+fn place(key: &TapKey) -> (u32, u32, u32) {
+    (key.netns, key.ifindex, key.incoming)
 }
 
 impl Known {
@@ -87,6 +98,22 @@ mod tests {
         let outgoing = |counts| blamed(&counts, &known).outgoing[&DEVICE].iter().copied().collect::<Vec<_>>();
         assert_eq!(outgoing(given(&[(2, 0, 4), (3, 0, 1)])), [2, 3]);
         assert_eq!(outgoing(given(&[(2, 1, 4), (3, 0, 0)])), [1, 2], "nobody was seen to be given any");
+    }
+
+    #[test]
+    fn a_tap_that_was_given_later_what_was_copied_for_another_is_not_to_blame() {
+        let mut counts = given(&[(1, 1, 4), (2, 1, 4)]);
+        let bound = |counts: &mut Counts, inode, ifindex| {
+            for (key, tally) in &mut counts.taps {
+                tally.bound = if key.inode == inode { ifindex } else { tally.bound };
+            }
+        };
+        bound(&mut counts, 1, DEVICE.ifindex);
+        bound(&mut counts, 2, DEVICE.ifindex + 1);
+        let incoming = |counts: &Counts| blamed(counts, &Known::default()).incoming[&DEVICE].clone();
+        assert_eq!(incoming(&counts), BTreeSet::from([1]));
+        bound(&mut counts, 1, DEVICE.ifindex + 2);
+        assert_eq!(incoming(&counts), BTreeSet::from([1, 2]), "for whom else");
     }
 
     #[test]

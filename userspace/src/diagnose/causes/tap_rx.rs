@@ -8,8 +8,7 @@ use crate::{
         cause::{Blame, Case, Cause, Example, Explanation, Foreseen, Remedies},
         evidence::{Evidence, RECEIVE},
     },
-    model::cause::CauseId,
-    model::remedy::Remedy,
+    model::{cause::CauseId, remedy::Remedy, tap::JudgedTap},
 };
 
 /// The cause.
@@ -66,16 +65,24 @@ fn recognises(evidence: &Evidence<'_>) -> bool {
 }
 
 fn explain(case: &Case<'_>) -> String {
+    let ignoring: Vec<&JudgedTap> =
+        case.taps.iter().copied().filter(|judged| judged.tap.ignores_outgoing() == Some(true)).collect();
+    let ignored = match ignoring[..] {
+        [] => String::new(),
+        _ => format!(
+            " That {} what leaves (PACKET_IGNORE_OUTGOING) does not help: here it arrives.",
+            holders(&ignoring, "ignores", "ignore")
+        ),
+    };
     format!(
         "The packet came in again on this machine, through {}, where {} what is received; for that the kernel copied \
-         its data. That packets which leave are ignored there (PACKET_IGNORE_OUTGOING) does not help: here they arrive.",
+         its data.{ignored}",
         case.device_name(),
         holders(case.taps, "sees", "see"),
     )
 }
 
-const ELSEWHERE: &str = "capture on the sender's side with PACKET_IGNORE_OUTGOING set, or outside the path of \
-         these sends";
+const ELSEWHERE: &str = "capture outside the path of these sends";
 
 fn remedies(case: &Case<'_>) -> Vec<Remedy> {
     vec![
