@@ -8,6 +8,7 @@ mod copies;
 mod cure;
 pub mod evidence;
 mod failures;
+mod further;
 mod known;
 mod left_out;
 mod losses;

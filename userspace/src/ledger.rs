@@ -193,6 +193,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::model::{
         device::DeviceId,
+        further::Enough,
         process::ProcessIdentity,
         remedy::Remedy,
         report::{Api, CauseReport, FailedSends, Sender, SenderReport},
@@ -227,6 +228,8 @@ pub(crate) mod tests {
             taps: Vec::new(),
             stack: Vec::new(),
             explanation: "On v0, somebody sees every packet leave.".to_owned(),
+            further: Vec::new(),
+            enough: Enough::Yes,
             remedies: vec![Remedy::written("replace it")],
         };
         Report {

@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod errno;
 pub mod filter;
 pub mod fleet;
+pub mod further;
 pub mod handler;
 pub mod inventory;
 pub mod kernel;

@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod event;
 mod filter;
 pub mod folded;
+pub(crate) mod further;
 pub(crate) mod json;
 pub(crate) mod lines;
 pub mod live;

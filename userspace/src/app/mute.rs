@@ -50,9 +50,9 @@ pub fn run(opts: &MuteOptions, out: &mut dyn Write, err: &mut dyn Write) -> Outc
     let targets = opts.targets.iter().filter(|target| seen.insert(**target));
     let results: Vec<_> =
         targets.flat_map(|target| mute::apply(*target, request, &inventory, &opts.proc)).collect();
-    let remaining = match opts.action {
-        MuteAction::Mute => mute::remaining(&results, &inventory, scope),
-        MuteAction::Unmute => Vec::new(),
+    let (remaining, cure) = match opts.action {
+        MuteAction::Mute => mute::left(&results, &inventory, scope),
+        MuteAction::Unmute => Default::default(),
     };
     let report = MuteReport {
         action: opts.action,
@@ -62,8 +62,8 @@ pub fn run(opts: &MuteOptions, out: &mut dyn Write, err: &mut dyn Write) -> Outc
         complete: inventory.complete,
         missing: inventory.missing,
         results,
-        cure: mute::cure(&remaining),
         remaining,
+        cure,
     };
 
     let written = (|| {

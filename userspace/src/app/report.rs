@@ -195,10 +195,18 @@ impl Tape {
 /// The culprits on devices where something was counted. There may be many others, at each of many intervals.
 fn concerned(all: &Culprits, counts: &Counts) -> Culprits {
     let devices: BTreeSet<DeviceKey> = counts.tallies.keys().map(|key| DeviceKey::from(&key.site)).collect();
-    let of = |all: &BTreeMap<DeviceKey, BTreeSet<u64>>| {
-        devices.iter().filter_map(|device| Some((*device, all.get(device)?.clone()))).collect()
-    };
-    Culprits { outgoing: of(&all.outgoing), incoming: of(&all.incoming) }
+    Culprits {
+        outgoing: of_devices(&devices, &all.outgoing),
+        incoming: of_devices(&devices, &all.incoming),
+        onward: of_devices(&devices, &all.onward),
+    }
+}
+
+fn of_devices<T: Clone>(
+    devices: &BTreeSet<DeviceKey>,
+    all: &BTreeMap<DeviceKey, T>,
+) -> BTreeMap<DeviceKey, T> {
+    devices.iter().filter_map(|device| Some((*device, all.get(device)?.clone()))).collect()
 }
 
 /// What a recording is made of.

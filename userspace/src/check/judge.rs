@@ -17,6 +17,7 @@ use crate::{
         netfilter::Stage,
         trace::{Event, Trace, Waypoint},
     },
+    diagnose::cause::Stage,
     diagnose::causes::{
         self, broadcast_loop, generic_xdp, ipsec, local_delivery, mcast_loop, native_xdp, netem_corrupt,
         no_sg, rx_forward, sw_checksum, sw_gso_no_csum, tap_rx, tap_tx, tun, upfront_dev, upfront_frag,
@@ -49,7 +50,9 @@ pub(crate) fn judge(facts: Facts, trace: &Trace, ways: &[Way]) -> CheckReport {
     let answers: Vec<WayAnswer> =
         ways.iter().map(|way| answer(&facts, trace, *way, &mut obstacles)).collect();
     // What happens within the send call comes first, whichever way of sending it is for.
-    obstacles.sort_by_key(|obstacle| !obstacle.cause.is_some_and(|cause| causes::of(cause).within_the_call));
+    obstacles
+        .sort_by_key(|obstacle| !obstacle.cause.is_some_and(|cause| causes::of(cause).stage == Stage::Call));
+    obstacle::note_others(&mut obstacles);
     let considered = answers.iter().filter(|answer| answer.supported != Some(false));
     let outlook = considered.map(|answer| answer.outlook).max().unwrap_or(Outlook::Unknown);
     let named: Vec<u64> = obstacles.iter().flat_map(|obstacle| obstacle.taps.clone()).collect();

@@ -18,8 +18,8 @@ use crate::model::{
 pub struct Cause {
     /// Which it is.
     pub id: CauseId,
-    /// Whether the send call itself copies, before there is a packet on its way.
-    pub within_the_call: bool,
+    /// How far the packet has come then.
+    pub stage: Stage,
     /// A few words, to follow "copied:".
     pub summary: &'static str,
     /// What it means: for the manual.
@@ -36,6 +36,26 @@ pub struct Cause {
     pub(super) explanation: Explanation,
     /// What to do about it, best first.
     pub(super) remedies: Remedies,
+}
+
+/// How far a packet has come where a cause copies it. What comes to it further on finds the application's pages gone, so
+/// that no copy is seen there, but by those that copy a clone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The send call itself copies, before there is a packet on its way. The device is the last that was seen of it.
+    Call,
+    /// It is to leave through the device, before packet sockets see it.
+    Leaving,
+    /// They have seen it.
+    Left,
+    /// It comes in through the device, before packet sockets see it.
+    Arriving,
+    /// They have seen it.
+    Arrived,
+    /// A clone is copied, and the packet goes on with the application's pages: what copies it next is seen.
+    Beside,
+    /// It ends, or how it goes on is not up to the device.
+    Unfollowed,
 }
 
 /// A cause that `zcdiag check` foresees.

@@ -16,6 +16,7 @@ use super::{
 use crate::model::{
     counts::Waiting,
     device::{DeviceId, DeviceKey},
+    further::{Enough, Onward},
     migration::Migration,
     process::ProcessIdentity,
     report::{Api, CauseReport, Sender},
@@ -44,23 +45,29 @@ pub struct Culprits {
     /// Those that saw packets come in through it.
     #[serde(with = "pairs")]
     pub incoming: BTreeMap<DeviceKey, BTreeSet<u64>>,
+    /// How packets go on from there, and which of them are met.
+    #[serde(with = "pairs", default)]
+    pub onward: BTreeMap<DeviceKey, Onward>,
 }
 
 /// A map as a list of pairs: JSON has no keys of two numbers.
 mod pairs {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeMap;
 
-    use serde::{Deserialize as _, Deserializer, Serializer};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     use super::DeviceKey;
 
-    type ByDevice = BTreeMap<DeviceKey, BTreeSet<u64>>;
-
-    pub(super) fn serialize<S: Serializer>(map: &ByDevice, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        map: &BTreeMap<DeviceKey, T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(map)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ByDevice, D::Error> {
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<DeviceKey, T>, D::Error> {
         Vec::deserialize(deserializer).map(|pairs| pairs.into_iter().collect())
     }
 }
@@ -179,6 +186,8 @@ impl Known {
             stack: path.iter().map(|frame| (*frame).to_owned()).collect(),
             explanation: cause.explain(&case),
             remedies: cause.remedies(&case),
+            further: Vec::new(),
+            enough: Enough::Yes,
             device,
         }
     }

@@ -11,7 +11,7 @@ use super::{
     advice,
     blame::{blamed, sightings},
     cure::cure,
-    failures,
+    failures, further,
     known::{Known, place},
     left_out::LeftOut,
     losses,
@@ -71,13 +71,18 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
         if let Some(cause) = copied.as_ref().filter(|cause| !taken(cause)) {
             left_out.cause(cause);
         }
-        let copied = copied.filter(|cause| taken(cause));
-        if tally.zerocopied_sends > 0 || copied.is_some() {
+        let selected = copied.as_ref().filter(|cause| taken(cause));
+        if tally.zerocopied_sends > 0 || selected.is_some() {
             let row = sender_row(&mut senders, key.sender, &sender);
             row.sends.zerocopied += tally.zerocopied_sends;
             row.bytes.zerocopied += tally.zerocopied_bytes;
             row.misreported += tally.misreported_sends;
             row.unasked += tally.unasked_sends;
+            if let Some(cause) = selected {
+                row.sends.copied += tally.copied_sends;
+                row.bytes.copied += tally.copied_bytes;
+                row.copy_time += cause.copy_time;
+            }
         }
         if tally.hidden_sends > 0 {
             let unreported = Tally {
@@ -92,11 +97,8 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
                 left_out.hidden(&new);
             }
         }
+        // What is left out as well: it may copy what is selected once more.
         let Some(new) = copied else { continue };
-        let row = sender_row(&mut senders, key.sender, &sender);
-        row.sends.copied += tally.copied_sends;
-        row.bytes.copied += tally.copied_bytes;
-        row.copy_time += new.copy_time;
         add(&mut causes, CauseKey::of(key.sender, key.site, new.cause, known), new);
     }
     for (key, tally) in &counts.tallies {
@@ -127,13 +129,17 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
             sender_row(&mut senders, *key, &sender).waiting = Some(*waiting);
         }
     }
-    let causes: Vec<CauseReport> = causes.into_values().collect();
+    let mut causes: Vec<CauseReport> = causes.into_values().collect();
+    further::note(&mut causes, known, &culprits);
+    causes.retain(taken);
+    let mut hidden: Vec<CauseReport> = hidden.into_values().collect();
+    further::note(&mut hidden, known, &culprits);
     let mut senders: Vec<SenderReport> = senders.into_values().collect();
     for row in &mut senders {
         row.failed.sort_by_key(|failed| std::cmp::Reverse(failed.sends));
         row.advice = advice::advice(row);
     }
-    let report = finish(counts, known, senders, causes, hidden.into_values().collect(), duration);
+    let report = finish(counts, known, senders, causes, hidden, duration);
     Report { filtered: left_out.by(filter), ..report }
 }
 
@@ -203,7 +209,13 @@ fn finish(
         sends.add(row.sends);
         bytes.add(row.bytes);
     }
-    let named: BTreeSet<u64> = causes.iter().flat_map(|cause| cause.taps.iter().copied()).collect();
+    let taps = |cause: &CauseReport| {
+        let further: Vec<u64> = cause.further.iter().flat_map(|further| further.taps.clone()).collect();
+        cause.taps.iter().copied().chain(further).collect::<Vec<_>>()
+    };
+    let named: BTreeSet<u64> = causes.iter().flat_map(taps).collect();
+    let tap = |inode| known.taps.get(inode).map(|judged| further::note_tap(judged.clone(), &causes));
+    let taps = named.iter().filter_map(tap).collect();
     Report {
         kernel: known.kernel.clone(),
         duration,
@@ -215,7 +227,7 @@ fn finish(
         hidden,
         cure: cure(&causes, known),
         sightings: sightings(&named, counts, known),
-        taps: named.iter().filter_map(|inode| known.taps.get(inode).cloned()).collect(),
+        taps,
         causes,
         missing: known.missing.clone(),
         migrations: known.migrations.clone(),

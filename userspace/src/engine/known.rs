@@ -12,8 +12,9 @@ use super::{failure::with_sources, session::Session, sockets::Sockets};
 use crate::{
     diagnose::{self, Culprits, Filter, Known, SiteFacts},
     kernel::optmem::optmem_max,
+    links::path::Topology,
     model::{
-        counts::Counts, device::DeviceKey, kernel::TapListScope, migration::Migration,
+        counts::Counts, device::DeviceKey, further::Onward, kernel::TapListScope, migration::Migration,
         process::ProcessIdentity, report::Report, tap::JudgedTap,
     },
     process::{ProcRoot, identify, remembered},
@@ -23,6 +24,7 @@ use crate::{
         programs::{self, Programs},
         remains,
         verdict::{hears_device, judge, offends_device},
+        way,
     },
 };
 
@@ -136,8 +138,11 @@ impl Gatherer {
             Ok(taken) => taken.map_err(|error| with_sources(&error)),
             Err(error) => Err(error.to_string()),
         };
-        let report = match taken {
-            Ok(inventory) => Inventory { programs: self.programs.clone(), ..inventory }.judge(scope),
+        let (namespaces, report) = match taken {
+            Ok(inventory) => {
+                let namespaces = inventory.namespaces.clone();
+                (namespaces, Inventory { programs: self.programs.clone(), ..inventory }.judge(scope))
+            }
             Err(error) => {
                 self.known.missing = vec![format!("any packet socket: {error}")];
                 self.to_look.extend(devices);
@@ -145,14 +150,25 @@ impl Gatherer {
             }
         };
         self.known.missing = report.missing;
-        self.accuse(&devices, report.taps, scope);
+        self.accuse(&devices, &Topology::new(&namespaces), report.taps, scope);
     }
 
     /// Takes in what a look at devices has found.
-    fn accuse(&mut self, devices: &BTreeSet<DeviceKey>, taps: Vec<JudgedTap>, scope: TapListScope) {
-        for device in devices {
-            self.latest.outgoing.remove(device);
-            self.latest.incoming.remove(device);
+    fn accuse(
+        &mut self,
+        devices: &BTreeSet<DeviceKey>,
+        topology: &Topology<'_>,
+        taps: Vec<JudgedTap>,
+        scope: TapListScope,
+    ) {
+        let mut met: BTreeSet<u64> = BTreeSet::new();
+        for &device in devices {
+            self.latest.outgoing.remove(&device);
+            self.latest.incoming.remove(&device);
+            let onward = way::onward(&taps, topology, device, scope);
+            met.extend(onward.taps());
+            self.latest.onward.insert(device, onward.clone());
+            self.known.culprits.onward.insert(device, onward);
         }
         for judged in taps {
             let inode = judged.tap.inode;
@@ -168,7 +184,7 @@ impl Gatherer {
                     named |= self.known.culprits.incoming.entry(device).or_default().insert(inode);
                 }
             }
-            if named || self.sockets.was_given(inode) {
+            if named || met.contains(&inode) || self.sockets.was_given(inode) {
                 self.known.taps.insert(inode, judged);
             }
         }
@@ -197,9 +213,11 @@ impl Gatherer {
         for culprits in [&mut self.latest.outgoing, &mut self.latest.incoming] {
             culprits.retain(|device, _| devices.contains(device));
         }
+        self.latest.onward.retain(|device, _| devices.contains(device));
         self.known.culprits.clone_from(&self.latest);
         let named = self.latest.outgoing.values().chain(self.latest.incoming.values());
-        let named: BTreeSet<u64> = named.flatten().chain(given).copied().collect();
+        let met = self.latest.onward.values().flat_map(Onward::taps);
+        let named: BTreeSet<u64> = named.flatten().chain(given).copied().chain(met).collect();
         self.known.taps.retain(|inode, _| named.contains(inode));
         self.known.lifetimes.retain(|inode, _| named.contains(inode));
         self.sockets.keep(given);
@@ -331,11 +349,16 @@ mod tests {
         let devices = BTreeSet::from([DeviceKey { netns, ifindex: 5 }]);
         let blamed = |culprits: &Culprits| culprits.outgoing.values().flatten().copied().collect::<Vec<_>>();
         let mut gatherer = Gatherer::of("6.1.0".to_owned(), ProcRoot::system());
-        gatherer.accuse(&devices, vec![tap], scope);
+        gatherer.accuse(&devices, &Topology::default(), vec![tap], scope);
         assert_eq!((blamed(&gatherer.latest), blamed(&gatherer.known.culprits)), (vec![inode], vec![inode]));
-        gatherer.accuse(&BTreeSet::from([DeviceKey { netns, ifindex: 6 }]), Vec::new(), scope);
+        gatherer.accuse(
+            &BTreeSet::from([DeviceKey { netns, ifindex: 6 }]),
+            &Topology::default(),
+            Vec::new(),
+            scope,
+        );
         assert_eq!(blamed(&gatherer.latest), [inode], "nobody looked at its device");
-        gatherer.accuse(&devices, Vec::new(), scope);
+        gatherer.accuse(&devices, &Topology::default(), Vec::new(), scope);
         assert_eq!((blamed(&gatherer.latest), blamed(&gatherer.known.culprits)), (vec![], vec![inode]));
     }
 
@@ -344,7 +367,12 @@ mod tests {
         let (scope, tap) = (TapListScope::Global, dhclient());
         let netns = tap.tap.netns.inum;
         let mut gatherer = Gatherer::of("6.1.0".to_owned(), ProcRoot::system());
-        gatherer.accuse(&BTreeSet::from([DeviceKey { netns, ifindex: 5 }]), vec![tap], scope);
+        gatherer.accuse(
+            &BTreeSet::from([DeviceKey { netns, ifindex: 5 }]),
+            &Topology::default(),
+            vec![tap],
+            scope,
+        );
         let site = SiteKey { netns, ifindex: 5, ..SiteKey::default() };
         gatherer.known.sites.insert(site, SiteFacts::default());
         gatherer.keep(&BTreeSet::new(), &BTreeSet::from([site]), &BTreeSet::new());

@@ -20,7 +20,7 @@ use crate::{
         report::{CauseReport, Report, Split},
         tap::JudgedTap,
     },
-    render::remedy::sentences,
+    render::{further::explanation, remedy::sentences},
 };
 
 /// When a change is told.
@@ -180,7 +180,7 @@ impl Verdicts {
         told.reasons.extend(new.iter().cloned());
         let cause = seen.causes.iter().find(|(_, reasons)| reasons.iter().any(|reason| new.contains(reason)));
         let (explanation, remedies) = match cause {
-            Some((cause, _)) => (Some(cause.explanation.clone()), remedies(cause, &new, interval)),
+            Some((cause, _)) => (Some(explanation(cause)), remedies(cause, &new, interval)),
             None => (None, Vec::new()),
         };
         Some(Event {
@@ -191,6 +191,7 @@ impl Verdicts {
             reasons: new.into_iter().collect(),
             explanation,
             remedies,
+            enough: cause.and_then(|(cause, _)| cause.enough.told()),
         })
     }
 

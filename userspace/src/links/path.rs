@@ -91,6 +91,13 @@ impl<'a> Topology<'a> {
         walk.path
     }
 
+    /// The way of a packet that comes in through this device.
+    pub fn arrival(&self, netns: u32, ifindex: u32) -> DevicePath {
+        let mut walk = Walk { topology: self, met: BTreeSet::new(), path: DevicePath::default() };
+        walk.enter(netns, ifindex, true);
+        walk.path
+    }
+
     /// The ways through every device there is.
     pub fn paths(&self) -> impl Iterator<Item = DevicePath> {
         self.devices.keys().map(|device| self.path(device.netns, device.ifindex))
@@ -129,7 +136,7 @@ impl<'a> Walk<'_, 'a> {
                     .lost
                     .push(format!("where {} ({kind}) sends is up to the routing table", device.name));
             }
-            _ if device.name == "lo" => self.enter(netns, ifindex, certain),
+            _ if device.loopback => self.enter(netns, ifindex, certain),
             _ => {}
         }
         if ABOVE_PORTS.contains(&kind) {
@@ -181,7 +188,7 @@ impl<'a> Walk<'_, 'a> {
             return None;
         }
         let device_id = DeviceId { netns, ifindex, name: device.name.clone() };
-        self.path.hops.push(Hop { device: device_id, passage, certain });
+        self.path.hops.push(Hop { device: device_id, passage, certain, loopback: device.loopback });
         Some(device)
     }
 

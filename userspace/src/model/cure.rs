@@ -1,5 +1,7 @@
 //! What has to be changed for sends to be zero-copy again.
 
+use super::further::{Enough, Further};
+
 /// The smallest set of changes: all of it is needed, for one tap that is left is enough for the copy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cure {
@@ -9,6 +11,8 @@ pub struct Cure {
     pub others: Vec<OtherChange>,
     /// Inodes of taps of which it could not be told whether they have to be changed.
     pub doubtful: Vec<u64>,
+    /// What copies all the same, or may, once no tap does.
+    pub also: Vec<Further>,
 }
 
 /// A change that zcdiag cannot make.
@@ -30,6 +34,11 @@ impl Cure {
     /// How many taps to mute and other changes it is made of.
     pub fn changes(&self) -> usize {
         self.mute.len() + self.others.len() + self.doubtful.len()
+    }
+
+    /// Whether all of it brings zero copy back.
+    pub fn enough(&self) -> Enough {
+        Enough::despite(&self.also)
     }
 
     /// Whether nothing has to be changed.

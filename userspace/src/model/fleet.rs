@@ -154,6 +154,9 @@ pub struct Event {
     pub explanation: Option<String>,
     /// What to do about it, best first.
     pub remedies: Vec<String>,
+    /// Whether that brings zero copy back; `null` if that could not be told.
+    #[serde(default)]
+    pub enough: Option<bool>,
 }
 
 /// What one BPF program did.

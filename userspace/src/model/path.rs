@@ -26,6 +26,9 @@ pub struct Hop {
     pub passage: Passage,
     /// Whether every packet comes here; else only some do, by address or by the choice of a bond.
     pub certain: bool,
+    /// Whether it is a loopback device: what leaves through it comes in there, for this machine.
+    #[serde(default)]
+    pub loopback: bool,
 }
 
 /// The way of packets that are sent through one device.

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::further::Enough;
+
 /// Something to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Recorded")]
@@ -12,6 +14,8 @@ pub struct Remedy {
     pub when: Option<When>,
     /// What to do.
     pub what: Action,
+    /// Whether it brings zero copy back.
+    pub enough: Enough,
 }
 
 /// When a remedy helps.
@@ -49,7 +53,16 @@ pub enum Action {
 impl Remedy {
     /// Something to do, of which is not said when it helps.
     pub fn new(what: Action) -> Self {
-        Self { when: None, what }
+        Self { when: None, what, enough: Enough::Yes }
+    }
+
+    /// The same, in the light of what else copies. To do nothing is left as it is.
+    #[must_use]
+    pub fn if_enough(self, enough: Enough) -> Self {
+        match self.what {
+            Action::NothingAnyMore(_) | Action::NothingUntilOpen => self,
+            _ => Self { enough: self.enough.max(enough), ..self },
+        }
     }
 
     /// As somebody has written it.
@@ -63,13 +76,18 @@ impl Remedy {
 #[serde(untagged)]
 enum Recorded {
     Sentence(String),
-    Typed { when: Option<When>, what: Action },
+    Typed {
+        when: Option<When>,
+        what: Action,
+        #[serde(default)]
+        enough: Enough,
+    },
 }
 
 impl From<Recorded> for Remedy {
     fn from(recorded: Recorded) -> Self {
         match recorded {
-            Recorded::Typed { when, what } => Self { when, what },
+            Recorded::Typed { when, what, enough } => Self { when, what, enough },
             Recorded::Sentence(text) => Self::written(text),
         }
     }

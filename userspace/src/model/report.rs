@@ -12,6 +12,7 @@ use super::{
     cure::Cure,
     device::DeviceId,
     filter::Filtered,
+    further::{Enough, Further},
     lost::Lost,
     migration::Migration,
     process::ProcessIdentity,
@@ -181,6 +182,10 @@ pub struct CauseReport {
     pub explanation: String,
     /// What to do about it, best first.
     pub remedies: Vec<Remedy>,
+    /// What else copies these sends, or may, and would do so without this cause, in the order in which they meet it.
+    pub further: Vec<Further>,
+    /// Whether the remedies bring zero copy back.
+    pub enough: Enough,
 }
 
 /// How the watched command ended.

@@ -76,7 +76,9 @@ impl Limits {
     /// Takes who may be to blame, besides those of before.
     pub(super) fn blame(&mut self, culprits: [&Culprits; 2]) -> Result<(), ReadError> {
         let devices = culprits.into_iter().flat_map(|all| all.outgoing.values().chain(all.incoming.values()));
-        let taps = devices.map(BTreeSet::len).max().unwrap_or_default().max(self.taps);
+        let onward = culprits.into_iter().flat_map(|all| all.onward.values());
+        let met = onward.map(|onward| onward.leaving.len() + onward.arriving.len() + onward.taps().count());
+        let taps = devices.map(BTreeSet::len).chain(met).max().unwrap_or_default().max(self.taps);
         within(taps, MOST_TAPS, "taps on one device")?;
         self.together(self.counts, taps)
     }

@@ -14,8 +14,10 @@ use crate::{
     diagnose::{Culprits, Filter, Known, SiteFacts},
     model::{
         counts::{Counts, Waiting},
-        device::DeviceKey,
+        device::{DeviceId, DeviceKey},
+        further::{Onward, Stop},
         migration::Migration,
+        path::{Hop, Passage},
         process::ProcessIdentity,
         report::CommandOutcome,
         sighting::Lifetime,
@@ -78,7 +80,11 @@ fn known() -> Known {
             SiteFacts { device: "v0".to_owned(), stack: vec!["skb_copy_ubufs".to_owned()], offloads: None },
         )]),
         taps: judged.into_iter().map(|tap| (tap.tap.inode, tap)).collect(),
-        culprits: Culprits { outgoing: on_device.clone(), incoming: on_device },
+        culprits: Culprits {
+            outgoing: on_device.clone(),
+            incoming: on_device,
+            onward: BTreeMap::from([onward()]),
+        },
         lifetimes: BTreeMap::from([(1, Lifetime { opened: None, closed: Some(SECOND) })]),
         missing: vec!["a namespace".to_owned()],
         optmem_max: Some(20_480),
@@ -86,6 +92,14 @@ fn known() -> Known {
         in_flight: None,
         waiting: BTreeMap::new(),
     }
+}
+
+/// A device whose packets meet a tap further on.
+fn onward() -> (DeviceKey, Onward) {
+    let device = DeviceId { netns: 1, ifindex: 6, name: "s0".to_owned() };
+    let hop = Hop { device, passage: Passage::Out, certain: true, loopback: false };
+    let stop = Stop { hop, taps: vec![1] };
+    (DeviceKey { netns: 1, ifindex: 5 }, Onward { leaving: vec![stop.clone()], arriving: vec![stop] })
 }
 
 fn start() -> Start {

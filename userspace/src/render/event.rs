@@ -63,7 +63,8 @@ pub fn fields(event: &Event) -> Vec<(&'static str, String)> {
         fields.extend(reason.device.clone().map(|device| ("ZCDIAG_DEVICE", device)));
         fields.extend(reason.culprit.clone().map(|culprit| ("ZCDIAG_CULPRIT", culprit)));
     }
-    fields.extend(event.remedies.iter().map(|remedy| ("ZCDIAG_CURE", remedy.clone())));
+    let name = if event.enough == Some(true) { "ZCDIAG_CURE" } else { "ZCDIAG_STEP" };
+    fields.extend(event.remedies.iter().map(|remedy| (name, remedy.clone())));
     fields
 }
 
@@ -119,6 +120,7 @@ mod tests {
                 culprit: Some("dhclient".to_owned()),
             }],
             explanation: Some("On eth0 ..".to_owned()),
+            enough: Some(true),
             remedies: vec!["one".to_owned(), "two".to_owned()],
         }
     }

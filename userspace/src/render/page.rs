@@ -13,17 +13,18 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 pub use timeline::Point;
 
 use super::{
-    advice, filter,
+    advice, filter, further,
     lines::harmless,
     losses, migration,
     phrases::{failure, on_device, place, who, why},
-    remedy::sentence,
+    remedy::{bare, called},
     taps::changes,
     watch::text::headline,
     words::{bytes, plural, time},
 };
 use crate::model::{
     cure::Cure,
+    further::Enough,
     report::{CauseReport, Report, SenderReport, Split, Verdict},
     start::Start,
 };
@@ -116,7 +117,7 @@ impl Page<'_> {
                             code { (cause.cause) (on_device(cause)) } ", " (why(cause, report))
                         }
                         @if let Some(remedy) = cause.remedies.first() {
-                            p { strong { "Cure: " } (harmless(&sentence(remedy))) }
+                            p { strong { (match remedy.enough { Enough::Yes => "Cure", enough => called(enough) }) ": " } (harmless(&bare(remedy))) }
                         }
                     }
                 }
@@ -209,8 +210,9 @@ fn cure(cure: &Cure) -> Markup {
     html! {
         @if cure.changes() > 1 {
             section {
-                h2 { "For zero copy in spite of these taps all of this is needed" }
+                h2 { (further::head(cure)) }
                 ul { @for change in changes(cure) { li { (harmless(&change)) } } }
+                @for sentence in further::besides(cure) { p { (harmless(&sentence)) } }
             }
         }
     }

@@ -22,6 +22,7 @@ use super::{
 use crate::model::{
     cause::CauseId,
     check::{Obstacle, Outlook},
+    further::Enough,
     probe::{Expected, Notifications, ProbeReport, Why},
     report::Verdict,
 };
@@ -196,7 +197,8 @@ fn write_expected(expected: &Expected, reasons: bool, out: &mut dyn Write) -> io
             wrap(&format!("  {}: ", cause.map_or("perhaps", CauseId::name)), &harmless(explanation))
         )?;
         for remedy in remedies {
-            write!(out, "{}", wrap("    cure: ", &harmless(&sentence(remedy))))?;
+            let lead = if remedy.enough == Enough::Yes { "    cure: " } else { "    step: " };
+            write!(out, "{}", wrap(lead, &harmless(&sentence(remedy))))?;
         }
     }
     Ok(())

@@ -2,10 +2,30 @@
 
 use std::borrow::Cow;
 
-use crate::model::remedy::{Action, Remedy, When};
+use crate::model::{
+    further::Enough,
+    remedy::{Action, Remedy, When},
+};
 
-/// One as a sentence.
+/// What something to be done is called.
+pub(crate) fn called(enough: Enough) -> &'static str {
+    match enough {
+        Enough::Yes => "cure",
+        Enough::Perhaps => "may not be enough alone",
+        Enough::No => "not enough alone",
+    }
+}
+
+/// One as a sentence, which says if it is no cure.
 pub(crate) fn sentence(remedy: &Remedy) -> String {
+    match remedy.enough {
+        Enough::Yes => bare(remedy),
+        enough => format!("{}: {}", called(enough), bare(remedy)),
+    }
+}
+
+/// One as a sentence after a [`called`].
+pub(crate) fn bare(remedy: &Remedy) -> String {
     let when = match remedy.when {
         Some(When::AtOnce) => "at once, without a restart: ",
         Some(When::ForGood) => "for good: ",

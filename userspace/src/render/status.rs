@@ -137,7 +137,8 @@ fn events(snapshot: &Snapshot, color: bool, out: &mut dyn Write) -> io::Result<(
         }
         // What has been cured needs none any more.
         if let Some(remedy) = event.remedies.first().filter(|_| !restored.contains(&&event.identity)) {
-            write!(out, "{}", wrap("  cure: ", &harmless(remedy)))?;
+            let lead = if event.enough == Some(true) { "  cure: " } else { "  step: " };
+            write!(out, "{}", wrap(lead, &harmless(remedy)))?;
         }
     }
     Ok(())
@@ -202,6 +203,7 @@ mod tests {
                 sends: Split { zerocopied: 0, copied: 7 },
                 reasons: Vec::new(),
                 explanation: None,
+                enough: Some(true),
                 remedies: vec!["replace it".to_owned()],
             }],
             exact: false,

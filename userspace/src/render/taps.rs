@@ -6,4 +6,4 @@ mod text;
 #[cfg(test)]
 pub(crate) use text::tests;
 pub use text::{TextOptions, write_text};
-pub(crate) use text::{changes, title, write_changes};
+pub(crate) use text::{changes, title, write_besides, write_changes};

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
+    cause::CauseId,
     cure::{Cure, OtherChange},
+    further::{Further, Grounds},
+    path::{Hop, Passage},
     tap::{Fanout, Tap, TapVerdict},
 };
 
@@ -64,6 +67,15 @@ pub fn smallest<'a>(blamed: impl IntoIterator<Item = Blamed<'a>>) -> Cure {
     cure.doubtful = doubtful.difference(&dealt_with).copied().collect();
     cure.mute.sort_unstable();
     cure
+}
+
+/// The copy for a receiver on this machine that a way may end with: that of the first place where packets come in and are
+/// taken, or of a loopback device. `or_routed`: this kernel copies what it routes on as well.
+pub fn taken_in<'a>(hops: impl IntoIterator<Item = &'a Hop>, or_routed: bool) -> Option<Further> {
+    let mut ends = hops.into_iter().filter(|hop| hop.passage == Passage::In { taken: false });
+    let end = ends.next()?;
+    let grounds = if end.loopback { Grounds::Loopback } else { Grounds::IfTakenIn { or_routed } };
+    Some(Further::untapped(CauseId::LocalDelivery, &end.device, grounds))
 }
 
 /// Adds stopping the holders of a tap, or the tap to what stopping them deals with.

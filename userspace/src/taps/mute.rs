@@ -26,9 +26,10 @@ use crate::{
     links::path::Topology,
     model::{
         cure::Cure,
-        kernel::TapListScope,
+        kernel::{TapListScope, routes_zerocopy},
         mute::{MuteAction, MuteChange, MuteOutcome, MuteRequest, MuteResult, MuteStep, MuteTarget},
-        tap::{Binding, Fanout, FanoutGroup, Holder, JudgedTap, Tap, TapVerdict},
+        path::DevicePath,
+        tap::{Fanout, FanoutGroup, Holder, JudgedTap, Tap, TapVerdict},
     },
     process::ProcRoot,
     sys::{
@@ -36,12 +37,12 @@ use crate::{
         sockopt::{packet_fanout, packet_ignore_outgoing, set_packet_ignore_outgoing},
     },
     taps::{
-        cure::{Blamed, smallest},
+        cure::smallest,
         fds::SocketFd,
         inventory::Inventory,
         options::{self, OptionsError},
-        verdict::{grounds, judge, offends_device},
-        way::note_harms,
+        verdict::{grounds, judge},
+        way::{self, note_harms},
     },
 };
 
@@ -155,39 +156,31 @@ fn set(socket: impl AsFd, tap: &mut Tap, request: MuteRequest) -> Result<MuteOut
     Ok(MuteOutcome::Done { undo: MuteChange { action, inode: tap.inode }.undo() })
 }
 
-/// The taps that make sends copy on the devices of those that were muted: one is enough for the copy.
-pub fn remaining(results: &[MuteResult], inventory: &Inventory, scope: TapListScope) -> Vec<JudgedTap> {
+/// What still stands in the way of sends that met the muted taps.
+pub fn left(results: &[MuteResult], inventory: &Inventory, scope: TapListScope) -> (Vec<JudgedTap>, Cure) {
     let done = |result: &&MuteResult| {
         matches!(result.outcome, MuteOutcome::Done { .. } | MuteOutcome::WouldDo | MuteOutcome::Already)
     };
     let muted = results.iter().filter(done).filter_map(|result| result.tap.as_ref());
     let muted: Vec<&Tap> = muted.map(|judged| &judged.tap).collect();
+    let topology = Topology::new(&inventory.namespaces);
+    let ways: Vec<DevicePath> = muted.iter().flat_map(|tap| way::of_tap(tap, &topology)).collect();
     let others = inventory.taps.iter().filter(|tap| muted.iter().all(|muted| muted.inode != tap.inode));
-    let judged =
-        others.map(|tap| JudgedTap { judgement: judge(tap, scope, &inventory.programs), tap: tap.clone() });
-    judged
-        .filter(|other| other.judgement.verdict == TapVerdict::Offending)
-        .filter(|other| muted.iter().any(|muted| meets(&other.tap, muted, scope)))
-        .collect()
-}
-
-/// What has to be done about these as well.
-pub fn cure(remaining: &[JudgedTap]) -> Cure {
-    let blame = |judged: &'_ JudgedTap| judged.judgement.verdict;
-    smallest(remaining.iter().map(|judged| Blamed {
-        tap: &judged.tap,
-        verdict: blame(judged),
-        incoming: false,
-    }))
-}
-
-/// Whether an offending tap is on a list with another.
-fn meets(offending: &Tap, other: &Tap, scope: TapListScope) -> bool {
-    match other.binding {
-        Binding::Device { ifindex, .. } => offends_device(offending, other.netns.inum, ifindex, scope),
-        Binding::Any => offending.netns.inum == other.netns.inum || scope == TapListScope::Global,
-        Binding::Gone => false,
+    let remaining: Vec<JudgedTap> = others
+        .map(|tap| JudgedTap { judgement: judge(tap, scope, &inventory.programs), tap: tap.clone() })
+        .filter_map(|mut judged| {
+            judged.judgement.harms = way::met(&judged.tap, &ways, scope);
+            (!judged.judgement.harms.is_empty()).then_some(judged)
+        })
+        .collect();
+    let or_routed = inventory.kernel.as_deref().and_then(routes_zerocopy) == Some(false);
+    let mut cure = smallest(remaining.iter().flat_map(way::blamed));
+    for further in muted.iter().filter_map(|tap| way::taken_in_behind(tap, &topology, or_routed)) {
+        if !cure.also.iter().any(|known| known.is_same(&further)) {
+            cure.also.push(further);
+        }
     }
+    (remaining, cure)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ pub fn remedies(tap: &Tap, program: Option<&KnownProgram>) -> Vec<Remedy> {
     let mut remedies = Vec::new();
     let fanout = matches!(tap.fanout, Fanout::Member(_));
     if !fanout {
-        remedies.push(Remedy { when: Some(When::AtOnce), what: Action::Mute(tap.inode) });
+        remedies.push(Remedy { when: Some(When::AtOnce), ..Remedy::new(Action::Mute(tap.inode)) });
     }
     let for_good = for_good(program);
     if fanout {

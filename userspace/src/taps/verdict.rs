@@ -6,6 +6,7 @@
 
 use crate::{
     model::{
+        further::Enough,
         handler::{Handler, JudgedHandler},
         kernel::TapListScope,
         program::KnownProgram,
@@ -19,10 +20,16 @@ pub fn judge(tap: &Tap, scope: TapListScope, programs: &Programs) -> TapJudgemen
     let (verdict, reason) = grounds(tap, scope);
     let harmless = verdict == TapVerdict::Harmless;
     let program = programs.holding(tap).cloned();
+    let enough = if is_on_loopback(tap) { Enough::No } else { Enough::Yes };
+    let remedies = remedies::remedies(tap, program.as_ref()).into_iter();
     TapJudgement {
         verdict,
         reason,
-        remedies: if harmless { Vec::new() } else { remedies::remedies(tap, program.as_ref()) },
+        remedies: if harmless {
+            Vec::new()
+        } else {
+            remedies.map(|remedy| remedy.if_enough(enough)).collect()
+        },
         notes: if harmless { Vec::new() } else { notes(tap, program.as_ref()) },
         program,
         harms: Vec::new(),
@@ -147,6 +154,11 @@ fn sight(tap: &Tap, scope: TapListScope) -> String {
     format!("sees every packet that leaves {place}")
 }
 
+/// Whether all that the tap sees is received on this host, whoever taps it.
+fn is_on_loopback(tap: &Tap) -> bool {
+    matches!(&tap.binding, Binding::Device { name: Some(name), .. } if name == "lo")
+}
+
 /// What people commonly suppose and is not so.
 fn notes(tap: &Tap, program: Option<&KnownProgram>) -> Vec<String> {
     let mut notes = Vec::new();
@@ -187,7 +199,7 @@ fn notes(tap: &Tap, program: Option<&KnownProgram>) -> Vec<String> {
             );
         }
     }
-    if matches!(&tap.binding, Binding::Device { name: Some(name), .. } if name == "lo") {
+    if is_on_loopback(tap) {
         notes.push(
             "sends through lo are copied even without it, as their receiver is on this host".to_owned(),
         );

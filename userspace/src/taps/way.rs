@@ -6,13 +6,14 @@ use crate::{
     links::path::Topology,
     model::{
         device::{DeviceId, DeviceKey},
+        further::{Enough, Further, Grounds, Onward, Stop},
         inventory::TapReport,
-        kernel::TapListScope,
+        kernel::{TapListScope, routes_zerocopy},
         path::{DevicePath, Hop, Passage},
         tap::{Binding, Harm, JudgedTap, PacketProtocol, Tap, TapVerdict},
     },
     taps::{
-        cure::{Blamed, smallest},
+        cure::{Blamed, smallest, taken_in},
         remedies,
         verdict::{hears_device, verdict_for_device},
     },
@@ -52,6 +53,24 @@ pub fn harms(tap: &Tap, way: &DevicePath, scope: TapListScope) -> Vec<Harm> {
     way.hops.iter().filter_map(harm).collect()
 }
 
+/// More stops than this are not kept of a way.
+const MOST_STOPS: usize = 64;
+
+/// How packets go on from a device, and for which taps they are copied there.
+pub fn onward(taps: &[JudgedTap], topology: &Topology<'_>, from: DeviceKey, scope: TapListScope) -> Onward {
+    let stops = |way: DevicePath| {
+        let met = |hop: &Hop| {
+            let offends = |judged: &&JudgedTap| verdict_at(&judged.tap, hop, scope) == TapVerdict::Offending;
+            taps.iter().filter(offends).map(|judged| judged.tap.inode).collect()
+        };
+        way.hops.into_iter().take(MOST_STOPS).map(|hop| Stop { taps: met(&hop), hop }).collect()
+    };
+    Onward {
+        leaving: stops(topology.path(from.netns, from.ifindex)),
+        arriving: stops(topology.arrival(from.netns, from.ifindex)),
+    }
+}
+
 /// Notes on every tap of one device which other devices' sends meet it.
 ///
 /// A tap of all devices meets the sends of every device where they leave, so there is nothing to add.
@@ -67,7 +86,7 @@ pub fn note_harms(taps: &mut [JudgedTap], topology: &Topology<'_>, scope: TapLis
     }
     for way in topology.paths() {
         let Some((first, others)) = way.hops.split_first() else { continue };
-        for hop in others.iter().filter(|hop| hop.device != first.device) {
+        for hop in others.iter().filter(|hop| hop.device != first.device || hop.loopback) {
             let DeviceId { netns, ifindex, .. } = hop.device;
             if let Some(met) = passing.get_mut(&DeviceKey { netns, ifindex }) {
                 met.push((first.device.clone(), hop.clone()));
@@ -110,8 +129,72 @@ pub fn narrow(report: &mut TapReport, ways: Vec<DevicePath>, scope: TapListScope
             Binding::Gone => false,
         })
     });
-    report.cure = Some(smallest(report.taps.iter().flat_map(blamed)));
+    let or_routed = report.kernel.as_deref().and_then(routes_zerocopy) == Some(false);
+    let mut cure = smallest(report.taps.iter().flat_map(blamed));
+    cure.also = ways.iter().filter_map(|way| taken_in(&way.hops, or_routed)).collect();
+    let alone = if cure.changes() > 1 { Enough::No } else { Enough::Yes };
+    for judged in report.taps.iter_mut().filter(|judged| judged.judgement.verdict != TapVerdict::Harmless) {
+        let remedies = std::mem::take(&mut judged.judgement.remedies);
+        let enough = cure.enough().max(alone);
+        judged.judgement.remedies = remedies.into_iter().map(|remedy| remedy.if_enough(enough)).collect();
+    }
+    report.cure = Some(cure);
     report.ways = Some(ways);
+}
+
+/// The ways on which packets of the tap's own network namespace meet it where they leave.
+pub fn of_tap(tap: &Tap, topology: &Topology<'_>) -> Vec<DevicePath> {
+    let netns = tap.netns.inum;
+    let own =
+        topology.paths().filter(|way| way.hops.first().is_some_and(|first| first.device.netns == netns));
+    match tap.binding {
+        Binding::Any => own.collect(),
+        Binding::Gone => Vec::new(),
+        Binding::Device { ifindex, ref name } => {
+            let is_it = |hop: &Hop| {
+                hop.passage == Passage::Out && (hop.device.netns, hop.device.ifindex) == (netns, ifindex)
+            };
+            let behind = topology.path(netns, ifindex).hops;
+            if behind.is_empty() {
+                let device = DeviceId { netns, ifindex, name: name.clone().unwrap_or_default() };
+                let hop = Hop { device, passage: Passage::Out, certain: true, loopback: false };
+                return vec![DevicePath { hops: vec![hop], lost: Vec::new() }];
+            }
+            let through = own.filter_map(|way| {
+                let at = way.hops.iter().position(is_it)?;
+                // Other ports than this one are no place that its packets come to.
+                let above = way.hops.into_iter().take(at).filter(|hop| hop.certain);
+                Some(DevicePath { hops: above.chain(behind.iter().cloned()).collect(), lost: Vec::new() })
+            });
+            through.collect()
+        }
+    }
+}
+
+/// Where on these ways packets are copied for the tap for sure, each place once.
+pub fn met(tap: &Tap, ways: &[DevicePath], scope: TapListScope) -> Vec<Harm> {
+    let mut met: Vec<Harm> = Vec::new();
+    let harms = ways.iter().flat_map(|way| harms(tap, way, scope));
+    for harm in harms.filter(|harm| harm.verdict == TapVerdict::Offending) {
+        let same = |known: &Harm| (&known.at.device, known.at.passage) == (&harm.at.device, harm.at.passage);
+        if !met.iter().any(same) {
+            met.push(harm);
+        }
+    }
+    met
+}
+
+/// The copy for a receiver on this machine that sends meet which pass the tap, or may meet.
+pub fn taken_in_behind(tap: &Tap, topology: &Topology<'_>, or_routed: bool) -> Option<Further> {
+    match tap.binding {
+        Binding::Device { ifindex, .. } => taken_in(&topology.path(tap.netns.inum, ifindex).hops, or_routed),
+        Binding::Any => {
+            let ways = of_tap(tap, topology);
+            let further = taken_in(ways.iter().flat_map(|way| &way.hops), or_routed)?;
+            Some(Further { grounds: Grounds::IfTakenIn { or_routed }, ..further })
+        }
+        Binding::Gone => None,
+    }
 }
 
 /// What the harms of a tap blame it for.

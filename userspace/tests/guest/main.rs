@@ -15,6 +15,7 @@ mod filters;
 mod forecasts;
 mod gathered;
 mod harmless;
+mod hides;
 mod limits;
 mod live;
 mod migration;

@@ -6,12 +6,13 @@ use super::hazard::{Hazard, Says};
 use crate::{
     check::facts::Facts,
     diagnose::{
-        cause::{Case, Prospect},
+        cause::{Case, Prospect, Stage},
         causes::{self, tap_tx::holders},
     },
     model::{
         check::{Obstacle, Way},
         device::DeviceId,
+        further::Enough,
         process::ProcessIdentity,
         remedy::Remedy,
         report::{Api, Sender},
@@ -53,6 +54,27 @@ pub(super) fn note(facts: &Facts, hazard: Hazard, way: Way, obstacles: &mut Vec<
         remedies,
         taps: hazard.taps,
     });
+}
+
+/// Notes on what helps against each obstacle whether it is enough in spite of the others.
+pub(super) fn note_others(obstacles: &mut [Obstacle]) {
+    let enough: Vec<Enough> = obstacles.iter().map(|obstacle| despite_others(obstacle, obstacles)).collect();
+    for (obstacle, enough) in obstacles.iter_mut().zip(enough) {
+        let remedies = std::mem::take(&mut obstacle.remedies);
+        obstacle.remedies = remedies.into_iter().map(|remedy| remedy.if_enough(enough)).collect();
+    }
+}
+
+fn despite_others(obstacle: &Obstacle, all: &[Obstacle]) -> Enough {
+    // What helps where a way ends is to send elsewhere.
+    let ends = |cause| causes::of(cause).stage == Stage::Unfollowed;
+    if obstacle.cause.is_none_or(ends) {
+        return Enough::Yes;
+    }
+    let others = all.iter().filter(|other| {
+        !std::ptr::eq(*other, obstacle) && other.ways.iter().any(|way| obstacle.ways.contains(way))
+    });
+    others.map(|other| if other.certain { Enough::No } else { Enough::Perhaps }).max().unwrap_or_default()
 }
 
 fn explain(facts: &Facts, hazard: &Hazard, device: Option<&DeviceId>) -> String {

@@ -4,7 +4,7 @@ use zcdiag_wire::SiteKind;
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies},
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, Stage},
         evidence::Evidence,
     },
     model::cause::CauseId,
@@ -13,7 +13,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::BroadcastLoop,
-    within_the_call: false,
+    stage: Stage::Beside,
     summary: "a broadcast comes back to this machine",
     meaning: "What is sent to a broadcast address is for this machine as well: the kernel loops a \
          clone of each packet back (dev_loopback_xmit()) and copies it there, whether or not a \

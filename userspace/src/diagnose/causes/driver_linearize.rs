@@ -2,7 +2,7 @@
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Remedies},
+        cause::{Blame, Cause, Example, Explanation, Remedies, Stage},
         evidence::Evidence,
     },
     model::cause::CauseId,
@@ -11,7 +11,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::DriverLinearize,
-    within_the_call: false,
+    stage: Stage::Left,
     summary: "the driver cannot send so many pieces",
     meaning: "Network devices take a packet in a limited number of pieces. Where a send has more \
          (many small or unaligned buffers), or mac80211 cannot gather at all, the driver calls \

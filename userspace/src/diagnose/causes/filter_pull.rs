@@ -2,7 +2,7 @@
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Remedies},
+        cause::{Blame, Cause, Example, Explanation, Remedies, Stage},
         evidence::Evidence,
     },
     model::cause::CauseId,
@@ -11,7 +11,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::FilterPull,
-    within_the_call: false,
+    stage: Stage::Unfollowed,
     summary: "a filter needs the whole packet",
     meaning: "Something that filters or rewrites packets needs to read or write their data in place: \
          a BPF program with bpf_skb_pull_data(), a conntrack helper (FTP, SIP), address \

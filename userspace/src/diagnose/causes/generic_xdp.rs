@@ -2,7 +2,7 @@
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies},
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, Stage},
         evidence::Evidence,
     },
     model::cause::CauseId,
@@ -11,7 +11,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::GenericXdp,
-    within_the_call: false,
+    stage: Stage::Arriving,
     summary: "an XDP program runs in generic mode",
     meaning: "An XDP program is attached in generic (skb) mode to lo, a veth end or another device \
          that the packet comes in through. It reads packets in one piece. From 6.9 on, a \
@@ -34,9 +34,7 @@ pub(super) const CAUSE: Cause = Cause {
         "An XDP program in generic mode on {device} needs packets in one piece, so the \
              kernel copied them.",
     ),
-    remedies: Remedies::Fixed(&[
-        "remove the program, if it is not needed: `ip link set DEV xdpgeneric off`",
-    ]),
+    remedies: Remedies::Fixed(&["remove the program, if it is not needed: `ip link set DEV xdpgeneric off`"]),
 };
 
 /// What `zcdiag check` says where it is to come.

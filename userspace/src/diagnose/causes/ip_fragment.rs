@@ -2,7 +2,7 @@
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Remedies},
+        cause::{Blame, Cause, Example, Explanation, Remedies, Stage},
         evidence::Evidence,
     },
     model::cause::CauseId,
@@ -11,7 +11,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::IpFragment,
-    within_the_call: false,
+    stage: Stage::Leaving,
     summary: "it is fragmented on its way",
     meaning: "A packet that is larger than the MTU of the device it leaves through is cut into IP \
          fragments on its way, and its checksum has to be there before that. Computing it in \

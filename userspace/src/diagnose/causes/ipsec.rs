@@ -2,7 +2,7 @@
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies},
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, Stage},
         evidence::Evidence,
     },
     model::cause::CauseId,
@@ -11,7 +11,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::Ipsec,
-    within_the_call: false,
+    stage: Stage::Leaving,
     summary: "it is encrypted in software (IPsec)",
     meaning: "An xfrm policy sends the packet through an IPsec state that encrypts in software. The \
          checksum must be in place before, and the data is encrypted where it lies: the kernel \

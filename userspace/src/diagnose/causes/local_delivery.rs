@@ -4,7 +4,7 @@ use zcdiag_wire::SiteKind;
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies},
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, Stage},
         evidence::{Evidence, RECEIVE},
     },
     model::cause::CauseId,
@@ -13,7 +13,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::LocalDelivery,
-    within_the_call: false,
+    stage: Stage::Unfollowed,
     summary: "the receiver is on this machine",
     meaning: "The receiver is on the same machine: over lo, over a veth pair to another namespace or \
          container. A receiving socket may not be given pages that the sender can still change, \

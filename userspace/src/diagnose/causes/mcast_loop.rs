@@ -4,7 +4,7 @@ use zcdiag_wire::SiteKind;
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies},
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, Stage},
         evidence::Evidence,
     },
     model::cause::CauseId,
@@ -13,7 +13,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::McastLoop,
-    within_the_call: false,
+    stage: Stage::Beside,
     summary: "a member of the multicast group is on this machine",
     meaning: "A socket of this machine is a member of the multicast group that is sent to, so the \
          kernel loops a clone of each packet back (dev_loopback_xmit()) and copies it there. \

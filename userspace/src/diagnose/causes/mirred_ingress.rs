@@ -4,7 +4,7 @@ use zcdiag_wire::SiteKind;
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Remedies},
+        cause::{Blame, Cause, Example, Explanation, Remedies, Stage},
         evidence::Evidence,
     },
     model::cause::CauseId,
@@ -13,7 +13,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::MirredIngress,
-    within_the_call: false,
+    stage: Stage::Unfollowed,
     summary: "tc mirred puts it on a receive path",
     meaning: "A tc filter with the mirred action mirrors or redirects packets to the ingress of a \
          device. Up to 6.16 the receive path copies each of them, from 6.17 only if it is then \

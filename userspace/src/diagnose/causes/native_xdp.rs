@@ -2,7 +2,7 @@
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies},
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, Stage},
         evidence::Evidence,
     },
     model::cause::CauseId,
@@ -11,7 +11,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::NativeXdp,
-    within_the_call: false,
+    stage: Stage::Arriving,
     summary: "an XDP program runs at the other end of the veth",
     meaning: "An XDP program in native mode on the receiving end of a veth pair gets packets in \
          pages of its own, so the kernel copies them there. It frees the original as if it had \

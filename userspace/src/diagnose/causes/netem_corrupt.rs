@@ -2,7 +2,7 @@
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies},
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, Stage},
         evidence::Evidence,
     },
     model::cause::CauseId,
@@ -11,7 +11,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::NetemCorrupt,
-    within_the_call: false,
+    stage: Stage::Leaving,
     summary: "netem corrupts packets",
     meaning: "The netem queueing discipline of the device is set to corrupt packets. To flip a bit \
          it must own the data, so it copies.",

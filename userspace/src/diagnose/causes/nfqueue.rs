@@ -2,7 +2,7 @@
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Remedies},
+        cause::{Blame, Cause, Example, Explanation, Remedies, Stage},
         evidence::Evidence,
     },
     model::cause::CauseId,
@@ -11,7 +11,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::Nfqueue,
-    within_the_call: false,
+    stage: Stage::Unfollowed,
     summary: "it goes to a program through NFQUEUE",
     meaning: "A netfilter rule hands packets to a program (NFQUEUE). Unless the program says that it \
          takes packets without a checksum (NFQA_CFG_F_GSO), the sum is computed first, which \

@@ -2,7 +2,7 @@
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, TURN_ON_OFFLOADS},
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, Stage, TURN_ON_OFFLOADS},
         evidence::Evidence,
         offload::Offload,
     },
@@ -12,7 +12,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::NoSg,
-    within_the_call: false,
+    stage: Stage::Leaving,
     summary: "no scatter-gather for these packets",
     meaning: "The device cannot gather a packet from several places (no scatter-gather). Small TCP \
          sends are then made one piece in validate_xmit_skb(). Large ones are cut into packets \

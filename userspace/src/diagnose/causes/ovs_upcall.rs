@@ -2,7 +2,7 @@
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Remedies},
+        cause::{Blame, Cause, Example, Explanation, Remedies, Stage},
         evidence::Evidence,
     },
     model::cause::CauseId,
@@ -11,7 +11,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::OvsUpcall,
-    within_the_call: false,
+    stage: Stage::Unfollowed,
     summary: "Open vSwitch asks its daemon about it",
     meaning: "Open vSwitch has no flow in the kernel for the packet and sends it to its daemon. The \
          packet's checksum is computed first, which gathers it; a large packet is cut in \

@@ -4,7 +4,7 @@ use zcdiag_wire::SiteKind;
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies},
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, Stage},
         evidence::{Evidence, RECEIVE},
     },
     model::cause::CauseId,
@@ -13,7 +13,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::RxForward,
-    within_the_call: false,
+    stage: Stage::Unfollowed,
     summary: "it is routed on after a veth, and this kernel copies there",
     meaning: "A packet leaves a namespace or container through a veth and is routed on by the host. \
          Up to 6.16 the receive path copies at the host's end, before it knows that the packet \

@@ -2,7 +2,7 @@
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, TURN_ON_OFFLOADS},
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, Stage, TURN_ON_OFFLOADS},
         evidence::Evidence,
         offload::Offload,
     },
@@ -12,7 +12,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::SwChecksum,
-    within_the_call: false,
+    stage: Stage::Leaving,
     summary: "no checksum offload for these packets",
     meaning: "The device cannot compute checksums. The kernel does, and must not let the \
          application's pages change under its sum: it gathers the packet first.",
@@ -34,7 +34,10 @@ pub(super) const CAUSE: Cause = Cause {
     blames: Blame::Nobody,
     recognises,
     explanation: Explanation::Made(|case| {
-        format!("{}, so the kernel summed the packet up, and for that copied it into one piece.", Offload::Checksums.explain(case))
+        format!(
+            "{}, so the kernel summed the packet up, and for that copied it into one piece.",
+            Offload::Checksums.explain(case)
+        )
     }),
     remedies: Remedies::Made {
         make: |case| Offload::Checksums.remedies(case),

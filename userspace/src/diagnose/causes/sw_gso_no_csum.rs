@@ -2,7 +2,7 @@
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, TURN_ON_OFFLOADS},
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, Stage, TURN_ON_OFFLOADS},
         evidence::Evidence,
         offload::Offload,
     },
@@ -12,7 +12,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::SwGsoNoCsum,
-    within_the_call: false,
+    stage: Stage::Leaving,
     summary: "no checksum offload for these large sends",
     meaning: "The device cannot compute checksums, so a large send is cut into packets in software, \
          each with its sum; for that the kernel copies the data.",
@@ -29,7 +29,10 @@ pub(super) const CAUSE: Cause = Cause {
     blames: Blame::Nobody,
     recognises,
     explanation: Explanation::Made(|case| {
-        format!("{}, so the kernel cut the large send into packets itself, and copied their data.", Offload::Checksums.explain(case))
+        format!(
+            "{}, so the kernel cut the large send into packets itself, and copied their data.",
+            Offload::Checksums.explain(case)
+        )
     }),
     remedies: Remedies::Made {
         make: |case| Offload::Checksums.remedies(case),

@@ -5,7 +5,7 @@ use zcdiag_wire::SiteKind;
 use super::tap_tx::holders;
 use crate::{
     diagnose::{
-        cause::{Blame, Case, Cause, Example, Explanation, Foreseen, Remedies},
+        cause::{Blame, Case, Cause, Example, Explanation, Foreseen, Remedies, Stage},
         evidence::{Evidence, RECEIVE},
     },
     model::{cause::CauseId, remedy::Remedy, tap::JudgedTap},
@@ -14,7 +14,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::TapRx,
-    within_the_call: false,
+    stage: Stage::Arrived,
     summary: "a packet tap sees it come in again",
     meaning: "Behind a veth, on lo or on a bridge port, a packet that was sent is received once \
          more, and every packet socket that wants what is received there gets it, whatever its \

@@ -4,7 +4,7 @@ use zcdiag_wire::SiteKind;
 
 use crate::{
     diagnose::{
-        cause::{Blame, Case, Cause, Example, Explanation, Foreseen, Remedies},
+        cause::{Blame, Case, Cause, Example, Explanation, Foreseen, Remedies, Stage},
         evidence::Evidence,
     },
     model::{cause::CauseId, remedy::Remedy, tap::JudgedTap},
@@ -13,7 +13,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::TapTx,
-    within_the_call: false,
+    stage: Stage::Beside,
     summary: "a packet tap sees what leaves the device",
     meaning: "A packet socket for all protocols (tcpdump, Wireshark, dhclient, an IDS) sees the \
          device that the packet leaves through, or is bound to no device; before 6.15 one of \

@@ -2,7 +2,7 @@
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies},
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, Stage},
         evidence::Evidence,
     },
     model::cause::CauseId,
@@ -11,7 +11,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::Tun,
-    within_the_call: false,
+    stage: Stage::Unfollowed,
     summary: "it went to a tun/tap device",
     meaning: "The packet goes to a tun or tap device and waits there for its reader: a VPN, a \
          virtual machine, a user-space switch. The kernel does not let it wait with the \

@@ -2,7 +2,7 @@
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Remedies},
+        cause::{Blame, Cause, Example, Explanation, Remedies, Stage},
         evidence::Evidence,
     },
     model::cause::CauseId,
@@ -11,7 +11,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::TxTimestamp,
-    within_the_call: false,
+    stage: Stage::Beside,
     summary: "a transmit timestamp returns the packet's data",
     meaning: "The socket has transmit timestamps on (SO_TIMESTAMPING), and the kernel returns each \
          with a clone of the packet, whose data it copies. The device itself still sends the \

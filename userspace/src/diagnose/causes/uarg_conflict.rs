@@ -2,7 +2,7 @@
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Remedies},
+        cause::{Blame, Cause, Example, Explanation, Remedies, Stage},
         evidence::Evidence,
     },
     model::cause::CauseId,
@@ -11,7 +11,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::UargConflict,
-    within_the_call: false,
+    stage: Stage::Unfollowed,
     summary: "two zerocopy sends met in one packet",
     meaning: "Data of two different zerocopy sends was to share one packet, which can refer to one \
          of them only (skb_zerocopy_clone()). Read in the kernel's source, never seen.",

@@ -4,7 +4,7 @@ use zcdiag_wire::SiteKind;
 
 use crate::{
     diagnose::{
-        cause::{Blame, Case, Cause, Example, Explanation, Remedies},
+        cause::{Blame, Case, Cause, Example, Explanation, Remedies, Stage},
         evidence::Evidence,
     },
     model::{cause::CauseId, remedy::Remedy, report::Api, socket::UDP},
@@ -13,7 +13,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::Unknown,
-    within_the_call: false,
+    stage: Stage::Unfollowed,
     summary: "no rule explains this copy",
     meaning: "No rule explains the copy. It is counted and shown with its stack, and never guessed \
          at. A send that is copied in the send call stands here, too, where nothing shows why.",
@@ -47,7 +47,8 @@ fn explain(case: &Case<'_>) -> String {
             .to_owned();
     }
     if case.kind == SiteKind::UPFRONT {
-        return "The data was copied within the send call, and neither its packet nor its socket shows why.".to_owned();
+        return "The data was copied within the send call, and neither its packet nor its socket shows why."
+            .to_owned();
     }
     "The kernel copied the data, and its stack could not be recorded or named, or was left out for the budget.".to_owned()
 }

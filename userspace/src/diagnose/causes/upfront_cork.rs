@@ -4,7 +4,7 @@ use zcdiag_wire::SiteKind;
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Remedies},
+        cause::{Blame, Cause, Example, Explanation, Remedies, Stage},
         evidence::Evidence,
     },
     model::{cause::CauseId, socket::UDP},
@@ -13,7 +13,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::UpfrontCork,
-    within_the_call: true,
+    stage: Stage::Call,
     summary: "the datagram was built with MSG_MORE or UDP_CORK",
     meaning: "The datagram was built by several send calls (MSG_MORE, UDP_CORK) and not for UDP GSO. \
          Only a datagram of one call can be zero-copy.",

@@ -4,7 +4,7 @@ use zcdiag_wire::SiteKind;
 
 use crate::{
     diagnose::{
-        cause::{Blame, Case, Cause, Example, Explanation, Foreseen, Remedies, TURN_ON_OFFLOADS},
+        cause::{Blame, Case, Cause, Example, Explanation, Foreseen, Remedies, Stage, TURN_ON_OFFLOADS},
         evidence::Evidence,
         offload::Offload,
     },
@@ -14,7 +14,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::UpfrontDev,
-    within_the_call: true,
+    stage: Stage::Call,
     summary: "the route's device lacks scatter-gather or checksum offload",
     meaning: "UDP looks at the device of the route before it builds a packet: without \
          scatter-gather, or without checksum offload, the send call copies. A vlan or bond may \
@@ -61,7 +61,11 @@ fn explain(case: &Case<'_>) -> String {
             "The datagram left through {}, {}. The send call went by the device of the route, and copied; of a socket that \
              is not connected it is not seen which that is: if it is one above (a vlan or bond), it lacks one of them.",
             case.device_name(),
-            if lacking.is_empty() { "which has scatter-gather and checksum offload" } else { "of whose offloads nothing is known" },
+            if lacking.is_empty() {
+                "which has scatter-gather and checksum offload"
+            } else {
+                "of whose offloads nothing is known"
+            },
         );
     }
     let lacking: Vec<String> = lacking.into_iter().map(|offload| offload.explain(case)).collect();

@@ -4,7 +4,7 @@ use zcdiag_wire::SiteKind;
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Remedies},
+        cause::{Blame, Cause, Example, Explanation, Remedies, Stage},
         evidence::Evidence,
     },
     model::{cause::CauseId, socket::UDP},
@@ -13,7 +13,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::UpfrontExtension,
-    within_the_call: true,
+    stage: Stage::Call,
     summary: "the datagram has IPv6 extension headers",
     meaning: "__ip6_append_data() leaves the checksum of a UDP datagram to the device only if nothing \
          stands between the IPv6 and the UDP header. With hop-by-hop or destination options or a \

@@ -4,7 +4,7 @@ use zcdiag_wire::SiteKind;
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Remedies},
+        cause::{Blame, Cause, Example, Explanation, Remedies, Stage},
         evidence::Evidence,
     },
     model::{cause::CauseId, socket::TCP},
@@ -13,12 +13,14 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::UpfrontFastopen,
-    within_the_call: true,
+    stage: Stage::Call,
     summary: "the TCP socket was not connected yet",
     meaning: "With TCP fast open the first send also connects (MSG_FASTOPEN, TCP_FASTOPEN_CONNECT). \
          Whether it may be zero-copy is asked before there is a route, so the answer is no, \
          whatever the device can do. The sends after it are not concerned.",
-    by_hand: &["`strace -e trace=network` shows sendto() with MSG_FASTOPEN, or no connect() that completes first"],
+    by_hand: &[
+        "`strace -e trace=network` shows sendto() with MSG_FASTOPEN, or no connect() that completes first",
+    ],
     examples: &[Example::upfront(SiteKind::UPFRONT_FASTOPEN, TCP)],
     blames: Blame::Nobody,
     recognises,

@@ -4,7 +4,7 @@ use zcdiag_wire::SiteKind;
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies},
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, Stage},
         evidence::Evidence,
     },
     model::{cause::CauseId, socket::UDP},
@@ -13,7 +13,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::UpfrontFrag,
-    within_the_call: true,
+    stage: Stage::Call,
     summary: "the datagram is larger than the MTU",
     meaning: "A UDP datagram that is larger than the MTU of its route is to be sent in IP fragments, \
          and those are built by copying: __ip_append_data() clears the zerocopy bit before \

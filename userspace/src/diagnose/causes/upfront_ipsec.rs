@@ -4,16 +4,19 @@ use zcdiag_wire::SiteKind;
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies},
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, Stage},
         evidence::Evidence,
     },
-    model::{cause::CauseId, socket::{TCP, UDP}},
+    model::{
+        cause::CauseId,
+        socket::{TCP, UDP},
+    },
 };
 
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::UpfrontIpsec,
-    within_the_call: true,
+    stage: Stage::Call,
     summary: "it is to be encrypted in software (IPsec)",
     meaning: "UDP knows when its route leads through an xfrm policy, and copies in the send call \
          unless the device computes the checksums of encrypted packets.",

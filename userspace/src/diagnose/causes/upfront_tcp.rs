@@ -4,7 +4,7 @@ use zcdiag_wire::SiteKind;
 
 use crate::{
     diagnose::{
-        cause::{Blame, Case, Cause, Example, Explanation, Foreseen, Remedies, TURN_ON_OFFLOADS},
+        cause::{Blame, Case, Cause, Example, Explanation, Foreseen, Remedies, Stage, TURN_ON_OFFLOADS},
         evidence::Evidence,
         offload::Offload,
     },
@@ -14,7 +14,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::UpfrontTcp,
-    within_the_call: true,
+    stage: Stage::Call,
     summary: "this TCP connection cannot be zero-copy",
     meaning: "tcp_sendmsg_locked() copies where the connection's route has no scatter-gather. The \
          kernel makes up for a device without it by segmenting in software, so this takes more: \

@@ -4,7 +4,7 @@ use zcdiag_wire::SiteKind;
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Remedies},
+        cause::{Blame, Cause, Example, Explanation, Remedies, Stage},
         evidence::Evidence,
     },
     model::{cause::CauseId, socket::VSOCK},
@@ -13,7 +13,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::UpfrontVsock,
-    within_the_call: true,
+    stage: Stage::Call,
     summary: "the vsock transport cannot take it as it is",
     meaning: "virtio-vsock copies a send that is larger than the peer's credit, or than its transmit \
          queue holds in pages, or that goes on with a part of a buffer \

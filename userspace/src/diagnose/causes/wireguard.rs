@@ -2,7 +2,7 @@
 
 use crate::{
     diagnose::{
-        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies},
+        cause::{Blame, Cause, Example, Explanation, Foreseen, Remedies, Stage},
         evidence::Evidence,
     },
     model::cause::CauseId,
@@ -11,7 +11,7 @@ use crate::{
 /// The cause.
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::Wireguard,
-    within_the_call: false,
+    stage: Stage::Unfollowed,
     summary: "it is encrypted by WireGuard",
     meaning: "The packet goes into a WireGuard tunnel, which encrypts in software, in a worker of \
          the kernel's. Large sends are cut in software first, which copies them without a word: \

@@ -47,7 +47,7 @@ fn ways() {
     let here = namespace(
         HERE,
         vec![
-            device(1, "lo", None),
+            Device { loopback: true, ..device(1, "lo", None) },
             port(device(2, "e0", None), 4),
             port(device(3, "e1", None), 4),
             device(4, "bond0", Some("bond")),

@@ -9,6 +9,7 @@ use crate::{
     model::{
         cause::CauseId,
         check::{CheckReport, Limits, Obstacle, Outlook, PathDevice, Refusal, Way, WayAnswer},
+        further::Enough,
         netns::Xdp,
     },
     render::{
@@ -163,7 +164,11 @@ fn write_obstacle(
     writeln!(out, "{}{ways}", emphasize(&format!("{doubt}{}", title(obstacle)), emphasis, color))?;
     write!(out, "{}", wrap("  ", &harmless(&obstacle.explanation)))?;
     for (index, remedy) in obstacle.remedies.iter().enumerate() {
-        let head = if index == 0 { "cure" } else { "or" };
+        let head = match (remedy.enough, index) {
+            (Enough::Yes, 0) => "cure",
+            (Enough::Yes, _) => "or",
+            (Enough::Perhaps | Enough::No, _) => "step",
+        };
         write!(out, "{}", wrap(&format!("  {head:<6}"), &harmless(&sentence(remedy))))?;
     }
     Ok(())

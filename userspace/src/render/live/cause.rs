@@ -7,11 +7,12 @@ use super::{
     view::{View, heading, part},
 };
 use crate::{
-    model::{report::Report, tap::JudgedTap},
+    model::{further::Enough, report::Report, tap::JudgedTap},
     render::{
+        further::explanation,
         lines::harmless,
         phrases::{concealed, copying, given, on_device, who},
-        remedy::sentence,
+        remedy::{bare, called},
         taps::title,
         words::{bytes, plural},
     },
@@ -42,13 +43,16 @@ fn lines(CauseRow { cause, hidden }: CauseRow<'_>, total: &Report) -> Vec<Line<'
         heading(format!("{}{}", cause.cause, on_device(cause))),
         Line::from(count),
         Line::default(),
-        Line::from(harmless(&cause.explanation).into_owned()),
+        Line::from(harmless(&explanation(cause)).into_owned()),
     ];
     let mut part = |name, items| part(&mut lines, name, items);
     let numbered = cause.remedies.iter().zip(1..);
     part(
-        "Cures",
-        numbered.map(|(remedy, number)| format!("{number}. {}", harmless(&sentence(remedy)))).collect(),
+        match cause.enough {
+            Enough::Yes => "Cures",
+            enough => called(enough),
+        },
+        numbered.map(|(remedy, number)| format!("{number}. {}", harmless(&bare(remedy)))).collect(),
     );
     let taps = total.taps.iter().filter(|tap| cause.taps.contains(&tap.tap.inode));
     part("Taps", taps.map(tap).chain(given(cause, total)).collect());

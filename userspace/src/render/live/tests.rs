@@ -18,6 +18,7 @@ use crate::{
         cause::CauseId,
         device::DeviceId,
         filter::{Filter, Filtered},
+        further::Enough,
         process::ProcessIdentity,
         remedy::Remedy,
         report::{Api, CauseReport, FailedSends, Report, Sender, SenderReport, Split},
@@ -55,6 +56,8 @@ fn cause(id: CauseId, summary: &'static str, sender: Sender, sends: u64) -> Caus
             "On v0, dhclient (pid 812) sees every packet leave; for that the kernel clones each packet \
                       and copies the clone's data."
                 .to_owned(),
+        further: Vec::new(),
+        enough: Enough::Yes,
         remedies: vec![
             Remedy::written("at once: zcdiag mute --inode 12354"),
             Remedy::written("for good: replace dhclient"),

@@ -9,7 +9,7 @@ use crate::{
     },
     render::{
         lines::{Emphasis, emphasize, harmless, wrap},
-        taps::{title, write_changes},
+        taps::{title, write_besides, write_changes},
     },
 };
 
@@ -28,18 +28,22 @@ pub fn write_text(report: &MuteReport, color: bool, out: &mut dyn Write) -> io::
         writeln!(out, "{}", emphasize(line.trim_end(), emphasis, color))?;
         write_fields(result, out)?;
     }
-    if report.remaining.is_empty() {
+    if report.remaining.is_empty() && report.cure.also.is_empty() {
         return Ok(());
     }
     if !first {
         writeln!(out)?;
+    }
+    if report.remaining.is_empty() {
+        return write_besides(&report.cure, out);
     }
     let others: Vec<_> = report.remaining.iter().map(|judged| title(&judged.tap, report.here)).collect();
     let verb = if report.dry_run { "would still be" } else { "are still" };
     let line =
         format!("Sends there {verb} copied because of {}. All of this is needed as well:", others.join(", "));
     writeln!(out, "{}", emphasize(wrap("", &line).trim_end(), Emphasis::Doubtful, color))?;
-    write_changes(&report.cure, out)
+    write_changes(&report.cure, out)?;
+    write_besides(&report.cure, out)
 }
 
 /// Writes what could not be done, why, and what to do instead.

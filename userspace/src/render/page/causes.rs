@@ -6,6 +6,7 @@ use super::percent::percent;
 use crate::{
     model::report::{CauseReport, Report},
     render::{
+        further::explanation,
         lines::harmless,
         phrases::{concealed, copying, on_device, who, why},
         remedy::sentence,
@@ -77,7 +78,7 @@ pub(super) fn hidden(report: &Report) -> Markup {
 /// What happened, what to do, and the stack.
 fn explained(cause: &CauseReport) -> Markup {
     html! {
-        p { (harmless(&cause.explanation)) }
+        p { (harmless(&explanation(cause))) }
         ol { @for remedy in &cause.remedies { li { (harmless(&sentence(remedy))) } } }
         @if !cause.stack.is_empty() {
             details {

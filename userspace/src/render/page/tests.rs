@@ -59,6 +59,8 @@ fn hostile() -> Report {
             taps: vec![tap.tap.inode],
             stack: vec!["skb_copy_ubufs".to_owned(), evil.to_owned()],
             explanation: evil.to_owned(),
+            further: Vec::new(),
+            enough: Enough::Yes,
             remedies: vec![Remedy::written(evil.to_owned())],
         }],
         taps: vec![tap],

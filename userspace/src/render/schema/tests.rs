@@ -238,6 +238,7 @@ fn what_a_daemon_knows_is_written_as_its_schema_says() {
         sends: Split::default(),
         reasons: vec![Reason::default()],
         explanation: None,
+        enough: Some(true),
         remedies: vec!["one".to_owned()],
     };
     let tap = TapRow { verdict: "offending".to_owned(), comm: None, device: None, count: 1 };

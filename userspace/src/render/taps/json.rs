@@ -9,8 +9,10 @@ use serde::Serialize;
 
 use crate::{
     model::{
+        cause::CauseId,
         cure::{Cure, OtherChange},
         device::DeviceId,
+        further::{Further, Grounds},
         handler::JudgedHandler,
         inventory::TapReport,
         netns::Netns,
@@ -131,6 +133,30 @@ pub(crate) struct CureJson<'a> {
     command: Option<String>,
     others: Vec<ChangeJson<'a>>,
     doubtful: &'a [u64],
+    /// Whether all of it brings zero copy back; `null` if that could not be told.
+    enough: Option<bool>,
+    /// What copies all the same, or may.
+    also: Vec<FurtherJson<'a>>,
+}
+
+/// Another copy of the same sends.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct FurtherJson<'a> {
+    cause: CauseId,
+    device: AtJson<'a>,
+    /// Inodes of the packet sockets that it is made for.
+    taps: &'a [u64],
+    /// Whether all these sends meet it.
+    certain: bool,
+    /// So many of these packets were copied again there; `null` if that was not seen.
+    packets: Option<u64>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct AtJson<'a> {
+    ifindex: u32,
+    name: Option<&'a str>,
+    netns: u32,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -276,7 +302,30 @@ impl<'a> From<&'a JudgedHandler> for HandlerJson<'a> {
 impl<'a> From<&'a Cure> for CureJson<'a> {
     fn from(cure: &'a Cure) -> Self {
         let others = cure.others.iter().map(|OtherChange { taps, what }| ChangeJson { taps, what });
-        Self { mute: &cure.mute, command: cure.command(), others: others.collect(), doubtful: &cure.doubtful }
+        Self {
+            mute: &cure.mute,
+            command: cure.command(),
+            others: others.collect(),
+            doubtful: &cure.doubtful,
+            enough: cure.enough().told(),
+            also: cure.also.iter().map(FurtherJson::from).collect(),
+        }
+    }
+}
+
+impl<'a> From<&'a Further> for FurtherJson<'a> {
+    fn from(further: &'a Further) -> Self {
+        let DeviceId { netns, ifindex, ref name } = further.device;
+        Self {
+            cause: further.cause,
+            device: AtJson { ifindex, name: (!name.is_empty()).then_some(name), netns },
+            taps: &further.taps,
+            certain: further.certain(),
+            packets: match further.grounds {
+                Grounds::Seen { packets } => Some(packets),
+                _ => None,
+            },
+        }
     }
 }
 
@@ -409,11 +458,11 @@ mod tests {
     #[test]
     fn the_way_and_the_cure_of_one_device() {
         let device = DeviceId { netns: 1, ifindex: 5, name: "v0".to_owned() };
-        let hop = Hop { device, passage: Passage::In { taken: true }, certain: false };
+        let hop = Hop { device, passage: Passage::In { taken: true }, certain: false, loopback: false };
         let other = OtherChange { taps: vec![3], what: "stop it".to_owned() };
         let report = TapReport {
             ways: Some(vec![DevicePath { hops: vec![hop], lost: vec!["lost".to_owned()] }]),
-            cure: Some(Cure { mute: vec![1, 2], others: vec![other], doubtful: vec![4] }),
+            cure: Some(Cure { mute: vec![1, 2], others: vec![other], doubtful: vec![4], also: Vec::new() }),
             ..report()
         };
         let mut out = Vec::new();
@@ -426,7 +475,7 @@ mod tests {
             value["cure"],
             json!({
                 "mute": [1, 2], "command": "zcdiag mute --inode 1 --inode 2",
-                "others": [{"taps": [3], "what": "stop it"}], "doubtful": [4],
+                "others": [{"taps": [3], "what": "stop it"}], "doubtful": [4], "enough": true, "also": [],
             })
         );
     }

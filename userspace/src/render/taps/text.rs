@@ -6,12 +6,14 @@ use crate::{
     model::{
         cure::Cure,
         device::DeviceId,
+        further::Enough,
         handler::{Handler, JudgedHandler},
         inventory::TapReport,
         path::Passage,
         tap::{Binding, Fanout, Harm, Holder, JudgedTap, PacketSocketType, Tap, TapVerdict},
     },
     render::{
+        further,
         lines::{Emphasis, emphasize, harmless, wrap},
         remedy::sentence,
         words::age,
@@ -63,7 +65,7 @@ pub fn write_text(report: &TapReport, options: TextOptions<'_>, out: &mut dyn Wr
     for JudgedTap { tap, judgement } in with(TapVerdict::Harmless) {
         let line = format!("{}, inode {}: {}", title(tap, report.here), tap.inode, judgement.reason);
         write!(out, "{}", wrap("  ", &line))?;
-        for harm in further(&judgement.harms, report) {
+        for harm in met_by(&judgement.harms, report) {
             write!(out, "{}", wrap("    but ", &harm))?;
         }
     }
@@ -129,11 +131,17 @@ fn handler_title(handler: &Handler) -> String {
 /// What all of it takes for the device asked for, and where its packets were lost sight of.
 fn write_way(report: &TapReport, options: TextOptions<'_>, out: &mut dyn Write) -> io::Result<()> {
     if let (Some(cure), Some(dev)) = (&report.cure, options.dev)
-        && cure.changes() > 1
+        && !cure.is_empty()
     {
-        let head = format!("For zero copy on {} all of this is needed", harmless(dev));
-        writeln!(out, "\n{}", emphasize(&head, Emphasis::Heading, options.color))?;
-        write_changes(cure, out)?;
+        if cure.changes() > 1 {
+            let head = match cure.enough() {
+                Enough::Yes => format!("For zero copy on {} all of this is needed", harmless(dev)),
+                _ => further::head(cure).to_owned(),
+            };
+            writeln!(out, "\n{}", emphasize(&head, Emphasis::Heading, options.color))?;
+            write_changes(cure, out)?;
+        }
+        write_besides(cure, out)?;
     }
     let lost: Vec<_> = report.ways.iter().flatten().flat_map(|way| &way.lost).collect();
     if !lost.is_empty() {
@@ -160,9 +168,17 @@ pub(crate) fn write_changes(cure: &Cure, out: &mut dyn Write) -> io::Result<()> 
     Ok(())
 }
 
+/// Writes what copies even without the taps that are dealt with, or may.
+pub(crate) fn write_besides(cure: &Cure, out: &mut dyn Write) -> io::Result<()> {
+    for sentence in further::besides(cure) {
+        write!(out, "{}", wrap("  ", &harmless(&sentence)))?;
+    }
+    Ok(())
+}
+
 /// Whose sends meet a tap further on their way, in sentences; nothing where the question was about one device,
 /// for then the reason says it.
-fn further(harms: &[Harm], report: &TapReport) -> Vec<String> {
+fn met_by(harms: &[Harm], report: &TapReport) -> Vec<String> {
     if report.ways.is_some() {
         return Vec::new();
     }
@@ -196,14 +212,19 @@ fn write_tap(judged: &JudgedTap, report: &TapReport, color: bool, out: &mut dyn 
     writeln!(out, "{}", emphasize(&title(tap, here), emphasis, color))?;
     let mut field = |name: &str, text: &str| write!(out, "{}", wrap(&format!("  {name:<6}"), text));
     field("why", &format!("it {}", judgement.reason))?;
-    for note in further(&judgement.harms, report).iter().chain(&judgement.notes) {
+    for note in met_by(&judgement.harms, report).iter().chain(&judgement.notes) {
         field("note", note)?;
     }
     if let Some(program) = &judgement.program {
         field("for", &harmless(&format!("{}: {}", program.name, program.purpose)))?;
     }
     for (index, remedy) in judgement.remedies.iter().enumerate() {
-        field(if index == 0 { "cure" } else { "or" }, &harmless(&sentence(remedy)))?;
+        let name = match (remedy.enough, index) {
+            (Enough::Yes, 0) => "cure",
+            (Enough::Yes, _) => "or",
+            (Enough::Perhaps | Enough::No, _) => "step",
+        };
+        field(name, &harmless(&sentence(remedy)))?;
     }
     for holder in &tap.holders {
         field("who", &holder_line(holder))?;

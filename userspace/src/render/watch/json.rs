@@ -17,10 +17,11 @@ use crate::{
     render::{
         advice,
         filter::FilterJson,
+        further::explanation,
         json::{SCHEMA, SplitJson, line},
         migration,
         remedy::sentences,
-        taps::json::{CureJson, TapJson},
+        taps::json::{CureJson, FurtherJson, TapJson},
     },
 };
 
@@ -161,8 +162,14 @@ pub(crate) struct CauseJson<'a> {
     device: Option<DeviceJson<'a>>,
     taps: &'a [u64],
     stack: &'a [String],
-    explanation: &'a str,
+    /// What happened, and what else copies these sends.
+    explanation: String,
+    /// What to do. What is no cure begins with "not enough alone: " or "may not be enough alone: ".
     remedies: Vec<String>,
+    /// Whether the remedies bring zero copy back; `null` if that could not be told.
+    enough: Option<bool>,
+    /// What else copies these sends, or may, and would do so without this cause.
+    also: Vec<FurtherJson<'a>>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -325,8 +332,10 @@ pub(crate) fn cause(cause: &CauseReport) -> CauseJson<'_> {
         }),
         taps: &cause.taps,
         stack: &cause.stack,
-        explanation: &cause.explanation,
+        explanation: explanation(cause),
         remedies: sentences(&cause.remedies),
+        enough: cause.enough.told(),
+        also: cause.further.iter().map(FurtherJson::from).collect(),
     }
 }
 

@@ -8,17 +8,19 @@ use std::{
 use crate::{
     model::{
         counts::Waiting,
+        further::Enough,
         report::{CauseReport, Report, Sender, Split, Verdict},
         socket::TCP,
         start::Start,
     },
     render::{
         advice, filter,
+        further::{self, explanation},
         lines::{Emphasis, emphasize, harmless, wrap},
         look::Look,
         losses, migration,
         phrases::{concealed, copying, failure, given, on_device, place, who, why},
-        remedy::sentence,
+        remedy::{bare, called},
         taps::write_changes,
         words::{bytes, plural, time},
     },
@@ -144,7 +146,12 @@ pub(crate) fn headline(report: &Report) -> String {
 /// Why, to follow "were copied": the device is named once.
 fn reason(cause: &CauseReport, report: &Report) -> String {
     let why = why(cause, report);
-    if why == cause.summary { format!("{}: {why}", on_device(cause)) } else { format!(": {why}") }
+    let besides = further::even_without(cause);
+    if why == cause.summary {
+        format!("{}: {why}{besides}", on_device(cause))
+    } else {
+        format!(": {why}{besides}")
+    }
 }
 
 /// The verdict.
@@ -194,8 +201,7 @@ pub(super) fn summary(out: &mut dyn Write, report: &Report, look: Look) -> io::R
         write!(out, "{}", wrap("  ", &migration::sentences(migration, report).join(" ")))?;
     }
     if report.cure.changes() > 1 {
-        let head = "For zero copy in spite of these taps all of this is needed";
-        writeln!(out, "\n{}", emphasize(head, Emphasis::Heading, look.color))?;
+        writeln!(out, "\n{}", emphasize(further::head(&report.cure), Emphasis::Heading, look.color))?;
         write_changes(&report.cure, out)?;
     }
     footnotes(out, report)
@@ -284,13 +290,16 @@ fn hidden(out: &mut dyn Write, cause: &CauseReport, report: &Report, look: Look)
 }
 
 fn explain(out: &mut dyn Write, cause: &CauseReport, report: &Report, look: Look) -> io::Result<()> {
-    write!(out, "{}", wrap("  ", &harmless(&cause.explanation)))?;
+    write!(out, "{}", wrap("  ", &harmless(&explanation(cause))))?;
     for given in given(cause, report) {
         write!(out, "{}", wrap("  tap: ", &given))?;
     }
     for (index, remedy) in cause.remedies.iter().enumerate() {
-        let lead = if index == 0 { "  cure: " } else { "    or: " };
-        write!(out, "{}", wrap(lead, &harmless(&sentence(remedy))))?;
+        let lead = match (index, remedy.enough) {
+            (1.., Enough::Yes) => "    or: ".to_owned(),
+            (_, enough) => format!("  {}: ", called(enough)),
+        };
+        write!(out, "{}", wrap(&lead, &harmless(&bare(remedy))))?;
     }
     if look.verbose && !cause.stack.is_empty() {
         writeln!(out, "  stack: {}", cause.stack.join("\n       < "))?;

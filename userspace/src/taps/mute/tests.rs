@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{plan, remaining};
+use super::plan;
 use crate::{
     model::{
         kernel::TapListScope,
         mute::{MuteAction, MuteChange, MuteOutcome, MuteResult, MuteStep, MuteTarget},
-        netns::Namespace,
+        netns::{Device, Namespace, Netns},
         tap::{Binding, Fanout, FanoutGroup, JudgedTap, PacketProtocol, Tap},
     },
     render::taps::tests::dhclient,
@@ -126,9 +126,17 @@ fn taps_that_still_make_sends_copy() {
     let mut elsewhere = Tap { inode: 6, ..everywhere.clone() };
     elsewhere.netns.inum += 1;
     let taps = [tap(), other_device, same_device, everywhere.clone(), muted, elsewhere];
-    let inventory = inventory(taps.to_vec(), Vec::new());
+    let device = |ifindex| Device { ifindex, up: true, ..Device::default() };
+    let namespace =
+        |netns, devices| Namespace { netns: Netns { inum: netns, name: None }, devices: Some(devices) };
+    let here = tap().netns.inum;
+    let namespaces = vec![namespace(here, vec![device(5), device(6)]), namespace(here + 1, vec![device(5)])];
+    let elsewhere = Netns { inum: here + 1, name: None };
+    let stranger = Tap { inode: 7, netns: elsewhere, ..tap() };
+    let taps: Vec<Tap> = taps.into_iter().chain([stranger]).collect();
+    let inventory = inventory(taps, namespaces);
     let left = |results: &[MuteResult], scope| -> Vec<u64> {
-        remaining(results, &inventory, scope).iter().map(|judged| judged.tap.inode).collect()
+        super::left(results, &inventory, scope).0.iter().map(|judged| judged.tap.inode).collect()
     };
     let one = [result(tap(), MuteOutcome::WouldDo)];
     assert_eq!(left(&one, TapListScope::PerNetns), [3, 4]);

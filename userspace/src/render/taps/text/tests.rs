@@ -197,6 +197,7 @@ fn what_several_take_is_said_together() {
     let cure = Cure {
         mute: vec![1, 2],
         others: vec![OtherChange { taps: vec![3], what: "stop tcpdump".to_owned() }],
+        also: Vec::new(),
         doubtful: vec![4],
     };
     let way = DevicePath { hops: Vec::new(), lost: vec!["where vx0 sends is up to others".to_owned()] };
@@ -223,7 +224,7 @@ fn whose_sends_pass_it_is_said() {
     let device = |ifindex, name: &str, netns| DeviceId { netns, ifindex, name: name.to_owned() };
     let harm = |from, passage| Harm {
         from,
-        at: Hop { device: device(5, "v0", 4_026_531_840), passage, certain: true },
+        at: Hop { device: device(5, "v0", 4_026_531_840), passage, certain: true, loopback: false },
         verdict: TapVerdict::Offending,
     };
     let mut tap = dhclient();
