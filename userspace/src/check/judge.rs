@@ -17,11 +17,13 @@ use crate::{
         netfilter::Stage,
         trace::{Event, Trace, Waypoint},
     },
-    diagnose::cause::Stage,
-    diagnose::causes::{
-        self, broadcast_loop, generic_xdp, ipsec, local_delivery, mcast_loop, native_xdp, netem_corrupt,
-        no_sg, rx_forward, sw_checksum, sw_gso_no_csum, tap_rx, tap_tx, tun, upfront_dev, upfront_frag,
-        upfront_ipsec, upfront_tcp, wireguard,
+    diagnose::{
+        cause,
+        causes::{
+            self, broadcast_loop, generic_xdp, ipsec, local_delivery, mcast_loop, native_xdp, netem_corrupt,
+            no_sg, rx_forward, sw_checksum, sw_gso_no_csum, tap_rx, tap_tx, tun, upfront_dev, upfront_frag,
+            upfront_ipsec, upfront_tcp, wireguard,
+        },
     },
     model::{
         cause::CauseId,
@@ -50,8 +52,9 @@ pub(crate) fn judge(facts: Facts, trace: &Trace, ways: &[Way]) -> CheckReport {
     let answers: Vec<WayAnswer> =
         ways.iter().map(|way| answer(&facts, trace, *way, &mut obstacles)).collect();
     // What happens within the send call comes first, whichever way of sending it is for.
-    obstacles
-        .sort_by_key(|obstacle| !obstacle.cause.is_some_and(|cause| causes::of(cause).stage == Stage::Call));
+    obstacles.sort_by_key(|obstacle| {
+        !obstacle.cause.is_some_and(|cause| causes::of(cause).stage == cause::Stage::Call)
+    });
     obstacle::note_others(&mut obstacles);
     let considered = answers.iter().filter(|answer| answer.supported != Some(false));
     let outlook = considered.map(|answer| answer.outlook).max().unwrap_or(Outlook::Unknown);
@@ -244,7 +247,7 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     fn add(&mut self, mut hazard: Hazard) {
-        let within_the_call = hazard.cause.is_some_and(|cause| causes::of(cause).within_the_call);
+        let within_the_call = hazard.cause.is_some_and(|cause| causes::of(cause).stage == cause::Stage::Call);
         hazard.certain &= !self.rerouted && (within_the_call || !self.diverted);
         self.diverted |= hazard.diverts;
         self.found.push(hazard);

@@ -54,6 +54,9 @@ fn set_up(socket: &OwnedFd, destination: Endpoint, options: &SendOptions) -> Res
         && options.transport == Transport::Udp
     {
         errqueue::report_errors(socket, address.is_ipv6())?;
+        // Which addresses are broadcasts the kernel knows.
+        rustix::net::sockopt::set_socket_broadcast(socket, true)
+            .map_err(|errno| SysError::new("setsockopt(SO_BROADCAST)", errno))?;
     }
     if let Some(segment) = options.gso {
         errqueue::segment(socket, segment)?;

@@ -32,6 +32,7 @@ scenarios! {
     veth_gro,
     redirected,
     multicast,
+    broadcast,
     routed,
     mirrored_in,
     tun,
