@@ -235,7 +235,9 @@ fn what_cannot_be_muted_is_refused_and_the_rest_done() {
             assert_eq!(ignores(inode(tap)), Some(false));
         }
         assert_eq!(ignores(inode(&tap)), Some(true));
-        assert_eq!(value["remaining"][0]["inode"], inode(&member), "the group still makes sends copy");
+        // Before 6.15 so do taps of other tests that are bound to no device.
+        let mut remaining = value["remaining"].as_array().expect("a list").iter();
+        assert!(remaining.any(|left| left["inode"] == inode(&member)), "the group still makes sends copy");
     });
 }
 
