@@ -12,6 +12,8 @@ pub(super) enum Suite {
     Cpus,
     /// The service, without systemd.
     Daemon,
+    /// What is left once a cause is cured: takes long, for each step of a cure is carried out.
+    Hides,
     /// The service under a real systemd.
     Systemd,
     /// What takes the host's own QEMU, which does not run in guests of another processor.
@@ -31,7 +33,8 @@ struct Terms {
     only_when_asked: bool,
 }
 
-const SUITES: [Suite; 5] = [Suite::Systemd, Suite::Cpus, Suite::Daemon, Suite::Migration, Suite::General];
+const SUITES: [Suite; 6] =
+    [Suite::Systemd, Suite::Cpus, Suite::Daemon, Suite::Hides, Suite::Migration, Suite::General];
 const AMD64: &[Arch] = &[Arch::Amd64];
 const ALL: &[Arch] = &[Arch::Amd64, Arch::Arm64];
 const USUAL: &[Kernel] = &Kernel::USUAL;
@@ -48,6 +51,7 @@ impl Suite {
             Self::General   => Terms { names: "",            kernels: USUAL,            cpus: 1, init: None,    archs: ALL,   only_when_asked: false },
             Self::Cpus      => Terms { names: "cpus",        kernels: TWO,              cpus: 2, init: None,    archs: AMD64, only_when_asked: false },
             Self::Daemon    => Terms { names: "daemon::",    kernels: &[Kernel::V6_1],  cpus: 1, init: None,    archs: ALL,   only_when_asked: false },
+            Self::Hides     => Terms { names: "hides::",     kernels: TWO,              cpus: 1, init: None,    archs: ALL,   only_when_asked: false },
             Self::Systemd   => Terms { names: "systemd::",   kernels: ENDS,             cpus: 1, init: SYSTEMD, archs: ALL,   only_when_asked: true },
             Self::Migration => Terms { names: "migration::", kernels: USUAL,            cpus: 1, init: None,    archs: AMD64, only_when_asked: false },
         }
@@ -176,10 +180,10 @@ mod tests {
     #[test]
     fn a_whole_run_has_the_service_on_one_kernel_and_two_processors_on_two() {
         let expected = [
-            "5.10 General --skip=systemd:: --skip=daemon::",
+            "5.10 General --skip=systemd:: --skip=daemon:: --skip=hides::",
             "6.1 Cpus cpus",
             "6.1 General --skip=systemd::",
-            "6.12 General --skip=systemd:: --skip=daemon::",
+            "6.12 General --skip=systemd:: --skip=daemon:: --skip=hides::",
             "newest Cpus cpus",
             "newest General --skip=systemd:: --skip=daemon::",
         ];
@@ -217,7 +221,7 @@ mod tests {
             run(&[Kernel::Arm64V6_1], &["migration"], false),
             [format!("6.1-arm64 General migration {skips}")]
         );
-        let whole = "6.12-arm64 General --skip=systemd:: --skip=daemon:: --skip=migration::";
+        let whole = "6.12-arm64 General --skip=systemd:: --skip=daemon:: --skip=hides:: --skip=migration::";
         assert_eq!(run(&[Kernel::Arm64V6_12], &[], false), [whole]);
     }
 
