@@ -320,3 +320,19 @@ fn signals_end_a_sink_in_order_and_its_port_is_free_again() {
         assert!(again.is_ok(), "{again:?}");
     }
 }
+
+#[test]
+fn who_listens_on_all_addresses_is_told_so() {
+    let notice = |address: &str| {
+        let mut command = Command::new(ZCDIAG);
+        command.args(["probe", "--listen", address]).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("run zcdiag");
+        let mut said = String::new();
+        BufReader::new(child.stdout.take().expect("piped")).read_line(&mut said).expect("a line");
+        kill_process(Pid::from_child(&child), Signal::TERM).expect("signal it");
+        let output = child.wait_with_output().expect("it ends");
+        String::from_utf8(output.stderr).expect("UTF-8")
+    };
+    assert!(notice("0").contains("by any of its addresses"));
+    assert_eq!(notice("127.0.0.1:0"), "");
+}

@@ -20,15 +20,6 @@ const ROOTS: [(&str, &str); 5] = [
     ("userspace/src/lib.rs", "userspace"),
 ];
 
-/// Imports that close a circle and are there all the same, from and to, each a file and those below it: to become none.
-#[rustfmt::skip]
-const KNOWN: &[(&str, &str)] = &[];
-
-/// Whether it is this file or one below it.
-fn is_of(file: &str, name: &str) -> bool {
-    file.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
-}
-
 /// The modules of a crate.
 struct Crate {
     modules: BTreeMap<String, Module>,
@@ -181,24 +172,10 @@ fn circles(uses: &Uses) -> Vec<String> {
 #[test]
 fn no_file_imports_what_imports_it() {
     let mut wrong = Vec::new();
-    let mut unneeded = KNOWN.to_vec();
     for (root, name) in ROOTS {
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(root);
-        let mut uses = Crate::read(&root, name).uses();
-        let closes = |(from, to): &(&str, &str)| {
-            let of = uses.iter().filter(|(file, _)| is_of(file, from));
-            let mut edges = of.flat_map(|(from, of)| of.keys().map(move |to| (from, to)));
-            edges.any(|(file, used)| is_of(used, to) && way(&uses, used, file).is_some())
-        };
-        unneeded.retain(|entry| !closes(entry));
-        for (from, of) in &mut uses {
-            of.retain(|to, _| !KNOWN.iter().any(|known| is_of(from, known.0) && is_of(to, known.1)));
-        }
-        wrong.extend(circles(&uses));
+        wrong.extend(circles(&Crate::read(&root, name).uses()));
     }
-    wrong.extend(
-        unneeded.iter().map(|(from, to)| format!("{from} -> {to} closes no circle: take it out of KNOWN")),
-    );
     assert!(wrong.is_empty(), "imports in a circle:\n{}", wrong.join("\n"));
 }
 

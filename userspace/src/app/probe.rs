@@ -155,6 +155,12 @@ pub async fn listen(
     groups.iter().try_for_each(|group| sink.join(group)).map_err(|error| failure(&error))?;
     let bound = sink.address().map_err(|error| failure(&error))?;
     is_read(writeln!(out, "listening on {bound}").and_then(|()| out.flush()))?;
+    if matches!(bound, Endpoint::Inet(address) if address.ip().is_unspecified()) {
+        let _ = writeln!(
+            notices,
+            "zcdiag: whoever reaches this host by any of its addresses can send here; ADDRESS:PORT listens on one only"
+        );
+    }
     sink.run(|trouble| {
         let _ = writeln!(
             notices,

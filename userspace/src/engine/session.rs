@@ -267,9 +267,10 @@ pub(crate) fn prepare(options: &SessionOptions) -> Result<Prepared, Failure> {
 
 /// What forbids a watch, whatever the kernel offers: the kernel's own answers, such as EINVAL under lockdown, do not tell.
 pub(crate) fn forbidden(privileges: &Privileges) -> Option<Failure> {
-    if !privileges.may_trace() {
+    let lacking = privileges.lacking();
+    if !lacking.is_empty() {
         return Some(Failure::new(
-            "watching needs CAP_BPF and CAP_PERFMON, and zcdiag has not got them",
+            format!("watching needs CAP_BPF and CAP_PERFMON; zcdiag lacks {}", lacking.join(" and ")),
             "run it as root: `sudo zcdiag ..`; `zcdiag taps` needs less",
         ));
     }

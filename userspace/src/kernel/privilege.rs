@@ -32,9 +32,13 @@ impl Privileges {
         }
     }
 
-    /// Whether the capabilities for BPF tracing are there (5.8 split them off `CAP_SYS_ADMIN`).
-    pub fn may_trace(&self) -> bool {
-        self.effective & SYS_ADMIN != 0 || self.effective & (BPF | PERFMON) == BPF | PERFMON
+    /// Names of the capabilities for BPF tracing that are not there (5.8 split them off `CAP_SYS_ADMIN`).
+    pub fn lacking(&self) -> Vec<&'static str> {
+        let lacks = |bit: u64| self.effective & (SYS_ADMIN | bit) == 0;
+        [("CAP_BPF", BPF), ("CAP_PERFMON", PERFMON)]
+            .into_iter()
+            .filter_map(|(name, bit)| lacks(bit).then_some(name))
+            .collect()
     }
 }
 
@@ -137,11 +141,12 @@ mod tests {
 
     #[test]
     fn root_may_trace_and_a_plain_user_may_not() {
-        assert!(read("CapEff:\t000001ffffffffff\n", None).may_trace());
-        assert!(read("CapEff:\t000000c000000000\n", None).may_trace(), "CAP_BPF and CAP_PERFMON");
-        assert!(!read("CapEff:\t0000008000000000\n", None).may_trace(), "CAP_BPF alone");
-        assert!(!read("CapEff:\t0000000000000000\n", None).may_trace());
-        assert!(!read("", None).may_trace());
+        let lacking = |effective: &str| read(&format!("CapEff:\t{effective}\n"), None).lacking();
+        assert!(lacking("000001ffffffffff").is_empty());
+        assert!(lacking("000000c000000000").is_empty(), "CAP_BPF and CAP_PERFMON");
+        assert_eq!(lacking("0000008000000000"), ["CAP_PERFMON"], "CAP_BPF alone");
+        assert_eq!(lacking("0000000000000000"), ["CAP_BPF", "CAP_PERFMON"]);
+        assert_eq!(read("", None).lacking(), ["CAP_BPF", "CAP_PERFMON"]);
     }
 
     #[test]
