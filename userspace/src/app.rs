@@ -6,6 +6,7 @@ pub mod command;
 pub mod daemon;
 mod devices;
 pub mod doctor;
+pub mod explain;
 pub mod mute;
 pub mod outcome;
 pub mod probe;

@@ -30,6 +30,7 @@ use crate::{
     app::{
         causes::{self, CausesOptions},
         daemon::{self, DaemonOptions},
+        explain::{self, ExplainOptions},
         outcome::{Failure, Outcome, code},
         status::{self, StatusOptions},
     },
@@ -81,6 +82,12 @@ enum Command {
     Probe(ProbeArgs),
     /// Explain the causes of copies: what each means, how to see it by hand, what to do; needs no BPF
     Causes(CausesArgs),
+    /// Say which cause a kernel stack tells that another tool has printed: bpftrace, perf script, ftrace, retis, a bug
+    /// report; needs no BPF
+    ///
+    /// Reads one stack or many, with their counts where they have such (bpftrace's maps, folded stacks). A stack has neither
+    /// the device nor the sender: what it cannot tell is said.
+    Explain(ExplainArgs),
     /// Watch forever: metrics for Prometheus, an entry in the journal when a verdict changes, answers for `status`
     Daemon(DaemonArgs),
     /// Show what the running daemon knows
@@ -108,6 +115,7 @@ pub fn main() -> u8 {
         }
         Command::Probe(ref probe) => run_probe(globals, probe),
         Command::Causes(ref causes) => run_causes(globals, causes),
+        Command::Explain(ref explain) => run_explain(globals, explain),
         Command::Daemon(ref daemon) => run_daemon(daemon),
         Command::Status(ref status) => run_status(globals, status),
     };
@@ -136,6 +144,31 @@ fn run_causes(globals: &Globals, causes: &CausesArgs) -> Outcome {
         color: globals.color(io::stdout().is_terminal()),
     };
     causes::run(&options, &mut io::stdout())
+}
+
+#[derive(Debug, clap::Args)]
+struct ExplainArgs {
+    /// The text with the stacks; without one, or with `-`, standard input
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// Release of the kernel that they are of, such as 6.1.0-57-amd64: some causes are not there on every kernel
+    #[arg(long, value_name = "RELEASE")]
+    kernel: Option<String>,
+
+    /// Write JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn run_explain(globals: &Globals, explain: &ExplainArgs) -> Outcome {
+    let options = ExplainOptions {
+        file: explain.file.clone(),
+        kernel: explain.kernel.clone(),
+        json: explain.json,
+        color: globals.color(io::stdout().is_terminal()),
+    };
+    explain::run(&options, &mut io::stdout(), &mut io::stderr())
 }
 
 #[derive(Debug, clap::Args)]

@@ -7,15 +7,18 @@ pub mod causes;
 mod copies;
 mod cure;
 pub mod evidence;
+mod explain;
 mod failures;
 mod further;
 mod known;
 mod left_out;
 mod losses;
 mod offload;
+pub mod printed;
 mod report;
 
 pub use copies::copies;
+pub use explain::explain;
 pub use known::{Culprits, Known, SiteFacts, place};
 pub use report::{report, since};
 

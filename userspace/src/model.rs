@@ -10,6 +10,7 @@ pub mod cure;
 pub mod device;
 pub mod doctor;
 pub mod errno;
+pub mod explained;
 pub mod filter;
 pub mod fleet;
 pub mod further;

@@ -6,6 +6,7 @@ pub mod check;
 pub mod comparison;
 pub mod doctor;
 pub mod event;
+pub mod explain;
 mod filter;
 pub mod folded;
 pub(crate) mod further;

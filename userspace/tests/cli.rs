@@ -336,3 +336,45 @@ fn who_listens_on_all_addresses_is_told_so() {
     assert!(notice("0").contains("by any of its addresses"));
     assert_eq!(notice("127.0.0.1:0"), "");
 }
+
+/// What `zcdiag explain` says of a text.
+fn explained(text: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(ZCDIAG);
+    command.arg("explain").args(arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("run zcdiag");
+    child.stdin.take().expect("piped").write_all(text.as_bytes()).expect("write the text");
+    let output = child.wait_with_output().expect("it ends");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn a_stack_of_another_tool_is_explained() {
+    let map = "@[\n    skb_copy_ubufs+1\n    dev_queue_xmit_nit+654\n    dev_hard_start_xmit+132\n]: 37\n";
+    let (code, said, _) = explained(map, &[]);
+    assert_eq!(code, Some(0));
+    assert!(said.starts_with("tap_tx: 37 copies\n"), "{said}");
+    assert!(said.contains("cure: "), "{said}");
+
+    let (code, said, _) = explained(map, &["--json"]);
+    assert_eq!(code, Some(0));
+    let said: Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(
+        (&said["stacks"][0]["copies"], &said["stacks"][0]["causes"]),
+        (&37.into(), &["tap_tx"].as_slice().into())
+    );
+    assert_eq!(said["causes"][0]["cause"], "tap_tx");
+}
+
+#[test]
+fn a_text_without_a_stack_is_an_error_with_its_cure() {
+    for text in ["", "nothing of this kind here\n", "\u{1b}[31m\n\0\0"] {
+        let (code, said, complaint) = explained(text, &[]);
+        assert_eq!((code, said.as_str()), (Some(1), ""), "{complaint}");
+        assert!(
+            complaint.contains("no kernel stack") && complaint.contains("innermost first"),
+            "{complaint}"
+        );
+    }
+}

@@ -29,6 +29,11 @@ const RELEASES: &[&str] = &[
 const REACH: usize = 7;
 
 impl Evidence<'_> {
+    /// Whether the stack is that of a function that copies the data of packets.
+    pub fn copies(&self) -> bool {
+        self.path.first().is_some_and(|first| COPIES.contains(first))
+    }
+
     /// Whether the packet was copied by `skb_copy_ubufs()`, called from `caller`.
     pub fn copied_in(&self, caller: &str) -> bool {
         matches!(self.path, ["skb_copy_ubufs", by, ..] if *by == caller)

@@ -33,17 +33,23 @@ pub fn write_manual(causes: &[ManualEntry], color: bool, out: &mut dyn Write) ->
         if index > 0 {
             writeln!(out)?;
         }
-        let title = format!("{}: {}", cause.id, cause.summary);
-        writeln!(out, "{}", emphasize(&title, Emphasis::Heading, color))?;
-        write!(out, "{}", wrap("  ", cause.meaning))?;
-        for (lead, lines) in [("  by hand: ", cause.by_hand), ("  cure: ", cause.remedies)] {
-            for (index, line) in lines.iter().enumerate() {
-                let lead = if index == 0 { lead.to_owned() } else { format!("{:>1$}", "or: ", lead.len()) };
-                write!(out, "{}", wrap(&lead, line))?;
-            }
-        }
+        describe(cause, color, out)?;
         for stack in stacks(cause) {
             write!(out, "{}", wrap("  stack: ", &stack))?;
+        }
+    }
+    Ok(())
+}
+
+/// A cause without its stacks.
+pub(crate) fn describe(cause: &ManualEntry, color: bool, out: &mut dyn Write) -> io::Result<()> {
+    let title = format!("{}: {}", cause.id, cause.summary);
+    writeln!(out, "{}", emphasize(&title, Emphasis::Heading, color))?;
+    write!(out, "{}", wrap("  ", cause.meaning))?;
+    for (lead, lines) in [("  by hand: ", cause.by_hand), ("  cure: ", cause.remedies)] {
+        for (index, line) in lines.iter().enumerate() {
+            let lead = if index == 0 { lead.to_owned() } else { format!("{:>1$}", "or: ", lead.len()) };
+            write!(out, "{}", wrap(&lead, line))?;
         }
     }
     Ok(())
@@ -61,7 +67,7 @@ pub(crate) struct CausesJson {
 }
 
 #[derive(Serialize, JsonSchema)]
-struct CauseJson {
+pub(crate) struct CauseJson {
     cause: CauseId,
     summary: &'static str,
     meaning: &'static str,
@@ -70,22 +76,25 @@ struct CauseJson {
     stacks: Vec<String>,
 }
 
-/// All of it as one JSON object.
-///
-/// # Errors
-/// If the output cannot be written.
-pub fn write_json(causes: &[ManualEntry], out: &mut dyn Write) -> io::Result<()> {
-    let causes: Vec<CauseJson> = causes
-        .iter()
-        .map(|cause| CauseJson {
+impl CauseJson {
+    pub(crate) fn of(cause: &ManualEntry) -> Self {
+        Self {
             cause: cause.id,
             summary: cause.summary,
             meaning: cause.meaning,
             by_hand: cause.by_hand,
             remedies: cause.remedies,
             stacks: stacks(cause),
-        })
-        .collect();
+        }
+    }
+}
+
+/// All of it as one JSON object.
+///
+/// # Errors
+/// If the output cannot be written.
+pub fn write_json(causes: &[ManualEntry], out: &mut dyn Write) -> io::Result<()> {
+    let causes = causes.iter().map(CauseJson::of).collect();
     // As a value: its keys are in alphabetical order.
     serde_json::to_writer_pretty(&mut *out, &serde_json::to_value(CausesJson { schema: SCHEMA, causes })?)?;
     writeln!(out)

@@ -25,7 +25,7 @@ pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
 /// Whether a character does something to a terminal besides appearing.
 pub(crate) fn is_dangerous(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        || matches!(character, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// Wraps text between words; the first line begins with `head`, the others are indented as far.

@@ -9,6 +9,7 @@ use super::{
     comparison::ComparisonJson,
     doctor::SelfJson,
     event::EventJson,
+    explain::ExplainJson,
     mute::json::MuteJson,
     probe::ProbeJson,
     taps::json::TapsJson,
@@ -36,6 +37,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("status.schema.json", schema::<Snapshot>()),
         ("event.schema.json", schema::<EventJson<'_>>()),
         ("causes.schema.json", schema::<CausesJson>()),
+        ("explain.schema.json", schema::<ExplainJson<'_>>()),
     ]
 }
 
