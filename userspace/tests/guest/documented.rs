@@ -45,7 +45,8 @@ fn home() -> TempDir {
     let selftest = home.path().join("msg_zerocopy");
     fs::write(&selftest, "#!/bin/sh\necho tx=0 zerocopy=n\n").expect("write a program");
     fs::set_permissions(&selftest, fs::Permissions::from_mode(0o755)).expect("make it a program");
-    fs::write(home.path().join("stack.txt"), "skb_copy_ubufs+1\ndev_queue_xmit_nit+654\n").expect("write a stack");
+    fs::write(home.path().join("stack.txt"), "skb_copy_ubufs+1\ndev_queue_xmit_nit+654\n")
+        .expect("write a stack");
     home
 }
 
