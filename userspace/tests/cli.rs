@@ -354,7 +354,7 @@ fn a_stack_of_another_tool_is_explained() {
     let map = "@[\n    skb_copy_ubufs+1\n    dev_queue_xmit_nit+654\n    dev_hard_start_xmit+132\n]: 37\n";
     let (code, said, _) = explained(map, &[]);
     assert_eq!(code, Some(0));
-    assert!(said.starts_with("tap_tx: 37 copies\n"), "{said}");
+    assert!(said.starts_with("tap_tx: 37 times\n"), "{said}");
     assert!(said.contains("cure: "), "{said}");
 
     let (code, said, _) = explained(map, &["--json"]);

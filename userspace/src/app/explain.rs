@@ -8,7 +8,8 @@ use std::{
 
 use super::outcome::{Failure, Outcome, code, is_read};
 use crate::{
-    diagnose::{explain, printed},
+    diagnose::{evidence::COPIES, explain, printed},
+    model::explained::Told,
     render::explain::{write_json, write_text},
 };
 
@@ -34,14 +35,20 @@ const LONGEST: u64 = 64 << 20;
 /// If the text cannot be read, is too long, or has no stack in it, or the output cannot be written.
 pub fn run(options: &ExplainOptions, out: &mut dyn Write, notices: &mut dyn Write) -> Outcome {
     let text = read(options, notices)?;
-    let stacks = printed::stacks(&text);
-    if stacks.is_empty() {
+    let explained = explain(&printed::stacks(&text), options.kernel.as_deref());
+    if explained.stacks.is_empty() {
         return Err(Failure::new(
             "there is no kernel stack in the text",
             "give it as another tool prints it: one function a line, innermost first, or joined by ` < ` or `;`",
         ));
     }
-    let explained = explain(&stacks, options.kernel.as_deref());
+    let copies = explained.stacks.iter().any(|stack| stack.told != Told::NoCopy);
+    if !copies && let Some(named) = COPIES.iter().find(|function| text.contains(*function)) {
+        return Err(Failure::new(
+            format!("the text names {named}, but not within a stack that could be read"),
+            "give the stack alone, one function a line, innermost first, or joined by ` < ` or `;`",
+        ));
+    }
     let written =
         if options.json { write_json(&explained, out) } else { write_text(&explained, options.color, out) };
     is_read(written)?;

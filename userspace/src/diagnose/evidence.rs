@@ -83,7 +83,7 @@ const PUTS: &[&str] = &[
     "io_uring_tx_zerocopy_callback",
 ];
 /// The two functions that copy and say so, and those that do not.
-const COPIES: &[&str] =
+pub const COPIES: &[&str] =
     &["skb_copy_ubufs", "__pskb_pull_tail", "skb_segment", "skb_pp_cow_data", "veth_xdp_rcv_skb"];
 
 /// The part of a stack that tells the cause: without BPF programs and trampolines, without the function that

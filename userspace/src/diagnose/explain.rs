@@ -44,6 +44,9 @@ pub fn explain(stacks: &[Printed], release: Option<&str>) -> Explained {
     }
     let mut stacks: Vec<ExplainedStack> =
         counts.into_iter().map(|((frames, told), copies)| ExplainedStack { copies, frames, told }).collect();
+    // A single word is no stack, and beside one that copies the others are of no interest.
+    let copies = stacks.iter().any(|stack| stack.told != Told::NoCopy);
+    stacks.retain(|stack| stack.told != Told::NoCopy || !copies && stack.frames.len() > 1);
     stacks.sort_by_key(|stack| Reverse(stack.copies));
     let mut causes = Vec::new();
     for cause in stacks.iter().flat_map(|stack| stack.told.causes()) {
@@ -56,7 +59,10 @@ pub fn explain(stacks: &[Printed], release: Option<&str>) -> Explained {
 
 /// The part of a stack that tells, and what it tells.
 fn one(frames: &[String], release: Option<&str>) -> (Vec<String>, Told) {
-    let path = copy_path(frames);
+    // Printed with the outermost function first, it has what copies at its end.
+    let turned: Vec<String> = frames.iter().rev().cloned().collect();
+    let [straight, turned_path] = [copy_path(frames), copy_path(&turned)];
+    let path = if straight.len() == 1 && turned_path.len() > 1 { turned_path } else { straight };
     let mut evidence =
         Evidence { kind: SiteKind::STACK, family: family(frames), protocol: protocol(frames), path: &path };
     if !evidence.copies() {
@@ -77,6 +83,7 @@ fn one(frames: &[String], release: Option<&str>) -> (Vec<String>, Told) {
         }
     }
     let told = match causes[..] {
+        [] if path.len() == 1 => Told::CutShort,
         [] => Told::Unknown,
         [cause] => Told::Cause(cause),
         _ => Told::OneOf(causes),

@@ -31,7 +31,9 @@ pub enum Told {
     OneOf(Vec<CauseId>),
     /// No rule knows this way to a copy.
     Unknown,
-    /// Nothing on it copies the data of a packet.
+    /// It ends with the function that copies: who called that is not on it.
+    CutShort,
+    /// Nothing on it is known to copy the data of a packet.
     NoCopy,
 }
 
@@ -41,7 +43,7 @@ impl Told {
         match self {
             Self::Cause(cause) => std::slice::from_ref(cause),
             Self::OneOf(causes) => causes,
-            Self::Unknown | Self::NoCopy => &[],
+            Self::Unknown | Self::CutShort | Self::NoCopy => &[],
         }
     }
 }

@@ -16,6 +16,19 @@ use crate::model::{
     explained::{Explained, ExplainedStack, Told},
 };
 
+/// Stacks that are shown in text.
+const MOST: usize = 50;
+
+/// What a stack cannot say where another function than `skb_copy_ubufs()` copies.
+fn reserve(stack: &ExplainedStack) -> Option<&'static str> {
+    let others =
+        stack.told != Told::NoCopy && stack.frames.first().is_none_or(|first| first != "skb_copy_ubufs");
+    others.then_some(
+        "This function also runs for packets that carry no pages of an application, and then often moves headers only: \
+         whether a zero-copy send was copied here, a stack does not tell.",
+    )
+}
+
 /// Functions of a stack that are shown.
 const SHOWN: usize = 8;
 
@@ -24,19 +37,22 @@ const SHOWN: usize = 8;
 /// # Errors
 /// If the output cannot be written.
 pub fn write_text(explained: &Explained, color: bool, out: &mut dyn Write) -> io::Result<()> {
-    for stack in &explained.stacks {
+    for stack in explained.stacks.iter().take(MOST) {
         let title = title(stack);
         let title = emphasize(&title, Emphasis::Heading, color);
         match stack.copies {
-            Some(copies) => writeln!(out, "{title}: {}", copies_of(copies, &stack.told))?,
+            Some(copies) => writeln!(out, "{title}: {}", plural(copies, "time"))?,
             None => writeln!(out, "{title}")?,
         }
         let frames: Vec<&str> = stack.frames.iter().map(String::as_str).take(SHOWN).collect();
         let more = if stack.frames.len() > SHOWN { " < .." } else { "" };
         write!(out, "{}", wrap("  stack: ", &format!("{}{more}", frames.join(" < "))))?;
-        if let Some(what) = what_would_tell(&stack.told) {
+        for what in what_would_tell(&stack.told).into_iter().chain(reserve(stack)) {
             write!(out, "{}", wrap("  ", what))?;
         }
+    }
+    if let Some(more) = explained.stacks.len().checked_sub(MOST).filter(|more| *more > 0) {
+        writeln!(out, ".. and {}", plural(more as u64, "other stack"))?;
     }
     for cause in &explained.causes {
         writeln!(out)?;
@@ -50,14 +66,6 @@ pub fn write_text(explained: &Explained, color: bool, out: &mut dyn Write) -> io
     Ok(())
 }
 
-fn copies_of(count: u64, told: &Told) -> String {
-    match (told, count) {
-        (Told::NoCopy, _) => plural(count, "time"),
-        (_, 1) => "1 copy".to_owned(),
-        _ => format!("{count} copies"),
-    }
-}
-
 fn title(stack: &ExplainedStack) -> String {
     match &stack.told {
         Told::Cause(cause) => cause.name().to_owned(),
@@ -65,7 +73,7 @@ fn title(stack: &ExplainedStack) -> String {
             let names: Vec<&str> = causes.iter().map(|cause| cause.name()).collect();
             format!("one of {}", names.join(", "))
         }
-        Told::Unknown => "unknown".to_owned(),
+        Told::Unknown | Told::CutShort => "unknown".to_owned(),
         Told::NoCopy => "no copy".to_owned(),
     }
 }
@@ -79,11 +87,14 @@ fn what_would_tell(told: &Told) -> Option<&'static str> {
              packet socket, a receiver on this machine, or out again; no stack has that.",
         ),
         Told::Unknown => Some(
-            "The data of a packet is copied here, and no rule knows this way to it: please report the stack with the \
-             kernel's release.",
+            "No rule knows this way to a copy. If the sender was told \"copied\" for such packets, please report the stack with \
+             the kernel's release.",
         ),
+        Told::CutShort => {
+            Some("The stack ends with the function that copies: give more of it, for who called it tells.")
+        }
         Told::NoCopy => Some(
-            "Nothing on this stack copies the data of a packet. What would tell is the stack of a copy: \
+            "No function on this stack is known to copy the data of a packet. What would tell is the stack of a copy: \
              `bpftrace -e 'kprobe:skb_copy_ubufs { @[kstack] = count(); }'` while the program sends.",
         ),
     }
@@ -105,7 +116,7 @@ struct StackJson<'a> {
     copies: Option<u64>,
     /// One if the stack tells it, several if it was one of them; none if the way is not known, or nothing copies.
     causes: &'a [CauseId],
-    /// Whether something on it copies the data of a packet.
+    /// Whether something on it is known to copy the data of a packet.
     copying: bool,
     /// Innermost first: from the function that copies on, or all if none does.
     frames: &'a [String],
@@ -123,7 +134,7 @@ pub fn write_json(explained: &Explained, out: &mut dyn Write) -> io::Result<()> 
         causes: stack.told.causes(),
         copying: stack.told != Told::NoCopy,
         frames: &stack.frames,
-        more: what_would_tell(&stack.told),
+        more: what_would_tell(&stack.told).or(reserve(stack)),
     });
     let json = ExplainJson {
         schema: SCHEMA,
