@@ -428,7 +428,7 @@ impl Engine {
     /// # Errors
     /// If the counts cannot be read.
     pub async fn end(&mut self) -> Result<(), Failure> {
-        let at = self.started.elapsed();
+        let (at, at_ns) = (self.started.elapsed(), clock::monotonic_ns());
         #[cfg(feature = "kernel-log")]
         self.session.loaded.flush_log();
         // What was announced until now, such as the end of a tap, belongs to the watch.
@@ -444,7 +444,7 @@ impl Engine {
         }
         self.session.detach();
         let mut counts = self.counts()?;
-        self.gatherer.settle(&self.session, &mut counts);
+        self.gatherer.settle(&self.session, &mut counts, at_ns);
         self.gatherer.follow(&counts);
         self.earlier = std::mem::replace(&mut self.latest, Moment { counts, at });
         self.look().await;

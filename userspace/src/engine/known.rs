@@ -18,7 +18,6 @@ use crate::{
         process::ProcessIdentity, report::Report, tap::JudgedTap,
     },
     process::{ProcRoot, identify, remembered},
-    sys::clock,
     taps::{
         inventory::{self, Inventory},
         programs::{self, Programs},
@@ -190,11 +189,11 @@ impl Gatherer {
         }
     }
 
-    /// Takes in what the kernel side still holds at the end.
-    pub(super) fn settle(&mut self, session: &Session, counts: &mut Counts) {
+    /// Takes in what the kernel side still holds at the end, which the watch came to at `ended_ns`.
+    pub(super) fn settle(&mut self, session: &Session, counts: &mut Counts, ended_ns: u64) {
         let held = session.loaded.held().unwrap_or_default();
         let uargs = session.loaded.uargs().unwrap_or_default();
-        self.known.waiting = counts.settle(held.values(), uargs.values(), clock::monotonic_ns());
+        self.known.waiting = counts.settle(held.values(), uargs.values(), ended_ns);
         self.known.in_flight = Some(self.known.waiting.values().map(|waiting| waiting.notifications).sum());
     }
 
