@@ -4,16 +4,18 @@
 //! (which deriving `Pod` checks), so that any bytes are a valid value and both sides agree on the layout.
 #![no_std]
 
+mod offloads;
 mod offsets;
 mod sizes;
 mod tally;
 mod tap;
 
+pub use offloads::{Offloads, PacketFlags};
 pub use offsets::{Config, Field, Lost, MISSING, Need, Offsets, Source};
 pub use sizes::{MORE_STACKS_FROM, NAME_LEN, STACK_DEPTH};
 pub use tally::{
-    Failure, FailureKey, Held, Loss, Offloads, PacketFlags, Rare, RareKind, Riders, SendApi, SenderInfo,
-    SenderKey, Site, SiteKey, SiteKind, Switch, Tally, TallyKey, Uarg, UargEnd, UargFlags,
+    Failure, FailureKey, Held, Loss, Rare, RareKind, Riders, SendApi, SenderInfo, SenderKey, Site, SiteKey,
+    SiteKind, Switch, Tally, TallyKey, Uarg, UargEnd, UargFlags,
 };
 pub use tap::{TapEvent, TapEventKind, TapKey, TapTally};
 

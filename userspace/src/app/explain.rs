@@ -29,6 +29,9 @@ pub struct ExplainOptions {
 /// More than the output of any tool over a day.
 const LONGEST: u64 = 64 << 20;
 
+/// For a text that could not be read.
+const FORMS: &str = "give the stack as another tool prints it: one function a line, innermost first, or joined by ` < ` or `;`";
+
 /// Reads stacks, and says what they tell.
 ///
 /// # Errors
@@ -37,16 +40,13 @@ pub fn run(options: &ExplainOptions, out: &mut dyn Write, notices: &mut dyn Writ
     let text = read(options, notices)?;
     let explained = explain(&printed::stacks(&text), options.kernel.as_deref());
     if explained.stacks.is_empty() {
-        return Err(Failure::new(
-            "there is no kernel stack in the text",
-            "give it as another tool prints it: one function a line, innermost first, or joined by ` < ` or `;`",
-        ));
+        return Err(Failure::new("there is no kernel stack in the text", FORMS));
     }
     let copies = explained.stacks.iter().any(|stack| stack.told != Told::NoCopy);
     if !copies && let Some(named) = COPIES.iter().find(|function| text.contains(*function)) {
         return Err(Failure::new(
             format!("the text names {named}, but not within a stack that could be read"),
-            "give the stack alone, one function a line, innermost first, or joined by ` < ` or `;`",
+            FORMS,
         ));
     }
     let written =

@@ -60,9 +60,12 @@ pub fn explain(stacks: &[Printed], release: Option<&str>) -> Explained {
 /// The part of a stack that tells, and what it tells.
 fn one(frames: &[String], release: Option<&str>) -> (Vec<String>, Told) {
     // Printed with the outermost function first, it has what copies at its end.
-    let turned: Vec<String> = frames.iter().rev().cloned().collect();
-    let [straight, turned_path] = [copy_path(frames), copy_path(&turned)];
-    let path = if straight.len() == 1 && turned_path.len() > 1 { turned_path } else { straight };
+    let turned: Vec<String>;
+    let mut path = copy_path(frames);
+    if path.len() == 1 && frames.len() > 1 {
+        turned = frames.iter().rev().cloned().collect();
+        path = copy_path(&turned);
+    }
     let mut evidence =
         Evidence { kind: SiteKind::STACK, family: family(frames), protocol: protocol(frames), path: &path };
     if !evidence.copies() {

@@ -309,7 +309,7 @@ impl Gatherer {
             let facts = || SiteFacts {
                 device: text(&site.dev_name),
                 stack: session.stack(&site),
-                offloads: (site.dev_name[0] != 0).then_some(site.offloads),
+                offloads: (session.tells_offloads && site.dev_name[0] != 0).then_some(site.offloads),
             };
             self.known.sites.entry(key).or_insert_with(facts);
         }

@@ -81,6 +81,8 @@ pub struct Session {
     pub(super) blind: u64,
     /// Whether programs can tell sends on sockets that do not allow zero copy.
     tells_ignored: bool,
+    /// Whether programs can tell what devices can do, or else nothing is to be said of it.
+    pub(super) tells_offloads: bool,
     /// Whether what this process sends counts.
     own_sends: bool,
     symbols: Symbols,
@@ -101,6 +103,14 @@ impl Session {
         }
         let begun = Instant::now();
         let Prepared { kernel, btf, offsets, plan } = prepare(options)?;
+        let tells_offloads = [
+            offsets.dev_features,
+            offsets.dev_hw_features,
+            offsets.dev_enc_features,
+            offsets.dev_vlan_features,
+            offsets.dev_mpls_features,
+        ];
+        let tells_offloads = !tells_offloads.contains(&MISSING);
         let tells_ignored = offsets.sock_flags != MISSING && offsets.sock_zerocopy_flag != MISSING;
         let planned = begun.elapsed();
         let loader_btf = match no_trampolines(options) {
@@ -130,6 +140,7 @@ impl Session {
             blind: trial.blind.len() as u64,
             own: trial.own,
             tells_ignored,
+            tells_offloads,
             own_sends: options.own_sends,
             symbols: Symbols::default(),
             detached: false,

@@ -152,8 +152,9 @@ pub(crate) struct FurtherJson<'a> {
     packets: Option<u64>,
 }
 
+/// The device on which something is copied.
 #[derive(Debug, Serialize, JsonSchema)]
-struct AtJson<'a> {
+pub(crate) struct AtJson<'a> {
     ifindex: u32,
     name: Option<&'a str>,
     netns: u32,
@@ -313,12 +314,17 @@ impl<'a> From<&'a Cure> for CureJson<'a> {
     }
 }
 
+impl<'a> From<&'a DeviceId> for AtJson<'a> {
+    fn from(DeviceId { netns, ifindex, name }: &'a DeviceId) -> Self {
+        Self { ifindex: *ifindex, name: (!name.is_empty()).then_some(name), netns: *netns }
+    }
+}
+
 impl<'a> From<&'a Further> for FurtherJson<'a> {
     fn from(further: &'a Further) -> Self {
-        let DeviceId { netns, ifindex, ref name } = further.device;
         Self {
             cause: further.cause,
-            device: AtJson { ifindex, name: (!name.is_empty()).then_some(name), netns },
+            device: AtJson::from(&further.device),
             taps: &further.taps,
             certain: further.certain(),
             packets: match further.grounds {

@@ -21,7 +21,7 @@ use crate::{
         json::{SCHEMA, SplitJson, line},
         migration,
         remedy::sentences,
-        taps::json::{CureJson, FurtherJson, TapJson},
+        taps::json::{AtJson, CureJson, FurtherJson, TapJson},
     },
 };
 
@@ -159,7 +159,7 @@ pub(crate) struct CauseJson<'a> {
     sender_pid: u32,
     sender_comm: Option<&'a str>,
     protocol: String,
-    device: Option<DeviceJson<'a>>,
+    device: Option<AtJson<'a>>,
     taps: &'a [u64],
     stack: &'a [String],
     /// What happened, and what else copies these sends.
@@ -170,13 +170,6 @@ pub(crate) struct CauseJson<'a> {
     enough: Option<bool>,
     /// What else copies these sends, or may, and would do so without this cause.
     also: Vec<FurtherJson<'a>>,
-}
-
-#[derive(Serialize, JsonSchema)]
-struct DeviceJson<'a> {
-    ifindex: u32,
-    name: Option<&'a str>,
-    netns: u32,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -325,11 +318,7 @@ pub(crate) fn cause(cause: &CauseReport) -> CauseJson<'_> {
         sender_pid: cause.sender.process.pid,
         sender_comm: known(&cause.sender.process.comm),
         protocol: cause.sender.protocol_name(),
-        device: cause.device.as_ref().map(|device| DeviceJson {
-            ifindex: device.ifindex,
-            name: known(&device.name),
-            netns: device.netns,
-        }),
+        device: cause.device.as_ref().map(AtJson::from),
         taps: &cause.taps,
         stack: &cause.stack,
         explanation: explanation(cause),

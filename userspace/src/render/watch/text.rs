@@ -10,7 +10,7 @@ use crate::{
         counts::Waiting,
         further::Enough,
         report::{CauseReport, Report, Sender, Split, Verdict},
-        socket::TCP,
+        socket::{TCP, UDP},
         start::Start,
     },
     render::{
@@ -247,16 +247,17 @@ pub(crate) fn waits(waiting: Waiting, sender: &Sender) -> String {
     let (is, whose) = if waiting.notifications == 1 { ("is", "its") } else { ("are", "their") };
     let tells = match sender.protocol {
         TCP => {
-            "the peer has not acknowledged all of the data, or has closed its window, or it was not sent yet: `ss -tinm` \
+            "; the peer has not acknowledged all of the data, or has closed its window, or it was not sent yet: `ss -tinm` \
              tells (unacked, notsent, snd_wnd)"
         }
-        _ => {
-            "the packets are held by a queue discipline (`tc -s qdisc`), for want of a neighbour (`ip neigh`), by the device \
+        UDP => {
+            "; the packets are held by a queue discipline (`tc -s qdisc`), for want of a neighbour (`ip neigh`), by the device \
              or by a receiver on this machine"
         }
+        _ => "",
     };
     format!(
-        "{} {is} still to come, the oldest for {}: {whose} sends are not counted; {tells}",
+        "{} {is} still to come, the oldest for {}: {whose} sends are not counted{tells}",
         plural(waiting.notifications, "notification"),
         time(waiting.oldest)
     )
