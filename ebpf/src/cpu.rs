@@ -4,7 +4,11 @@
     reason = "a map value is reached through a raw pointer, the clock through a raw function"
 )]
 
-use aya_ebpf::{helpers::generated::bpf_ktime_get_ns, macros::map, maps::PerCpuArray};
+use aya_ebpf::{
+    helpers::generated::{bpf_jiffies64, bpf_ktime_get_ns},
+    macros::map,
+    maps::{Array, PerCpuArray},
+};
 use zcdiag_wire::TallyKey;
 
 use crate::{read::Addr, skb::Device};
@@ -23,10 +27,10 @@ pub(crate) struct Tapped {
 
 /// `skb_copy_ubufs` runs with softirqs off and never calls itself on the same CPU, so one is enough.
 pub(crate) struct Window {
-    /// uarg of the packet in `skb_copy_ubufs`, or 0.
-    pub(crate) copy_uarg: Addr,
-    /// That packet.
+    /// Packet in `skb_copy_ubufs`, or 0.
     pub(crate) copy_skb: Addr,
+    /// Its uarg; before 5.12 only, where the function that lets go of one does not get the packet.
+    pub(crate) copy_uarg: Addr,
     /// Whether its uarg still had the zerocopy bit when the copy began; before 5.12 only, where that is gone when the
     /// reference goes.
     pub(crate) copy_first: bool,
@@ -40,6 +44,9 @@ pub(crate) struct Window {
     pub(crate) copy_len: u64,
     /// Whom to charge with the copy, once its reference to the uarg has gone.
     pub(crate) charge: TallyKey,
+    /// Place of the connection that it counts with and one, or 0. It is not taken by another one until this CPU copies for
+    /// another one.
+    pub(crate) charge_connection: u32,
     /// Copies that this CPU holds back.
     pub(crate) held: u64,
     /// uarg whose reference goes right now, and the packet that held it; before 5.12 only, where the function does
@@ -63,6 +70,32 @@ pub(crate) fn window() -> Option<&'static mut Window> {
     // SAFETY: the entry is this CPU's own, a program does not migrate while it runs, and each program
     // takes the reference once.
     Some(unsafe { &mut *window })
+}
+
+/// A time, and the jiffy in which it was read.
+#[repr(C)]
+struct Recent {
+    jiffy: u64,
+    ns: u64,
+}
+
+#[map]
+static RECENT: Array<Recent> = Array::with_max_entries(1, 0);
+
+/// As [`now`], but read once a jiffy only, of which there are 100 to 1000 a second.
+#[inline(always)]
+pub(crate) fn recently() -> u64 {
+    let Some(recent) = RECENT.get_ptr_mut(0) else { return now() };
+    // SAFETY: takes no arguments and has no preconditions; the map's memory stays, and should two CPUs be here at a time,
+    // one may get the time of the other's jiffy.
+    unsafe {
+        let jiffy = bpf_jiffies64();
+        if (*recent).jiffy != jiffy {
+            (*recent).ns = now();
+            (*recent).jiffy = jiffy;
+        }
+        (*recent).ns
+    }
 }
 
 /// Nanoseconds since boot, without time asleep.

@@ -10,7 +10,7 @@ use crate::switches;
 static OFFSETS: Global<Offsets> = Global::new(Offsets::UNKNOWN);
 
 #[unsafe(no_mangle)]
-static CONFIG: Global<Config> = Global::new(Config { own_tgid: 0, io_results: 0 });
+static CONFIG: Global<Config> = Global::new(Config { own_tgid: 0, io_results: 0, ends: 0, pad: 0 });
 
 /// One offset. The map behind it is frozen, so the verifier sees a constant.
 macro_rules! offset {
@@ -49,4 +49,10 @@ pub(crate) fn is_left_out(tgid: u32) -> bool {
 #[inline(always)]
 pub(crate) fn sees_io_results() -> bool {
     CONFIG.load().io_results != 0
+}
+
+/// Whether a program sees the end of each uarg.
+#[inline(always)]
+pub(crate) fn sees_ends() -> bool {
+    CONFIG.load().ends != 0
 }

@@ -10,6 +10,7 @@ use zcdiag_wire::{Held, SiteKind, TallyKey, rooms};
 use crate::{
     cpu::{self, Window},
     read::Addr,
+    records::Any,
     skb::Device,
     tally, uarg,
 };
@@ -88,7 +89,7 @@ fn settle(window: &mut Window, skb: Addr, held: &Held) {
     }
     let Some(record) = uarg::record(uarg) else { return };
     if record.ended == 1 {
-        uarg::finish(uarg, record, true);
+        uarg::finish::<Any>(uarg, record, true);
     } else {
         record.ended = 0;
     }

@@ -4,6 +4,7 @@
 #![no_main]
 // Atomic additions: the target has no compare-and-swap, and without it core offers none in its stable part.
 #![feature(core_intrinsics)]
+#![feature(asm_experimental_arch)]
 #![expect(internal_features, reason = "see above")]
 #![expect(
     clippy::inline_always,
@@ -20,7 +21,9 @@
 )]
 #![expect(clippy::needless_pass_by_value, reason = "the program macros hand the context over by value")]
 
+mod connections;
 mod cpu;
+mod exchange;
 mod facts;
 mod failure;
 mod held;
@@ -30,11 +33,13 @@ mod loss;
 mod outcome;
 mod rare;
 mod read;
+mod records;
 mod sender;
 mod sending;
 mod site;
 mod skb;
 mod sock;
+mod spread;
 mod switches;
 mod tally;
 mod taps;

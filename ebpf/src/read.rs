@@ -19,11 +19,40 @@ pub(crate) trait Struct: Copy {
     /// Where it is.
     fn addr(self) -> Addr;
 
+    /// The field of type `T` at `offset`, which every kernel has; zero if it cannot be read.
+    fn get<T: Copy + Default>(self, offset: u32) -> T;
+
+    /// The struct that the pointer at `offset` leads to, which every kernel has.
+    fn go(self, offset: u32) -> Self;
+
     /// The field of type `T` at `offset`; zero if this kernel has no such field or it cannot be read.
-    fn value<T: Copy + Default>(self, offset: u32) -> T;
+    #[inline(always)]
+    fn value<T: Copy + Default>(self, offset: u32) -> T {
+        if offset == MISSING { T::default() } else { self.get(offset) }
+    }
 
     /// The struct that the pointer at `offset` leads to.
     fn follow(self, offset: u32) -> Self;
+}
+
+/// What fields can be read of, be it where it is or a copy.
+pub(crate) trait Fields {
+    /// The field of type `T` at `offset`; zero if this kernel has no such field or it cannot be read.
+    fn field<T: Copy + Default>(&self, offset: u32) -> T;
+}
+
+impl<S: Struct> Fields for S {
+    #[inline(always)]
+    fn field<T: Copy + Default>(&self, offset: u32) -> T {
+        self.value(offset)
+    }
+}
+
+impl<const N: usize> Fields for Block<N> {
+    #[inline(always)]
+    fn field<T: Copy + Default>(&self, offset: u32) -> T {
+        self.value(offset)
+    }
 }
 
 impl Struct for Addr {
@@ -35,17 +64,20 @@ impl Struct for Addr {
     }
 
     #[inline(always)]
-    fn value<T: Copy + Default>(self, offset: u32) -> T {
+    fn get<T: Copy + Default>(self, offset: u32) -> T {
         let mut value = T::default();
-        if offset != MISSING {
-            let address = (self + u64::from(offset)) as *const core::ffi::c_void;
-            // SAFETY: `value` has room for what is read; the helper checks the address, and fills `value` with zeros,
-            // which its default is made of as well, if it cannot be read.
-            unsafe {
-                generated::bpf_probe_read_kernel((&raw mut value).cast(), size_of::<T>() as u32, address);
-            }
+        let address = (self + u64::from(offset)) as *const core::ffi::c_void;
+        // SAFETY: `value` has room for what is read; the helper checks the address, and fills `value` with zeros,
+        // which its default is made of as well, if it cannot be read.
+        unsafe {
+            generated::bpf_probe_read_kernel((&raw mut value).cast(), size_of::<T>() as u32, address);
         }
         value
+    }
+
+    #[inline(always)]
+    fn go(self, offset: u32) -> Self {
+        self.get(offset)
     }
 
     #[inline(always)]
@@ -70,21 +102,20 @@ impl Struct for Typed {
     }
 
     #[inline(always)]
-    fn value<T: Copy + Default>(self, offset: u32) -> T {
-        if offset == MISSING {
-            return T::default();
-        }
+    fn get<T: Copy + Default>(self, offset: u32) -> T {
         // SAFETY: the verifier has checked that there is such a field, and that the load cannot fault.
         unsafe { self.0.add(offset as usize).cast::<T>().read_volatile() }
     }
 
     #[inline(always)]
     fn follow(self, offset: u32) -> Self {
-        if offset == MISSING {
-            return self;
-        }
+        if offset == MISSING { self } else { self.go(offset) }
+    }
+
+    #[inline(always)]
+    fn go(self, offset: u32) -> Self {
         #[expect(clippy::cast_ptr_alignment, reason = "the kernel aligns its fields")]
-        // SAFETY: as in `value`. Read as the pointer it is, the verifier still knows its type.
+        // SAFETY: as in `get`. Read as the pointer it is, the verifier still knows its type.
         Self(unsafe { self.0.add(offset as usize).cast::<*const u8>().read_volatile() })
     }
 }

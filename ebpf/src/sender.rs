@@ -31,9 +31,9 @@ pub(crate) fn current<S: Struct>(tgid: u32, sk: S, api: u32) -> SenderKey {
     SenderKey {
         start_ns: current_start::<S>(),
         tgid,
-        netns: sk.follow(offset!(sock_net)).value(offset!(net_inum)),
-        family: sk.value(offset!(sock_family)),
-        protocol: sk.value(offset!(sock_protocol)),
+        netns: sk.go(offset!(sock_net)).get(offset!(net_inum)),
+        family: sk.get(offset!(sock_family)),
+        protocol: sk.get(offset!(sock_protocol)),
         api,
     }
 }
@@ -82,11 +82,17 @@ pub(crate) fn current_start<S: Struct>() -> u64 {
 
 #[inline(always)]
 fn start(task: impl Struct) -> u64 {
-    task.follow(offset!(task_leader)).value(offset!(task_start))
+    task.go(offset!(task_leader)).get(offset!(task_start))
 }
 
 /// Thread group of the current task.
 #[inline(always)]
 pub(crate) fn current_tgid() -> u32 {
-    (bpf_get_current_pid_tgid() >> 32) as u32
+    tgid_of(bpf_get_current_pid_tgid())
+}
+
+/// Thread group of a task, of which the numbers of both are given.
+#[inline(always)]
+pub(crate) fn tgid_of(task: u64) -> u32 {
+    (task >> 32) as u32
 }

@@ -24,14 +24,15 @@ fn place(task: u64) -> Option<*mut Sending> {
     SENDING.get_ptr_mut(task as u32 % PLACES)
 }
 
-/// The send call of the current task is given a uarg, be it one that the kernel has merged the send into.
+/// The send call of the current task is given a uarg, be it one that the kernel has merged the send into. Gives the task.
 #[inline(always)]
-pub(crate) fn begin(uarg: Addr) {
+pub(crate) fn begin(uarg: Addr) -> u64 {
     let task = bpf_get_current_pid_tgid();
     if let Some(place) = place(task) {
         // SAFETY: the map's memory stays. Should two tasks be here at a time, one of them is not found again.
         unsafe { *place = Sending { task, uarg } };
     }
+    task
 }
 
 /// The send call returns: the uarg that it was given, unless another task has taken its place meanwhile.

@@ -14,7 +14,7 @@ use zcdiag_wire::{
 };
 
 use crate::{
-    loss, rare,
+    connections, loss, rare,
     read::{Addr, Struct},
     skb, switches,
 };
@@ -74,14 +74,16 @@ fn stack(ctx: &impl Place) -> u32 {
 /// The place where this CPU copies data of `skb` right now, a packet at 0 if it is unknown.
 ///
 /// The clone that `dev_queue_xmit_nit()` makes for packet sockets is marked as such. So that place is known without a
-/// look at the stack, which costs more than all else about a copy; the stack is then kept once per device.
+/// look at the stack, which costs more than all else about a copy; the stack is then kept once per device. `connection`
+/// is that of the send's record.
 #[inline(always)]
-pub(crate) fn current(ctx: &impl Place, skb: impl Struct) -> SiteKey {
+pub(crate) fn current(ctx: &impl Place, skb: impl Struct, connection: u32) -> SiteKey {
     if skb.addr() != 0 && skb::tapped(skb) {
         let dev = skb::dev(skb);
         let (ifindex, netns) = skb::dev_id(dev);
         let key = SiteKey { kind: SiteKind::TAP_TX, stack: 0, ifindex, netns };
-        if SITES.get_ptr(&key).is_none() {
+        let known = connections::Place::of(connection).is_some_and(|place| place.knows(&key));
+        if !known && SITES.get_ptr(&key).is_none() {
             remember(&key, (stack(ctx), ctx.caller()), dev.addr(), skb.addr());
         }
         return key;

@@ -13,7 +13,7 @@ type SharedInfo = Block<48>;
 /// `skb_shared_info` of a packet.
 #[inline(always)]
 fn shinfo(skb: impl Struct) -> Addr {
-    skb.value::<u64>(offset!(skb_head)) + u64::from(skb.value::<u32>(offset!(skb_end)))
+    skb.get::<u64>(offset!(skb_head)) + u64::from(skb.get::<u32>(offset!(skb_end)))
 }
 
 /// The uarg of a packet that carries user pages, as `skb_zcopy()` in `include/linux/skbuff.h` finds it.
@@ -37,19 +37,19 @@ pub(crate) fn may_be(address: Addr) -> bool {
 /// Whether what may be a packet refers, or has just referred, to a uarg.
 #[inline(always)]
 pub(crate) fn has_had(skb: Addr, uarg: Addr) -> bool {
-    may_be(skb.value(offset!(skb_head))) && shinfo(skb).value::<u64>(offset!(shinfo_uarg)) == uarg
+    may_be(skb.get(offset!(skb_head))) && shinfo(skb).get::<u64>(offset!(shinfo_uarg)) == uarg
 }
 
 /// The device a packet is on, or one at 0.
 #[inline(always)]
 pub(crate) fn dev<S: Struct>(skb: S) -> S {
-    skb.follow(offset!(skb_dev))
+    skb.go(offset!(skb_dev))
 }
 
 /// Whether a packet came in through a device: then it is on the receive path, or routed on from there.
 #[inline(always)]
 pub(crate) fn received(skb: impl Struct) -> bool {
-    skb.value::<u32>(offset!(skb_iif)) != 0
+    skb.get::<u32>(offset!(skb_iif)) != 0
 }
 
 /// `PACKET_OUTGOING` of `linux/if_packet.h`: what `dev_queue_xmit_nit()`, and nothing else on the way of a packet with
@@ -87,10 +87,16 @@ const ENCRYPTED: [u8; 2] = [50, 51];
 /// `htons(ETH_P_MACSEC)`
 const MACSEC: u16 = 0x88e5_u16.to_be();
 
-/// Whether a packet of IPv4 or IPv6 holds an IPsec one. In one of macsec, noise stands in the place of the header.
+/// Whether noise stands in the place of a packet's network header.
+#[inline(always)]
+fn is_noise(skb: impl Struct) -> bool {
+    skb.value::<u16>(offset!(skb_protocol)) == MACSEC
+}
+
+/// Whether a packet of IPv4 or IPv6 holds an IPsec one.
 #[inline(always)]
 pub(crate) fn is_encrypted(skb: impl Struct) -> bool {
-    if skb.value::<u16>(offset!(skb_protocol)) == MACSEC {
+    if is_noise(skb) {
         return false;
     }
     let header = network_header(skb);
@@ -145,14 +151,14 @@ const EXTENSIONS: [u8; 3] = [0, 43, 60];
 
 #[inline(always)]
 fn network_header(skb: impl Struct) -> Addr {
-    skb.value::<u64>(offset!(skb_head)) + u64::from(skb.value::<u16>(offset!(skb_network_header)))
+    skb.get::<u64>(offset!(skb_head)) + u64::from(skb.value::<u16>(offset!(skb_network_header)))
 }
 
 /// Whether a packet is IPv6 and has extension headers other than that of a fragment.
 #[inline(always)]
 pub(crate) fn has_extension(skb: impl Struct) -> bool {
     let header = network_header(skb);
-    header.value::<u8>(0) >> 4 == 6 && EXTENSIONS.contains(&header.value::<u8>(6))
+    !is_noise(skb) && header.value::<u8>(0) >> 4 == 6 && EXTENSIONS.contains(&header.value::<u8>(6))
 }
 
 /// Whether a packet goes to a multicast group; IPv4 also knows broadcasts.
@@ -177,7 +183,7 @@ pub(crate) fn mtu(dev: impl Struct) -> u32 {
 /// Bytes of a packet outside its linear part: those that a copy has to move.
 #[inline(always)]
 pub(crate) fn data_len(skb: impl Struct) -> u32 {
-    skb.value(offset!(skb_data_len))
+    skb.get(offset!(skb_data_len))
 }
 
 /// A device, as [`dev_id`] gives it.
@@ -189,13 +195,13 @@ pub(crate) fn dev_id(dev: impl Struct) -> Device {
     if dev.addr() == 0 {
         return (0, 0);
     }
-    (dev.value(offset!(dev_ifindex)), dev.follow(offset!(dev_net)).value(offset!(net_inum)))
+    (dev.get(offset!(dev_ifindex)), dev.go(offset!(dev_net)).get(offset!(net_inum)))
 }
 
 /// Notes the name of a device.
 #[inline(always)]
 pub(crate) fn name_dev(dev: Addr, name: &mut [u8; NAME_LEN]) {
     if dev != 0 {
-        *name = dev.value(offset!(dev_name));
+        *name = dev.get(offset!(dev_name));
     }
 }

@@ -4,7 +4,7 @@ use zcdiag_wire::MISSING;
 
 use crate::{
     facts::offset,
-    read::{Addr, Block, Struct, field},
+    read::{Addr, Struct, field},
 };
 
 /// The device of the route that a connected socket has cached, or 0.
@@ -21,26 +21,19 @@ pub(crate) fn route_encrypts(sk: Addr) -> bool {
     dst != 0 && dst.follow(offset!(dst_xfrm)) != 0
 }
 
-/// The part of `struct udp_sock` behind its `inet_sock` that is of interest, from `pending` on.
-type UdpPart = Block<32>;
-
-/// Whether a UDP socket is in the middle of a datagram that is not for GSO, and whether it cuts what is sent at once
-/// into datagrams.
+/// Whether a UDP socket is in the middle of a datagram that is not for GSO.
 ///
 /// A datagram that one send call makes alone never gets that far: `udp_sendmsg()` sets `pending` only where more
 /// may be appended.
 #[inline(always)]
-pub(crate) fn corked_and_segments(sk: Addr) -> (bool, bool) {
-    let Some(part) = UdpPart::read(sk + u64::from(offset!(udp_pending))) else { return (false, false) };
-    let pending = part.value::<u32>(0) != 0;
-    let gso_size: u16 = part.value(offset!(udp_gso_size).wrapping_sub(offset!(udp_pending)));
-    (pending && sk.value::<u16>(offset!(cork_gso_size)) == 0, gso_size != 0)
+pub(crate) fn is_corked(sk: Addr) -> bool {
+    sk.value::<u32>(offset!(udp_pending)) != 0 && sk.value::<u16>(offset!(cork_gso_size)) == 0
 }
 
-/// Whether a UDP socket is in the middle of a datagram that is not for GSO.
+/// Whether a UDP socket cuts what is sent at once into datagrams (`UDP_SEGMENT`).
 #[inline(always)]
-pub(crate) fn is_corked(sk: Addr) -> bool {
-    corked_and_segments(sk).0
+pub(crate) fn segments(sk: Addr) -> bool {
+    sk.value::<u16>(offset!(udp_gso_size)) != 0
 }
 
 /// Whether a TCP socket has no route yet, and so no idea of what its device can do: it is not connected.

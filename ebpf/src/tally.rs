@@ -36,13 +36,20 @@ fn entry(key: &TallyKey) -> Option<*mut Tally> {
 
 /// Counts finished sends, and their notification unless that is counted already: whether it flipped.
 #[inline(always)]
-pub(crate) fn add_sends(
-    key: &TallyKey,
+pub(crate) fn add_sends(key: &TallyKey, zerocopied: bool, sends: (u64, u64), notification: Option<bool>) {
+    if let Some(tally) = entry(key) {
+        count_sends(tally, zerocopied, sends, notification);
+    }
+}
+
+/// The same in a tally at hand.
+#[inline(always)]
+pub(crate) fn count_sends(
+    tally: *mut Tally,
     zerocopied: bool,
     (sends, bytes): (u64, u64),
     notification: Option<bool>,
 ) {
-    let Some(tally) = entry(key) else { return };
     if let Some(flipped) = notification {
         count_notification(tally, flipped);
     }
@@ -101,11 +108,41 @@ pub(crate) fn add_untold(key: &TallyKey, misreported: u64, unasked: u64) {
 /// Counts one run of `skb_copy_ubufs`.
 #[inline(always)]
 pub(crate) fn add_copy(key: &TallyKey, bytes: u64, ns: u64) {
-    let Some(tally) = entry(key) else { return };
+    if let Some(tally) = entry(key) {
+        count_copy(tally, bytes, ns);
+    }
+}
+
+/// The same in a tally at hand.
+#[inline(always)]
+pub(crate) fn count_copy(tally: *mut Tally, bytes: u64, ns: u64) {
     // SAFETY: as in `add_sends`.
     let (copies, copy_bytes, copy_ns) =
         unsafe { (&raw mut (*tally).copies, &raw mut (*tally).copy_bytes, &raw mut (*tally).copy_ns) };
     add_to(copies, 1);
     add_to(copy_bytes, bytes);
     add_to(copy_ns, ns);
+}
+
+/// Counters of a tally.
+const COUNTERS: usize = size_of::<Tally>() / size_of::<u64>();
+
+/// Moves all that `from` has counted to the tally of `key`. Each counter is taken away before it is added, so that who
+/// reads the tallies first and `from` afterwards never sees one twice. False, and nothing moved, without room for it.
+#[inline(always)]
+pub(crate) fn add_all(key: &TallyKey, from: *mut Tally) -> bool {
+    let from = from.cast::<u64>();
+    // SAFETY: a tally is made of counters, and `from` by the word of the callers is one that nobody else writes.
+    unsafe {
+        if (0..COUNTERS).all(|counter| *from.add(counter) == 0) {
+            return true;
+        }
+        let Some(tally) = entry(key).map(<*mut Tally>::cast::<u64>) else { return false };
+        for counter in 0..COUNTERS {
+            let value = from.add(counter).read_volatile();
+            from.add(counter).write_volatile(0);
+            add_to(tally.add(counter), value);
+        }
+    }
+    true
 }

@@ -2,27 +2,26 @@
 //!
 //! A uarg (`struct ubuf_info_msgzc`, before 6.0 `struct ubuf_info`) counts the references from
 //! packets to one or several merged sends. Its notification is queued when the last one goes.
-#![expect(unsafe_code, reason = "a map value is reached through a raw pointer")]
 
-use aya_ebpf::{bindings::BPF_NOEXIST, macros::map, maps::HashMap};
-use zcdiag_wire::{Loss, SiteKind, TallyKey, Uarg, UargEnd, rooms};
+use core::ops::Range;
+
+use zcdiag_wire::{Loss, MISSING, SiteKind, TallyKey, Uarg, UargEnd};
 
 use crate::{
+    connections::Place,
     facts::offset,
     loss, outcome,
-    read::{Addr, Block, Struct},
+    read::{Addr, Block, Fields, Struct},
+    records::{self, Any, Kernel, New, Requests},
     sender::UDP,
     sock, tally,
 };
 
-#[map]
-static UARGS: HashMap<Addr, Uarg> = HashMap::with_max_entries(rooms::UARGS, 0);
-
 /// What a uarg holds right now.
-pub(crate) struct State(Block<32>);
+pub(crate) struct State<F>(F);
 
-impl State {
-    /// That it cannot be read is counted.
+impl State<Block<32>> {
+    /// Of a copy, which is read at once. That it cannot be read is counted.
     #[inline(always)]
     pub(crate) fn read(uarg: Addr) -> Option<Self> {
         let block = Block::read(uarg);
@@ -31,70 +30,86 @@ impl State {
         }
         block.map(Self)
     }
+}
+
+impl<F: Fields> State<F> {
+    /// Of where it is.
+    #[inline(always)]
+    pub(crate) fn of(uarg: F) -> Self {
+        Self(uarg)
+    }
 
     /// References to it.
     #[inline(always)]
     pub(crate) fn refs(&self) -> u32 {
-        self.0.value(offset!(uarg_refcnt))
+        self.0.field(offset!(uarg_refcnt))
     }
 
     /// Sends merged into it so far.
     #[inline(always)]
     pub(crate) fn len(&self) -> u32 {
-        u32::from(self.0.value::<u16>(offset!(uarg_len)))
+        u32::from(self.0.field::<u16>(offset!(uarg_len)))
     }
 
     /// The zerocopy bit: set at birth, cleared by a copy.
     #[inline(always)]
     pub(crate) fn zerocopy(&self) -> bool {
-        u32::from(self.0.value::<u8>(offset!(uarg_zerocopy))) & offset!(uarg_zerocopy_bit) != 0
+        u32::from(self.0.field::<u8>(offset!(uarg_zerocopy))) & offset!(uarg_zerocopy_bit) != 0
     }
 
-    /// Its bytes, for UDP with the header.
+    /// Its bytes, for UDP with the header. As long as their place is also that of a pointer, the verifier lets it be read
+    /// as a whole only.
     #[inline(always)]
     pub(crate) fn bytes(&self) -> u32 {
-        self.0.value(offset!(uarg_bytelen))
+        let offset = offset!(uarg_bytelen);
+        if offset!(uarg_bytelen_is_ctx) == MISSING {
+            self.0.field(offset)
+        } else {
+            self.0.field::<u64>(offset) as u32
+        }
     }
 
     /// The first of its notification ids.
     #[inline(always)]
     pub(crate) fn id(&self) -> u32 {
-        self.0.value(offset!(uarg_id))
+        self.0.field(offset!(uarg_id))
     }
 
     /// Keeps the state that it may be about to end with; `aborted` sends in it failed and get no notification. Bytes
     /// are those of the application.
     #[inline(always)]
     pub(crate) fn keep(&self, record: &mut Uarg, aborted: u32) {
-        let headers = if record.sender.protocol == UDP { UDP_HEADER } else { 0 };
         // One by one: what is assigned as a whole is copied by the byte.
         record.end.len = self.len().saturating_sub(aborted);
-        record.end.bytes = self.bytes().saturating_sub(headers);
+        record.end.bytes = without_header(record, self.bytes());
         record.end.zerocopy = u32::from(self.zerocopy());
         record.end.known = 1;
     }
 }
 
+/// Bytes of the application.
+#[inline(always)]
+fn without_header(record: &Uarg, bytes: u32) -> u32 {
+    bytes.saturating_sub(if record.sender.protocol == UDP { UDP_HEADER } else { 0 })
+}
+
 /// References to a uarg.
 #[inline(always)]
 pub(crate) fn refs(uarg: impl Struct) -> u32 {
-    uarg.value(offset!(uarg_refcnt))
+    State::of(uarg).refs()
 }
 
 /// The socket: a uarg lives in the control block of a packet that belongs to it
 /// (`skb_from_uarg()` in `net/core/skbuff.c`).
 #[inline(always)]
 pub(crate) fn sock(uarg: Addr) -> Option<Addr> {
-    Some((uarg - u64::from(offset!(skb_cb))).follow(offset!(skb_sk))).filter(|sk| *sk != 0)
+    Some((uarg - u64::from(offset!(skb_cb))).go(offset!(skb_sk))).filter(|sk| *sk != 0)
 }
 
 /// The record of a uarg born while zcdiag watched.
 #[inline(always)]
 pub(crate) fn record(uarg: Addr) -> Option<&'static mut Uarg> {
-    let record = UARGS.get_ptr_mut(uarg)?;
-    // SAFETY: entries are preallocated, so the pointer stays valid while the program runs. Two CPUs
-    // that drop references of one uarg at a time write equal values.
-    Some(unsafe { &mut *record })
+    records::find(uarg)
 }
 
 /// A copy of `uarg` begins which will decide its cause.
@@ -107,42 +122,58 @@ pub(crate) fn reserve(uarg: Addr) {
     }
 }
 
-/// What a new entry is; not made on the stack, which is full.
-static BLANK: Uarg = Uarg::BLANK;
-
-/// Begins to follow a new uarg, which nobody else knows yet: its record is to be filled in. A record that is still there
+/// Begins to follow a new uarg, which nobody else knows yet: its record is to be filled in, with the `words` that are not
+/// zero. A record that is still there
 /// belongs to a uarg whose end was missed: this address could not have been used again before it.
 #[inline(always)]
-pub(crate) fn begin(uarg: Addr) -> Option<&'static mut Uarg> {
-    if UARGS.insert(uarg, &BLANK, u64::from(BPF_NOEXIST)).is_err() {
-        begin_anew(uarg);
+pub(crate) fn begin(uarg: Addr, words: Range<usize>) -> Option<&'static mut Uarg> {
+    records::make(uarg, words, end_late::<New>)
+}
+
+/// The record of a request of io_uring. They are all in the hash map: their programs look so many up that with two places
+/// for each the verifier would have all combinations to go through.
+#[inline(always)]
+pub(crate) fn request(uarg: Addr) -> Option<&'static mut Uarg> {
+    records::find_spilled(uarg)
+}
+
+/// As [`begin`], for a request of io_uring.
+#[inline(always)]
+pub(crate) fn begin_request(uarg: Addr) -> Option<&'static mut Uarg> {
+    if request(uarg).is_some() {
+        end_late::<Requests>(uarg);
     }
-    let record = record(uarg);
-    if record.is_none() {
-        loss::count(Loss::UARGS_FULL);
+    records::make_spilled(uarg)
+}
+
+/// The same before 5.12.
+#[inline(always)]
+pub(crate) fn begin_old(uarg: Addr) -> Option<&'static mut Uarg> {
+    if record(uarg).is_some() {
+        end_late::<Any>(uarg);
     }
-    record
+    records::make_spilled(uarg)
 }
 
 /// A function of its own, for the stack's sake.
 #[inline(never)]
-fn begin_anew(uarg: Addr) {
-    if let Some(old) = record(uarg) {
-        if old.ended != 1 {
-            loss::count(Loss::END_SEEN_LATE);
-        }
-        let notified = old.ended == 1;
-        finish(uarg, old, notified);
+fn end_late<K: Kernel>(uarg: Addr) {
+    let Some(old) = K::find(uarg) else { return };
+    // Of what nothing was seen before its end, that is counted.
+    if old.ended != 1 && old.end.known == 1 {
+        loss::count(Loss::END_SEEN_LATE);
     }
-    // Without room its record is not found.
-    let _ = UARGS.insert(uarg, &BLANK, 0);
+    let notified = old.ended == 1;
+    finish::<K>(uarg, old, notified);
 }
 
-/// Ends to follow a uarg that another one counts for.
+/// Ends to follow a request of io_uring that another one counts for.
 #[inline(always)]
 pub(crate) fn forget(uarg: Addr) {
     // Whether it was still followed does not matter.
-    let _ = UARGS.remove(uarg);
+    if let Some(record) = request(uarg) {
+        records::remove::<Requests>(uarg, record);
+    }
 }
 
 /// `udp_sendmsg()` and `udpv6_sendmsg()` count it among the bytes of a datagram, and no uarg of theirs is
@@ -153,7 +184,8 @@ const UDP_HEADER: u32 = 8;
 /// wrong.
 #[inline(always)]
 pub(crate) fn foresee_report(record: &mut Uarg, id: u32) {
-    if sock::tells_wrong(record.sock, id, is_copied(record)) {
+    let copied = is_copied(record);
+    if outcome::may_be_told_wrong(record.sock, copied) && sock::tells_wrong(record.sock, id, copied) {
         record.end.misreported = record.end.len;
     }
 }
@@ -168,7 +200,7 @@ pub(crate) fn notify(record: &Uarg) {
 /// Whether the notification of a uarg that ends right now tells otherwise than the one before on its socket.
 #[inline(always)]
 fn flips(record: &Uarg) -> bool {
-    record.sock != 0 && outcome::flips(record.sock, is_copied(record))
+    record.sock != 0 && outcome::flips(record.sock, is_copied(record), record.end.misreported != 0)
 }
 
 /// Whether a uarg in its last known state was copied.
@@ -177,18 +209,81 @@ pub(crate) fn is_copied(record: &Uarg) -> bool {
     record.end.zerocopy == 0 || record.settled == 1
 }
 
+/// Counts a uarg that ends right now, if there is nothing unusual about it: it counts with its connection, and went as
+/// the one before on its socket. Says whether it has.
+#[inline(always)]
+pub(crate) fn finish_plainly(uarg: impl Struct, record: &Uarg) -> bool {
+    let state = State::of(uarg);
+    let copied = !state.zerocopy();
+    let usual = if copied {
+        record.settled == 1 && record.ended == 0
+    } else {
+        record.settled == 0 && record.hidden.kind == SiteKind::NONE
+    };
+    let len = u64::from(state.len());
+    if !usual || len == 0 || outcome::may_be_told_wrong(record.sock, copied) {
+        return false;
+    }
+    let Some(place) = Place::of(record.connection) else { return false };
+    let tally = if copied { place.copied(&record.site) } else { place.plain() };
+    let Some(tally) = tally else { return false };
+    let bytes = u64::from(without_header(record, state.bytes())).saturating_sub(record.unsent);
+    if records::remove::<New>(uarg.addr(), record) {
+        tally::count_sends(tally, !copied, (len, bytes), Some(false));
+        place.leave();
+    }
+    true
+}
+
 /// Counts a uarg that has ended, once: whoever removes its record does the counting. `notified`: its notification
 /// has been counted.
 #[inline(always)]
-pub(crate) fn finish(uarg: Addr, record: &Uarg, notified: bool) {
+pub(crate) fn finish<K: Kernel>(uarg: Addr, record: &Uarg, notified: bool) {
+    if !K::WITH_CONNECTIONS {
+        finish_by_key::<K>(uarg, record, notified);
+        return;
+    }
+    let UargEnd { len, bytes, known, misreported, unasked, .. } = record.end;
+    let copied = is_copied(record);
+    let hidden = !copied && record.hidden.kind != SiteKind::NONE;
+    // Without a send left in it, all have failed: there is no notification, but the bytes still stand there.
+    let empty = known == 1 && len == 0;
+    let place = Place::of(record.connection);
+    if empty || known == 0 || misreported | unasked != 0 || hidden || place.is_none() {
+        finish_by_key::<K>(uarg, record, notified);
+        return;
+    }
+    let Some(place) = place else { return };
+    let counted = if copied { K::copied(place, &record.site) } else { K::plain(place) };
+    let Some(tally) = counted else {
+        finish_by_key::<K>(uarg, record, notified);
+        return;
+    };
+    let sends = (u64::from(len), u64::from(bytes).saturating_sub(record.unsent));
+    let notification = if notified { None } else { Some(flips(record)) };
+    if records::remove::<K>(uarg, record) {
+        tally::count_sends(tally, !copied, sends, notification);
+        place.leave();
+    }
+}
+
+/// The same by sender and site. A function of its own, for the stack's sake.
+#[inline(never)]
+fn finish_by_key<K: Kernel>(uarg: Addr, record: &Uarg, notified: bool) {
     // The record is somebody else's once it is removed.
     let mut key = TallyKey { sender: record.sender, site: record.site };
     let UargEnd { len, bytes, known, misreported, unasked, .. } = record.end;
     let (hidden, copied, unsent) = (record.hidden, is_copied(record), record.unsent);
-    // Without a send left in it, all have failed: there is no notification, but the bytes still stand there.
     let empty = known == 1 && len == 0;
     let notification = if notified || empty { None } else { Some(flips(record)) };
-    if UARGS.remove(uarg).is_err() || empty {
+    let place = if K::WITH_PLACES { Place::of(record.connection) } else { None };
+    if !records::remove::<K>(uarg, record) {
+        return;
+    }
+    if let Some(place) = place {
+        K::leave(place);
+    }
+    if empty {
         return;
     }
     if known == 0 {

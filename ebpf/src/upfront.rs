@@ -65,7 +65,7 @@ pub(crate) fn reason(record: &Uarg, sk: Addr, skb: Addr) -> (u32, Addr) {
     let route_lacks = route != 0 && !skb::can_gather_and_sum(route, family);
     if dev == 0 {
         // Never sent. The MTU is no matter to what is cut up, and the kernel refuses it if the device is not able.
-        let segmented = record.flags & UargFlags::SEGMENTED != 0;
+        let segmented = sock::segments(record.sock);
         return (if segmented || route_lacks { SiteKind::UPFRONT_DEV } else { SiteKind::UPFRONT }, route);
     }
     if skb::is_encrypted(skb) {

@@ -283,7 +283,8 @@ impl Engine {
         }
         let (spent, time) = self.measure();
         self.keep_to_budget(spent, time)?;
-        let now = Moment { counts: self.counts()?, at: self.started.elapsed() };
+        let mut now = Moment { counts: self.counts()?, at: self.started.elapsed() };
+        now.counts.hold(&self.latest.counts);
         self.earlier = std::mem::replace(&mut self.latest, now);
         self.gatherer.follow(&self.latest.counts);
         self.look().await;
@@ -369,11 +370,10 @@ impl Engine {
                 entries += 1;
             }
         }
-        for key in &eviction.tallies {
-            let Some(tally) = loaded.take_tally(key)? else { continue };
+        for (key, tally) in loaded.take_tallies(&eviction.tallies.iter().copied().collect())? {
             entries += 1;
-            let reported = self.latest.counts.tallies.remove(key).unwrap_or_default();
-            add(&mut self.taken.tallies, *key, tally.minus(reported));
+            let reported = self.latest.counts.tallies.remove(&key).unwrap_or_default();
+            add(&mut self.taken.tallies, key, tally.minus(reported));
         }
         for key in &eviction.taps {
             entries += usize::from(loaded.take_tap(key)?.is_some());
@@ -385,9 +385,7 @@ impl Engine {
             let reported = self.latest.counts.failures.remove(key).unwrap_or_default();
             self.taken.failures.insert(*key, failure.minus(reported));
         }
-        for key in &eviction.senders {
-            entries += usize::from(loaded.take_sender(key)?.is_some());
-        }
+        entries += loaded.take_senders(&eviction.senders.iter().copied().collect())?;
         for key in &eviction.sites {
             entries += usize::from(loaded.take_site(key)?.is_some());
         }

@@ -3,12 +3,14 @@
 pub(crate) mod clock;
 pub(crate) mod errqueue;
 pub(crate) mod handed;
+pub(crate) mod heap;
 pub(crate) mod netlink;
 pub(crate) mod netns;
 pub(crate) mod pidfd;
 pub(crate) mod pidns;
 pub(crate) mod ready;
 pub(crate) mod ring;
+pub(crate) mod shared;
 pub(crate) mod sockopt;
 pub(crate) mod unix;
 pub(crate) mod uring;

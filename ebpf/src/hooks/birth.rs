@@ -5,57 +5,124 @@ use aya_ebpf::{
     macros::{fexit, kretprobe},
     programs::{FExitContext, RetProbeContext},
 };
-use zcdiag_wire::{SendApi, UargFlags};
+use zcdiag_wire::{MISSING, SendApi, Uarg, UargFlags};
 
 use crate::{
-    cpu, facts, failure,
+    connections, cpu, facts,
+    facts::offset,
+    failure,
     log::debug,
     outcome,
     read::{Addr, Struct, Typed},
+    records::{Any, New, OF_MSG_ZEROCOPY},
     sender::{self, TCP, UDP},
     sending, sock, switches, uarg,
 };
 
-/// The function also returns a uarg that it has merged one more send into; a new one is known by its
-/// one send and its one reference. The merged ones are counted from the uarg when it ends.
+/// What is known of a uarg that the function returns.
+struct Born {
+    uarg: Addr,
+    /// Whether it has merged one more send into a uarg that it was given: those are counted from the uarg when it ends.
+    merged: bool,
+    /// Bytes of the send.
+    size: u32,
+    /// Whether it is the first on its socket.
+    first: bool,
+}
+
+impl Born {
+    /// As the arguments tell.
+    #[inline(always)]
+    fn from_arguments(sk: impl Struct, size: u64, given: Addr, uarg: Addr) -> Self {
+        // The socket has counted it already.
+        let first = offset!(sock_zckey) == MISSING || sk.value::<u32>(offset!(sock_zckey)) == 1;
+        Self { uarg, merged: given == uarg, size: size as u32, first }
+    }
+
+    /// As the uarg itself tells: a new one has one send and one reference.
+    #[inline(always)]
+    fn from_uarg(uarg: Addr) -> Option<Self> {
+        let state = uarg::State::read(uarg)?;
+        let merged = state.len() != 1 || state.refs() != 1;
+        Some(Self { uarg, merged, size: state.bytes(), first: state.id() == 0 })
+    }
+}
+
 #[inline(always)]
-fn on_birth(ctx: &impl EbpfContext, sk: impl Struct, new: Addr) -> Option<()> {
-    let state = uarg::State::read(new)?;
-    if state.len() != 1 || state.refs() != 1 {
+fn on_birth<K: Follow>(ctx: &impl EbpfContext, sk: impl Struct, born: &Born) -> Option<()> {
+    let task = sending::begin(born.uarg);
+    if born.merged {
         return None;
     }
-    let tgid = sender::current_tgid();
+    let tgid = sender::tgid_of(task);
     if facts::is_left_out(tgid) {
         return None;
     }
-    let sender = sender::current(tgid, sk, SendApi::MSG_ZEROCOPY);
-    sender::remember(&sender);
-    debug!(ctx, "uarg {} born by process {}", new, tgid);
-    let mut flags = 0;
-    let sock = sk.addr();
-    if sender.protocol == UDP {
-        let (corked, segments) = sock::corked_and_segments(sock);
-        if corked {
-            flags |= UargFlags::CORKED;
-        }
-        if segments {
-            flags |= UargFlags::SEGMENTED;
-        }
-    }
-    if sender.protocol == TCP && sock::is_unrouted(sk) {
-        flags |= UargFlags::UNROUTED;
-    }
-    if state.id() == 0 {
-        // Of an address that is a typed pointer the verifier would not let a hash be made.
-        outcome::forget(uarg::sock(new)?);
-    }
-    let record = uarg::begin(new)?;
-    record.sender = sender;
-    record.sock = sock;
-    record.born_ns = cpu::now();
-    record.size = state.bytes();
-    record.flags = flags;
+    debug!(ctx, "uarg {} born by process {}", born.uarg, tgid);
+    let record = K::begin(born.uarg)?;
+    record.sock = sk.addr();
+    record.born_ns = cpu::recently();
+    record.size = born.size;
+    K::follow(record, sk, tgid, born.first);
+    record.flags = flags(record, sk);
     Some(())
+}
+
+/// Of [`UargFlags`].
+#[inline(always)]
+fn flags(record: &Uarg, sk: impl Struct) -> u32 {
+    match record.sender.protocol {
+        UDP if sock::is_corked(record.sock) => UargFlags::CORKED,
+        TCP if sock::is_unrouted(sk) => UargFlags::UNROUTED,
+        _ => 0,
+    }
+}
+
+/// How a send is followed from its birth on.
+trait Follow {
+    /// Makes its record.
+    fn begin(uarg: Addr) -> Option<&'static mut Uarg>;
+
+    /// Finds who has sent it, and where it counts.
+    fn follow<S: Struct>(record: &mut Uarg, sk: S, tgid: u32, first: bool);
+}
+
+impl Follow for New {
+    #[inline(always)]
+    fn begin(uarg: Addr) -> Option<&'static mut Uarg> {
+        uarg::begin(uarg, OF_MSG_ZEROCOPY)
+    }
+
+    #[inline(always)]
+    fn follow<S: Struct>(record: &mut Uarg, sk: S, tgid: u32, first: bool) {
+        if first {
+            outcome::forget(record.sock);
+        } else if let Some((connection, sender)) =
+            connections::enter(record.sock, tgid, sender::current_start::<S>())
+        {
+            record.connection = connection;
+            record.sender = *sender;
+            return;
+        }
+        record.sender = sender::current(tgid, sk, SendApi::MSG_ZEROCOPY);
+        record.connection = connections::open(record.sock, &record.sender, first);
+    }
+}
+
+impl Follow for Any {
+    #[inline(always)]
+    fn begin(uarg: Addr) -> Option<&'static mut Uarg> {
+        uarg::begin_old(uarg)
+    }
+
+    #[inline(always)]
+    fn follow<S: Struct>(record: &mut Uarg, sk: S, tgid: u32, first: bool) {
+        record.sender = sender::current(tgid, sk, SendApi::MSG_ZEROCOPY);
+        sender::remember(&record.sender);
+        if first {
+            outcome::forget(record.sock);
+        }
+    }
 }
 
 /// There was no memory for a uarg: the option memory of the socket, or what the user may pin, is used up.
@@ -65,38 +132,58 @@ fn on_refusal() {
     failure::refuse_uarg();
 }
 
-/// `new` is 0 where there was no memory for it.
+/// `born` is 0 where there was no memory for it.
 #[inline(always)]
-fn on_exit(ctx: &FExitContext, new: Addr) -> Option<()> {
+fn was_refused(born: Addr) -> bool {
     switches::stir();
-    if new == 0 {
+    if born == 0 {
         on_refusal();
+    }
+    born == 0
+}
+
+#[inline(always)]
+fn on_exit<K: Follow>(ctx: &FExitContext, uarg: Addr) -> Option<()> {
+    if was_refused(uarg) {
         return None;
     }
-    sending::begin(new);
-    on_birth(ctx, Typed(ctx.arg(0)), new)
+    let sk = Typed(ctx.arg(0));
+    on_birth::<K>(ctx, sk, &Born::from_arguments(sk, ctx.arg(1), ctx.arg(2), uarg))
+}
+
+/// A kretprobe has lost the function's arguments.
+#[inline(always)]
+fn on_return<K: Follow>(ctx: &RetProbeContext) -> Option<()> {
+    let uarg: Addr = ctx.ret();
+    if was_refused(uarg) {
+        return None;
+    }
+    on_birth::<K>(ctx, uarg::sock(uarg)?, &Born::from_uarg(uarg)?)
 }
 
 // The return value follows the arguments. A variable index would be one program less, but up to 6.12
 // the verifier refuses it.
 #[fexit]
 fn birth_fexit3(ctx: FExitContext) -> Option<()> {
-    on_exit(&ctx, ctx.arg(3))
+    on_exit::<New>(&ctx, ctx.arg(3))
 }
 
 #[fexit]
 fn birth_fexit4(ctx: FExitContext) -> Option<()> {
-    on_exit(&ctx, ctx.arg(4))
+    on_exit::<New>(&ctx, ctx.arg(4))
 }
 
 #[kretprobe]
 fn birth_kretprobe(ctx: RetProbeContext) -> Option<()> {
-    switches::stir();
-    let new: Addr = ctx.ret();
-    if new == 0 {
-        on_refusal();
-        return None;
-    }
-    sending::begin(new);
-    on_birth(&ctx, uarg::sock(new)?, new)
+    on_return::<New>(&ctx)
+}
+
+#[fexit]
+fn old_birth_fexit(ctx: FExitContext) -> Option<()> {
+    on_exit::<Any>(&ctx, ctx.arg(3))
+}
+
+#[kretprobe]
+fn old_birth_kretprobe(ctx: RetProbeContext) -> Option<()> {
+    on_return::<Any>(&ctx)
 }

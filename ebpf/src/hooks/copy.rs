@@ -9,6 +9,7 @@ use aya_ebpf::{
 use zcdiag_wire::SiteKind;
 
 use crate::{
+    connections::Place,
     cpu, facts, held,
     read::{Struct, Typed},
     skb, tally, uarg,
@@ -16,14 +17,14 @@ use crate::{
 
 #[inline(always)]
 fn on_entry(skb: impl Struct) -> Option<()> {
-    let uarg = skb::uarg(skb)?;
     let window = cpu::window()?;
-    window.copy_uarg = uarg;
     window.copy_held = false;
     window.copy_charged = false;
     window.copy_skb = skb.addr();
     window.copy_len = u64::from(skb::data_len(skb));
     if facts::is_old() {
+        let uarg = skb::uarg(skb)?;
+        window.copy_uarg = uarg;
         window.copy_first = uarg::State::read(uarg)?.zerocopy();
         if window.copy_first {
             uarg::reserve(uarg);
@@ -37,20 +38,26 @@ fn on_entry(skb: impl Struct) -> Option<()> {
 #[inline(always)]
 fn on_exit(result: i32) -> Option<()> {
     let window = cpu::window()?;
-    if window.copy_uarg == 0 {
-        return None;
+    let skb = window.copy_skb;
+    if facts::is_old() {
+        window.copy_uarg = 0;
     }
-    window.copy_uarg = 0;
+    window.copy_skb = 0;
     if result != 0 || !window.copy_charged {
         return None;
     }
+    window.copy_charged = false;
     if window.charge.site.kind == SiteKind::TAP_TX {
         let device = (window.charge.site.ifindex, window.charge.site.netns);
-        window.tapped = cpu::Tapped { skb: window.copy_skb, first: 0, device, incoming: false };
+        window.tapped = cpu::Tapped { skb, first: 0, device, incoming: false };
     }
     let ns = cpu::now() - window.copy_start;
     if window.copy_held {
-        held::done(window.copy_skb, window.copy_len, ns);
+        held::done(skb, window.copy_len, ns);
+    } else if let Some(tally) =
+        Place::of(window.charge_connection).and_then(|place| place.copied(&window.charge.site))
+    {
+        tally::count_copy(tally, window.copy_len, ns);
     } else {
         tally::add_copy(&window.charge, window.copy_len, ns);
     }

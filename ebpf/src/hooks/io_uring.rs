@@ -31,6 +31,7 @@ use crate::{
     facts::offset,
     failure, loss,
     read::{Addr, Struct, Typed, field},
+    records::Requests,
     sender::{self, TCP, UDP},
     site::Place,
     skb, sock, switches, uarg, upfront,
@@ -101,7 +102,7 @@ fn on_send(req: Addr) -> Option<()> {
         return None;
     }
     let in_call = begin_call(req, uarg);
-    if let Some(record) = uarg::record(uarg)
+    if let Some(record) = uarg::request(uarg)
         && record.ended != 1
         && record.ended_in_call == 0
         && record.flags & UargFlags::ENDED == 0
@@ -112,7 +113,7 @@ fn on_send(req: Addr) -> Option<()> {
     let sk = sock_of(field(req, offset!(kiocb_file))?);
     let sender = sender_on(tgid, sk);
     sender::remember(&sender);
-    let record = uarg::begin(uarg)?;
+    let record = uarg::begin_request(uarg)?;
     record.sender = sender;
     record.in_call = in_call;
     record.born_ns = cpu::now();
@@ -149,7 +150,7 @@ fn on_sent(req: Addr, issue_flags: u32, returned: i32) -> Option<()> {
     let uarg = unsafe { *uarg };
     // Nobody else removes it.
     let _ = REQUESTS.remove(&req);
-    let record = uarg::record(uarg)?;
+    let record = uarg::request(uarg)?;
     let again = returned == QUEUED || returned < 0 && is_to_be_tried_again(returned);
     let own = u32::from(again || issue_flags & UNLOCKED != 0);
     if record.ended_in_call == 0 && uarg::refs(uarg) > own || head(uarg) != uarg {
@@ -204,7 +205,7 @@ fn give_up(uarg: Addr, record: &Uarg) {
 /// One that rode on the request with this uarg does so no longer.
 #[inline(always)]
 fn let_go(address: Addr) {
-    let Some(carrier) = uarg::record(address) else { return };
+    let Some(carrier) = uarg::request(address) else { return };
     carrier.riders.waiting = carrier.riders.waiting.saturating_sub(1);
     if carrier.riders.waiting == 0 && carrier.flags & UargFlags::ENDED != 0 {
         finish(address, carrier);
@@ -245,12 +246,12 @@ fn file_of(req: Addr) -> Addr {
 /// The data of a request goes into `skb`, which has its uarg from the request that it was made for.
 #[inline(always)]
 fn on_link(skb: impl Struct, uarg: Addr) -> Option<()> {
-    let record = uarg::record(uarg)?;
+    let record = uarg::request(uarg)?;
     record.flags |= UargFlags::TAKEN;
     let carrier = skb::uarg(skb)?;
     if carrier != uarg && record.carrier == 0 {
         record.carrier = carrier;
-        uarg::record(carrier)?.riders.waiting += 1;
+        uarg::request(carrier)?.riders.waiting += 1;
     }
     Some(())
 }
@@ -263,14 +264,14 @@ fn is_own(skb: impl Struct, uarg: Addr) -> bool {
 
 #[inline(always)]
 fn on_put(ctx: &impl Place, skb: impl Struct, uarg: Addr, success: bool) -> Option<()> {
-    let record = uarg::record(uarg)?;
+    let record = uarg::request(uarg)?;
     let packet = skb.addr();
     if is_own(skb, uarg) {
         if success {
             record.flags |= UargFlags::USED;
         } else {
             let first = record.settled == 0;
-            note_copy(ctx, cpu::window()?, (uarg, skb), record, first);
+            note_copy::<Requests>(ctx, cpu::window()?, (uarg, skb), record, first);
         }
     }
     if uarg::refs(uarg) == 1 {
@@ -365,7 +366,7 @@ fn carrier(uarg: Addr, record: &Uarg) -> Addr {
         return record.carrier;
     }
     let head = head(uarg);
-    if head != uarg && uarg::record(head).is_some() { head } else { 0 }
+    if head != uarg && uarg::request(head).is_some() { head } else { 0 }
 }
 
 /// What the request itself is counted as.
@@ -395,13 +396,13 @@ fn finish(uarg: Addr, record: &mut Uarg) {
     } else {
         riders.told_copied
     };
-    on_last(uarg, record);
+    on_last::<Requests>(uarg, record);
 }
 
 /// A request that ends is one more send of the one that it rides on.
 #[inline(always)]
 fn ride(address: Addr, rider: &Uarg, told: Told) {
-    let Some(carrier) = uarg::record(address) else {
+    let Some(carrier) = uarg::request(address) else {
         loss::count(Loss::END_UNKNOWN);
         return;
     };
@@ -423,7 +424,7 @@ fn on_exit(uarg: Addr) -> Option<()> {
 
 #[inline(always)]
 fn on_exit_of(uarg: Addr) -> Option<()> {
-    let record = uarg::record(uarg)?;
+    let record = uarg::request(uarg)?;
     if uarg::refs(uarg) == 0 {
         on_end(uarg, record, Told::by(uarg));
     }
@@ -433,7 +434,7 @@ fn on_exit_of(uarg: Addr) -> Option<()> {
 #[inline(always)]
 fn on_flush(notif: Addr) -> Option<()> {
     let uarg = uarg_of(notif);
-    let record = uarg::record(uarg)?;
+    let record = uarg::request(uarg)?;
     if uarg::refs(uarg) == 1 {
         on_end(uarg, record, Told::by(uarg));
     }

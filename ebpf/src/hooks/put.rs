@@ -4,8 +4,8 @@
 //! A reference that goes without success tells that its packet was copied; the first one decides the
 //! cause. The last one is the end of the uarg. It is known at entry by its count of one; but when two are
 //! under way at a time, on two CPUs or in a softirq on top of a send call, both may read two, so the exit
-//! looks again. `__msg_zerocopy_callback()`, where the kernel itself decides this, is inlined in some builds
-//! and so cannot be relied upon.
+//! looks again. That is not needed where the kernel decides this in a function of its own, `__msg_zerocopy_callback()`:
+//! in some builds it is inlined.
 
 use aya_ebpf::{
     macros::{fentry, fexit, kprobe, kretprobe},
@@ -14,10 +14,11 @@ use aya_ebpf::{
 use zcdiag_wire::{Loss, SiteKind, TallyKey, Uarg, UargFlags};
 
 use crate::{
-    cpu, held,
+    cpu, facts, held,
     log::debug,
     loss,
     read::{Addr, Struct, Typed},
+    records::{Any, Kernel, New},
     site::{self, Place},
     skb, switches, uarg, upfront,
 };
@@ -25,21 +26,21 @@ use crate::{
 /// Notes a copy of the data of `skb`, and charges it if this CPU is in the middle of it. `first`: the uarg still had
 /// its zerocopy bit before, so this copy is the one that decides.
 #[inline(always)]
-pub(super) fn note_copy(
+pub(super) fn note_copy<K: Kernel>(
     ctx: &impl Place,
     window: &mut cpu::Window,
     (uarg, skb): (Addr, impl Struct),
     record: &mut Uarg,
     first: bool,
 ) {
-    let copying = window.copy_uarg == uarg;
+    let copying = K::is_copying(window, uarg, skb.addr());
     // Outside of a copy there is something to note only if nothing is noted yet.
     if !copying && record.settled != 0 {
         return;
     }
     let decides = first && record.settled != 1;
     record.settled = 1;
-    let mut site = site::current(ctx, skb);
+    let mut site = site::current(ctx, skb, record.connection);
     let received = site.kind == SiteKind::STACK && skb.addr() != 0 && skb::received(skb);
     if received {
         if skb::looped(skb) {
@@ -55,6 +56,7 @@ pub(super) fn note_copy(
     if copying {
         window.charge = TallyKey { sender: record.sender, site };
         window.copy_charged = true;
+        K::charge(window, record.connection);
         if received {
             let charge = window.charge;
             if held::hold(window, skb.addr(), uarg, &charge) && decides && record.ended == 0 {
@@ -67,9 +69,9 @@ pub(super) fn note_copy(
 /// The last reference goes. If the cause is still to be seen, whoever sees it counts the end, on whatever
 /// CPU that is.
 #[inline(always)]
-pub(super) fn on_last(uarg: Addr, record: &mut Uarg) {
+pub(super) fn on_last<K: Kernel>(uarg: Addr, record: &mut Uarg) {
     match record.ended {
-        0 => uarg::finish(uarg, record, false),
+        0 => uarg::finish::<K>(uarg, record, false),
         1 => {}
         _ => {
             uarg::notify(record);
@@ -82,8 +84,62 @@ pub(super) fn on_last(uarg: Addr, record: &mut Uarg) {
 /// state of the uarg is kept, so that the exit of whichever goes last knows it.
 const LAST_FEW: u32 = 4;
 
+/// The same where the end is seen by itself.
+#[inline(always)]
+fn on_any_put(ctx: &impl Place, skb: impl Struct, uarg: Addr, success: bool) -> Option<()> {
+    let record = uarg::record(uarg)?;
+    if success {
+        // Should the send call have copied, it may show why.
+        record.packet = skb.addr();
+        return Some(());
+    }
+    let zerocopy = uarg::State::of(uarg).zerocopy();
+    if record.settled == 0 && !zerocopy {
+        upfront::note(record, uarg, skb.addr());
+    }
+    note_copy::<New>(ctx, cpu::window()?, (uarg, skb), record, zerocopy);
+    Some(())
+}
+
+/// The last reference has gone: `__msg_zerocopy_callback()`, where the kernel's compiler has made it a function.
+#[inline(always)]
+fn on_end(uarg: impl Struct) -> Option<()> {
+    let address = uarg.addr();
+    let Some(record) = uarg::record(address) else {
+        loss::count(Loss::BORN_BEFORE);
+        return None;
+    };
+    if uarg::finish_plainly(uarg, record) {
+        return Some(());
+    }
+    let state = uarg::State::of(uarg);
+    state.keep(record, 0);
+    if record.end.zerocopy == 0 && record.settled == 0 {
+        // Unless its memory is another's by now.
+        let packet =
+            if record.packet != 0 && skb::has_had(record.packet, address) { record.packet } else { 0 };
+        upfront::note(record, address, packet);
+    }
+    uarg::foresee_report(record, state.id());
+    on_last::<New>(address, record);
+    Some(())
+}
+
+#[fentry]
+fn end_fentry(ctx: FEntryContext) -> Option<()> {
+    on_end(Typed(ctx.arg(0)))
+}
+
+#[kprobe]
+fn end_kprobe(ctx: ProbeContext) -> Option<()> {
+    on_end(ctx.arg::<Addr>(0)?)
+}
+
 #[inline(always)]
 fn on_put<S: Struct>(ctx: &impl Place, skb: S, uarg: S, success: bool) -> Option<()> {
+    if facts::sees_ends() {
+        return on_any_put(ctx, skb, uarg.addr(), success);
+    }
     let refs = uarg::refs(uarg);
     if success && refs > LAST_FEW {
         return None;
@@ -100,14 +156,14 @@ fn on_put<S: Struct>(ctx: &impl Place, skb: S, uarg: S, success: bool) -> Option
         upfront::note(record, uarg, skb.addr());
     }
     if !success {
-        note_copy(ctx, cpu::window()?, (uarg, skb), record, state.zerocopy());
+        note_copy::<New>(ctx, cpu::window()?, (uarg, skb), record, state.zerocopy());
     }
     if refs <= LAST_FEW {
         state.keep(record, 0);
     }
     if refs == 1 {
         uarg::foresee_report(record, state.id());
-        on_last(uarg, record);
+        on_last::<New>(uarg, record);
         cpu::window()?.put_ended = uarg;
     }
     Some(())
@@ -119,13 +175,14 @@ fn on_put_exit(uarg: impl Struct) -> Option<()> {
     if uarg.addr() == 0 || uarg::refs(uarg) != 0 {
         return None;
     }
+    let uarg = uarg.addr();
     let window = cpu::window()?;
-    if window.put_ended == uarg.addr() {
+    if window.put_ended == uarg {
         window.put_ended = 0;
         return None;
     }
-    let record = uarg::record(uarg.addr())?;
-    on_last(uarg.addr(), record);
+    let record = uarg::record(uarg)?;
+    on_last::<New>(uarg, record);
     Some(())
 }
 
@@ -201,7 +258,7 @@ fn on_old_put(ctx: &impl Place, uarg: Addr) -> Option<()> {
         if !window.copy_first && record.settled == 0 {
             upfront::note(record, uarg, window.copy_skb);
         }
-        note_copy(ctx, window, (uarg, window.copy_skb), record, window.copy_first);
+        note_copy::<Any>(ctx, window, (uarg, window.copy_skb), record, window.copy_first);
     } else if record.settled == 0 && record.flags & UargFlags::UNROUTED != 0 {
         upfront::note(record, uarg, skb);
     } else if record.settled == 0 {
@@ -235,7 +292,7 @@ fn on_old_end(uarg: Addr) -> Option<()> {
     let state = uarg::State::read(uarg)?;
     state.keep(record, 0);
     uarg::foresee_report(record, state.id());
-    on_last(uarg, record);
+    on_last::<Any>(uarg, record);
     Some(())
 }
 

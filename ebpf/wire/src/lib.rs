@@ -4,20 +4,22 @@
 //! (which deriving `Pod` checks), so that any bytes are a valid value and both sides agree on the layout.
 #![no_std]
 
+mod connection;
 mod offloads;
 mod offsets;
 mod sizes;
 mod tally;
 mod tap;
 
+pub use connection::{Connection, ConnectionSite, ConnectionTag};
 pub use offloads::{Offloads, PacketFlags};
 pub use offsets::{Config, Field, Lost, MISSING, Need, Offsets, Source};
 pub use sizes::{MORE_STACKS_FROM, NAME_LEN, STACK_DEPTH};
 pub use tally::{
     Failure, FailureKey, Held, Loss, Rare, RareKind, Riders, SendApi, SenderInfo, SenderKey, Site, SiteKey,
-    SiteKind, Switch, Tally, TallyKey, Uarg, UargEnd, UargFlags,
+    SiteKind, Switch, Tally, TallyKey, Uarg, UargEnd, UargFlags, UargTags,
 };
-pub use tap::{TapEvent, TapEventKind, TapKey, TapTally};
+pub use tap::{TapEvent, TapEventKind, TapKey, TapShare, TapTally};
 
 /// Names of the maps, as user space asks the loader for them.
 pub mod maps {
@@ -31,12 +33,24 @@ pub mod maps {
     pub const MORE_STACKS: &str = "MORE_STACKS";
     /// `TallyKey` -> `Tally`: the counts.
     pub const TALLIES: &str = "TALLIES";
-    /// uarg address -> `Uarg`: sends whose notification is still to come.
+    /// Index -> `Uarg`: sends whose notification is still to come.
     pub const UARGS: &str = "UARGS";
+    /// Half the index -> `UargTags`.
+    pub const UARG_TAGS: &str = "UARG_TAGS";
+    /// uarg address -> `Uarg`: those that found their places in [`UARGS`] taken, and those of io_uring; before 5.12 all.
+    pub const MORE_UARGS: &str = "MORE_UARGS";
+    /// Index -> `Connection`: sockets that send, and counts of theirs.
+    pub const CONNECTIONS: &str = "CONNECTIONS";
+    /// Half the index -> two of `ConnectionTag`.
+    pub const CONNECTION_TAGS: &str = "CONNECTION_TAGS";
     /// packet address -> `Held`: copies whose cause is still to be seen.
     pub const HELD: &str = "HELD";
     /// `TapKey` -> `TapTally`: packet sockets that were given copied packets.
     pub const TAPS: &str = "TAPS";
+    /// Index -> `TapShare`, per CPU: what is still to be added to [`TAPS`].
+    pub const TAP_SHARES: &str = "TAP_SHARES";
+    /// How often packet sockets have come and gone, and one; 0 where that is not seen.
+    pub const EPOCH: &str = "EPOCH";
     /// `FailureKey` -> `Failure`: zerocopy sends that failed.
     pub const FAILURES: &str = "FAILURES";
     /// `Loss` as index -> count, per CPU.
@@ -60,13 +74,19 @@ pub mod rooms {
     /// Of [`TALLIES`](super::maps::TALLIES).
     pub const TALLIES: u32 = 16384;
     /// Of [`UARGS`](super::maps::UARGS).
-    pub const UARGS: u32 = 65536;
+    pub const UARGS: u32 = 1 << 16;
+    /// Of [`MORE_UARGS`](super::maps::MORE_UARGS); before 5.12 as many as [`UARGS`].
+    pub const MORE_UARGS: u32 = 1 << 15;
+    /// Of [`CONNECTIONS`](super::maps::CONNECTIONS).
+    pub const CONNECTIONS: u32 = 1 << 14;
     /// Requests of io_uring that are being carried out at a time.
     pub const REQUESTS: u32 = 8192;
     /// Of [`HELD`](super::maps::HELD).
     pub const HELD: u32 = 4096;
     /// Of [`TAPS`](super::maps::TAPS).
     pub const TAPS: u32 = 4096;
+    /// Of [`TAP_SHARES`](super::maps::TAP_SHARES).
+    pub const TAP_SHARES: u32 = 32;
     /// Of [`FAILURES`](super::maps::FAILURES).
     pub const FAILURES: u32 = 4096;
     /// Tasks that were refused a uarg, until their send call returns.

@@ -130,6 +130,7 @@ offsets! {
     uarg_refcnt: Essential, [Byte("ubuf_info_msgzc", "ubuf.refcnt"), Byte("ubuf_info", "refcnt")];
     uarg_len: Essential, [Byte("ubuf_info_msgzc", "len"), Byte("ubuf_info", "len")];
     uarg_bytelen: Essential, [Byte("ubuf_info_msgzc", "bytelen"), Byte("ubuf_info", "bytelen")];
+    uarg_bytelen_is_ctx: WhereThere, [Given("ubuf_info_msgzc", "ctx", 1), Given("ubuf_info", "ctx", 1)];
     uarg_zerocopy: Essential, [Byte("ubuf_info_msgzc", "zerocopy"), Byte("ubuf_info", "zerocopy")];
     uarg_zerocopy_bit: Essential, [Mask("ubuf_info_msgzc", "zerocopy"), Mask("ubuf_info", "zerocopy")];
     dev_ifindex: Essential, [Byte("net_device", "ifindex")];
@@ -165,6 +166,7 @@ offsets! {
     sock_no_gso_bits: For(Upfront), [Mask("sock", "sk_gso_disabled"), Given("sock", "sk_route_nocaps", 1 << 16)];
     sock_flags: For(NotRequested), [Byte("sock", "__sk_common.skc_flags")];
     sock_zerocopy_flag: For(NotRequested), [Enumerator("sock_flags", "SOCK_ZEROCOPY")];
+    sock_zckey: WhereThere, [Byte("sock", "sk_zckey")];
     sock_omem: For(FailureNumbers), [Byte("sock", "sk_omem_alloc")];
     sock_error_queue: For(Misreported), [Byte("sock", "sk_error_queue")];
     queue_prev: For(Misreported), [Byte("sk_buff_head", "prev")];
@@ -214,4 +216,8 @@ pub struct Config {
     pub own_tgid: u32,
     /// 1 if programs see what requests of io_uring return, so that their ends may wait for that.
     pub io_results: u32,
+    /// 1 if a program sees the end of each uarg, so that those which see references go need not look for it.
+    pub ends: u32,
+    /// Explicit padding, zero.
+    pub pad: u32,
 }

@@ -173,6 +173,12 @@ macro_rules! tally {
                 Self { $($field: self.$field.saturating_add(other.$field)),+ }
             }
 
+            /// Whichever counter of both is larger.
+            #[must_use]
+            pub fn at_least(self, other: Self) -> Self {
+                Self { $($field: if self.$field < other.$field { other.$field } else { self.$field }),+ }
+            }
+
             /// What has come since `earlier`.
             #[must_use]
             pub fn minus(self, earlier: Self) -> Self {
@@ -266,16 +272,14 @@ pub struct Uarg {
     pub hidden: SiteKey,
     /// Last known state.
     pub end: UargEnd,
-    /// For a request of io_uring: others that share its packets.
-    pub riders: Riders,
-    /// For a request of io_uring: the uarg of the request whose packet its data went into, or 0.
-    pub carrier: u64,
     /// Address of the socket; zero for io_uring, whose requests are answered each on its own.
     pub sock: u64,
     /// When the first send was made, in nanoseconds since boot without time asleep (`ktime_get_ns`).
     pub born_ns: u64,
     /// Bytes that send calls were asked for and did not take: the kernel counts them all the same.
     pub unsent: u64,
+    /// Address of the last packet that let go of it, 0 if it was none; kept where its end is seen by itself.
+    pub packet: u64,
     /// Bytes of the first send, for UDP with the header.
     pub size: u32,
     /// Of [`UargFlags`].
@@ -285,6 +289,14 @@ pub struct Uarg {
     pub settled: u32,
     /// 2 while where the copied packet goes is still to be seen; 1 once the last reference has gone meanwhile.
     pub ended: u32,
+    /// Place of its connection and one; 0 if it counts for none.
+    pub connection: u32,
+    /// Its own place and one; 0 if it is among those that found none.
+    pub slot: u32,
+    /// For a request of io_uring: others that share its packets.
+    pub riders: Riders,
+    /// For a request of io_uring: the uarg of the request whose packet its data went into, or 0.
+    pub carrier: u64,
     /// 1 while a request of io_uring is being carried out: what it returns is still to be seen.
     pub in_call: u32,
     /// 1 if its last reference went meanwhile.
@@ -298,18 +310,36 @@ impl Uarg {
         site: SiteKey::NONE,
         hidden: SiteKey::NONE,
         end: UargEnd { len: 0, bytes: 0, zerocopy: 0, known: 0, misreported: 0, unasked: 0 },
-        riders: Riders { waiting: 0, sends: 0, bytes: 0, told_copied: 0, unasked: 0, pad: 0 },
-        carrier: 0,
         sock: 0,
         born_ns: 0,
         unsent: 0,
+        packet: 0,
         size: 0,
         flags: 0,
         settled: 0,
         ended: 0,
+        connection: 0,
+        slot: 0,
+        riders: Riders { waiting: 0, sends: 0, bytes: 0, told_copied: 0, unasked: 0, pad: 0 },
+        carrier: 0,
         in_call: 0,
         ended_in_call: 0,
     };
+}
+
+/// The uargs of two slots, one of which a uarg's address tells.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq)]
+pub struct UargTags {
+    /// Their addresses, 0 where none is.
+    pub uargs: [u64; 2],
+    /// How many others have found both taken, and have not been taken out since by a program.
+    pub spilled: u64,
+}
+
+impl UargTags {
+    /// In the place of an address: user space is taking the record out.
+    pub const TAKEN: u64 = 1;
 }
 
 /// What is known of a send on its way.
@@ -322,8 +352,6 @@ impl UargFlags {
     pub const MIRRED: u32 = 2;
     /// A packet with the application's pages has been sent; kept for io_uring only, whose uarg has no such bit.
     pub const USED: u32 = 4;
-    /// The socket cuts what is sent into datagrams (`UDP_SEGMENT`).
-    pub const SEGMENTED: u32 = 16;
     /// A packet has taken the application's pages; kept for io_uring only.
     pub const TAKEN: u32 = 8;
     /// The request of io_uring has returned that it was sent.

@@ -47,6 +47,22 @@ pub struct TapTally {
     pub ring: u32,
 }
 
+/// What one CPU has given to a packet socket, as long as that has this place: part of the socket's [`TapTally`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq)]
+pub struct TapShare {
+    /// The socket, and where.
+    pub key: TapKey,
+    /// Address of the socket's hook, 0 if the place is nobody's.
+    pub hook: u64,
+    /// How many packet sockets had come and gone when the hook was this socket's.
+    pub epoch: u64,
+    /// Packets whose data had been copied.
+    pub packets: u64,
+    /// When the last of them came, give or take a jiffy.
+    pub last_ns: u64,
+}
+
 /// Something happened to a packet socket; travels through the ring buffer, as [`Rare`](crate::Rare) does, and is
 /// told from that by its length.
 #[repr(C)]

@@ -9,8 +9,12 @@ use crate::kernel::offsets::words;
 pub enum Role {
     /// A zerocopy send begins: who sends.
     Birth,
+    /// The same on kernels before 5.12.
+    OldBirth,
     /// A reference to a send goes: with or without a copy, and is it the last.
     Put,
+    /// The last reference goes, where the kernel has a function for that.
+    End,
     /// A send fails after its uarg was made.
     Abort,
     /// Like [`Role::Put`] on kernels before 5.12.
@@ -196,9 +200,10 @@ const IO_RESULTS: &str = words(Lost::IoUringResults);
 const HIDDEN: &str = "copies that the kernel does not report";
 
 /// All hooks. Prototypes (`net/core/skbuff.c`, `net/core/dev.c`):
-/// - `struct ubuf_info *msg_zerocopy_realloc(sk, size, uarg[, devmem])`
+/// - `struct ubuf_info *msg_zerocopy_realloc(sk, size, uarg[, devmem])`, before 5.12 `sock_zerocopy_realloc`
 /// - `void msg_zerocopy_complete(skb, uarg, success)`, 6.10 and later
 /// - `void msg_zerocopy_callback(skb, uarg, success)`, 5.12 to 6.9
+/// - `void __msg_zerocopy_callback(uarg)`, 5.12 and later, where it is not inlined
 /// - `void msg_zerocopy_put_abort(uarg, have_uref)`
 /// - `void sock_zerocopy_put(uarg)`, `void sock_zerocopy_callback(uarg, success)`, before 5.12
 /// - `int skb_copy_ubufs(skb, gfp_mask)`
@@ -220,6 +225,13 @@ pub const HOOKS: &[Hook] = &[
         functions: &["msg_zerocopy_complete", "msg_zerocopy_callback"],
         entry: Some(doors("put_fentry", "put_kprobe")),
         exit: Some(doors("put_fexit", "put_kretprobe")),
+        in_task: true,
+        ..HOOK
+    },
+    Hook {
+        role: Role::End,
+        functions: &["__msg_zerocopy_callback"],
+        entry: Some(doors("end_fentry", "end_kprobe")),
         in_task: true,
         ..HOOK
     },
@@ -350,8 +362,15 @@ pub const HOOKS: &[Hook] = &[
     io_uring(Role::IoBirth, &["io_send_zc"], Some(doors("io_send_fentry", "io_send_kprobe"))),
     io_uring(Role::IoBirth, &["io_sendmsg_zc"], Some(doors("io_sendmsg_fentry", "io_send_kprobe"))),
     Hook {
+        role: Role::OldBirth,
+        functions: &["sock_zerocopy_realloc"],
+        exit: Some(doors("old_birth_fexit", "old_birth_kretprobe")),
+        in_task: true,
+        ..HOOK
+    },
+    Hook {
         role: Role::Birth,
-        functions: &["msg_zerocopy_realloc", "sock_zerocopy_realloc"],
+        functions: &["msg_zerocopy_realloc"],
         exit: Some(doors("birth_fexit{n}", "birth_kretprobe")),
         in_task: true,
         ..HOOK

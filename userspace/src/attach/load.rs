@@ -2,8 +2,12 @@
 //! descriptors of this process and are pinned nowhere.
 
 mod announcement;
+mod places;
 mod rest;
+mod shared;
+mod table;
 mod tables;
+mod taps;
 
 use std::{
     fmt::Write as _,
@@ -19,6 +23,7 @@ use aya::{
 use zcdiag_wire::{Config, Offsets, maps};
 
 pub use self::announcement::Announcement;
+use self::shared::Places;
 use super::{
     hooks::Role,
     plan::{Kind, Plan, Step},
@@ -62,6 +67,7 @@ impl LoadError {
 /// The programs in the kernel, and the way to their maps.
 pub struct Loaded {
     ebpf: Ebpf,
+    places: Places,
     #[cfg(feature = "kernel-log")]
     log: Option<aya_log::EbpfLogger<&'static dyn log::Log>>,
     /// Links of the programs that can rest, unless they do.
@@ -116,16 +122,25 @@ pub fn load(
     // Elsewhere the number that this process goes by is somebody else's for the kernel side.
     let own_tgid = if !with_own_sends && pidns::is_first() == Some(true) { std::process::id() } else { 0 };
     let sees_io_results = plan.steps.iter().any(|step| step.role == Role::IoSent);
-    let config = Config { own_tgid, io_results: u32::from(sees_io_results) };
+    let sees_ends = plan.steps.iter().any(|step| step.role == Role::End);
+    let config =
+        Config { own_tgid, io_results: u32::from(sees_io_results), ends: u32::from(sees_ends), pad: 0 };
     let mut object = EbpfLoader::new();
     object.btf(btf);
     object.override_global(maps::OFFSETS, GlobalData::from(bytemuck::bytes_of(offsets)), true);
     object.override_global(maps::CONFIG, GlobalData::from(bytemuck::bytes_of(&config)), true);
+    let old = plan.steps.iter().any(|step| step.role == Role::OldBirth);
+    if old {
+        Places::leave_out(&mut object);
+    }
     let mut took = Took::default();
     let ebpf = timed(&mut took.maps, || object.load(OBJECT));
     #[cfg_attr(not(feature = "kernel-log"), expect(unused_mut, reason = "the log takes its map out"))]
     let mut ebpf = ebpf.map_err(|error| explain("the BPF maps", &error))?;
+    let places = if old { Ok(Places::default()) } else { Places::of(&ebpf) };
+    let places = places.map_err(|error| explain("the memory of the BPF maps", &error))?;
     let mut loaded = Loaded {
+        places,
         #[cfg(feature = "kernel-log")]
         log: aya_log::EbpfLogger::init(&mut ebpf).ok(),
         ebpf,
@@ -139,6 +154,7 @@ pub fn load(
     for step in &plan.steps {
         loaded.attach(step, btf)?;
     }
+    loaded.trust_hooks();
     loaded.choose_what_rests();
     Ok(loaded)
 }

@@ -93,6 +93,8 @@ pub struct Offer<'a> {
     pub has_symbol: &'a dyn Fn(&str) -> bool,
     /// Whether a module is loaded, or built in.
     pub has_module: &'a dyn Fn(&str) -> bool,
+    /// Whether what ends a send turned out to be inlined although there is a function for it.
+    pub ends_inlined: bool,
     /// Why no trampoline shall be used at all, if so.
     pub no_trampolines: Option<&'a str>,
     /// Whether a task can be preempted inside the kernel. While one is inside a program of a trampoline, the
@@ -119,10 +121,14 @@ pub struct NoHook {
 pub fn plan(offer: &Offer<'_>) -> Result<Plan, NoHook> {
     let mut plan = Plan::default();
     let old = first(offer, role(Role::Put)).is_none();
+    // Inlined, it has no type of its own either.
+    let typed = |hook: &Hook| first(offer, hook).is_some_and(|target| target.parameters.is_some());
+    let ends = !old && !offer.ends_inlined && typed(role(Role::End));
     for hook in HOOKS {
         let skip = match hook.role {
-            Role::Put | Role::Abort => old,
-            Role::OldPut | Role::OldEnd | Role::OldPacket => !old,
+            Role::Put | Role::Abort | Role::Birth => old,
+            Role::End => !ends,
+            Role::OldPut | Role::OldEnd | Role::OldPacket | Role::OldBirth => !old,
             _ => hook.unless.is_some_and(|function| (offer.parameters)(function).is_some()),
         };
         if skip {
@@ -141,6 +147,10 @@ pub fn plan(offer: &Offer<'_>) -> Result<Plan, NoHook> {
         // puts a trampoline of its own in the caller's place.
         for (doors, exit) in [(hook.exit, true), (hook.entry, false)] {
             let Some(doors) = doors else { continue };
+            // The second look for the end.
+            if exit && hook.role == Role::Put && ends {
+                continue;
+            }
             match step(offer, hook, doors, target, exit) {
                 Some(step) => plan.steps.push(step),
                 None => plan.degraded.extend(

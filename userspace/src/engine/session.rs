@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     attach::{
-        hooks,
+        hooks::{self, Role},
         load::{self, LoadError, Loaded, Took},
         plan::{Offer, Plan, plan},
     },
@@ -31,6 +31,7 @@ use crate::{
         symbols::Symbols,
     },
     model::{cost::StartTimes, kernel::TapListScope},
+    sys::heap,
 };
 
 const SYSTEM_BTF: &str = "/sys/kernel/btf/vmlinux";
@@ -97,12 +98,22 @@ impl Session {
     /// # Errors
     /// What is missing, and what helps.
     pub fn start(options: &SessionOptions) -> Result<Self, Failure> {
+        // A kernel may have made a function of what ends a send, and not call it everywhere.
+        match Self::start_with(options, false)? {
+            Some(session) => Ok(session),
+            None => Self::start_with(options, true)?
+                .ok_or_else(|| Failure::new("the programs that end a send do not run", "")),
+        }
+    }
+
+    /// `None` if the programs would see sends end, had they not been told that this is a function of its own.
+    fn start_with(options: &SessionOptions, ends_inlined: bool) -> Result<Option<Self>, Failure> {
         let privileges = Privileges::read(Path::new("/"));
         if let Some(forbidden) = forbidden(&privileges) {
             return Err(forbidden);
         }
         let begun = Instant::now();
-        let Prepared { kernel, btf, offsets, plan } = prepare(options)?;
+        let Prepared { kernel, btf, offsets, plan } = prepare_with(options, ends_inlined)?;
         let tells_offloads = [
             offsets.dev_features,
             offsets.dev_hw_features,
@@ -118,21 +129,28 @@ impl Session {
             Some(_) => None,
         };
         let types = begun.elapsed().saturating_sub(planned);
-        let mut loaded = load::load(&plan, &offsets, loader_btf.as_ref(), options.own_sends)
-            .map_err(|error| refusal(&error, &privileges))?;
+        let sees_ends = plan.steps.iter().any(|step| step.role == Role::End);
+        let mut loaded = match load::load(&plan, &offsets, loader_btf.as_ref(), options.own_sends) {
+            Ok(loaded) => loaded,
+            // Perhaps it is the one program that there is another way without.
+            Err(error) if sees_ends && !error.not_permitted() => return Ok(None),
+            Err(error) => return Err(refusal(&error, &privileges)),
+        };
         if Symbols::hidden(Path::new(KALLSYMS)) {
             loaded.degraded.push(HIDDEN_SYMBOLS.to_owned());
         }
-        let trial = try_hooks(&mut loaded, tells_ignored)?;
+        let Some(trial) = try_hooks(&mut loaded, tells_ignored, sees_ends)? else { return Ok(None) };
         let scope = scope_of(&btf);
         let measure = options.measure || options.budget.is_some();
         let stats = if measure { enable_stats(Stats::RunTime).ok() } else { None };
         if options.budget.is_some() && stats.is_none() {
             loaded.degraded.push(NOT_MEASURED.to_owned());
         }
+        drop((btf, loader_btf));
+        heap::give_back();
         let Took { maps, load, attach } = loaded.took;
         let start = StartTimes { total: begun.elapsed(), plan: planned, types, maps, load, attach };
-        Ok(Self {
+        Ok(Some(Self {
             loaded,
             kernel,
             scope,
@@ -145,7 +163,7 @@ impl Session {
             symbols: Symbols::default(),
             detached: false,
             stats,
-        })
+        }))
     }
 
     /// Tries again whether the programs run, before they are detached. What does not run any more is a loss.
@@ -171,6 +189,7 @@ impl Session {
     pub fn forget_symbols(&mut self) {
         if !self.detached {
             self.symbols = Symbols::default();
+            heap::give_back();
         }
     }
 
@@ -208,15 +227,15 @@ impl Session {
     }
 }
 
-/// Tries whether the programs run that are attached.
+/// Tries whether the programs run that are attached. `None` if none sees a send end, which they see by itself.
 ///
 /// # Errors
 /// If one does not without which nothing works.
-fn try_hooks(loaded: &mut Loaded, tells_ignored: bool) -> Result<Trial, Failure> {
+fn try_hooks(loaded: &mut Loaded, tells_ignored: bool, sees_ends: bool) -> Result<Option<Trial>, Failure> {
     let trial = trial::run(loaded, tells_ignored)
         .map_err(|error| Failure::new(format!("cannot try the attached programs: {error}"), ""))?;
     if trial.is_hopeless() {
-        return Err(trial.failure());
+        return if sees_ends { Ok(None) } else { Err(trial.failure()) };
     }
     if !trial.blind.is_empty() {
         let lost: BTreeSet<&str> = trial.blind.iter().filter_map(|step| step.lost).collect();
@@ -233,7 +252,7 @@ fn try_hooks(loaded: &mut Loaded, tells_ignored: bool) -> Result<Trial, Failure>
              none is counted, they do not"
         ));
     }
-    Ok(trial)
+    Ok(Some(trial))
 }
 
 /// What is known of the kernel before anything is loaded into it.
@@ -250,6 +269,10 @@ pub(crate) struct Prepared {
 /// # Errors
 /// What is missing, and what helps.
 pub(crate) fn prepare(options: &SessionOptions) -> Result<Prepared, Failure> {
+    prepare_with(options, false)
+}
+
+fn prepare_with(options: &SessionOptions, ends_inlined: bool) -> Result<Prepared, Failure> {
     let kernel = release();
     let btf = read_btf(options)?;
     let resolved = offsets::resolve(&btf)
@@ -263,6 +286,7 @@ pub(crate) fn prepare(options: &SessionOptions) -> Result<Prepared, Failure> {
                 .has(function)
         },
         has_module: &|module| Path::new("/sys/module").join(module).exists(),
+        ends_inlined,
         no_trampolines: no_trampolines(options),
         preemptible: preemptible(Path::new("/")),
     })

@@ -17,7 +17,7 @@ use std::{
 
 use aya::maps::MapError;
 use rustix::{event::PollFlags, io::Errno, net::send};
-use zcdiag_wire::{SendApi, SenderKey, SiteKey};
+use zcdiag_wire::{SendApi, SenderKey, SiteKey, TallyKey};
 
 use super::failure::Failure;
 use crate::{
@@ -243,7 +243,9 @@ impl Seen {
 /// Whether a program should have run, and nothing that it counts was seen.
 fn is_blind(step: &Step, told: &Told, seen: &Seen) -> bool {
     match step.role {
-        Role::Birth | Role::Put | Role::OldPut | Role::OldEnd => told.notified > 0 && seen.sends == 0,
+        Role::Birth | Role::OldBirth | Role::Put | Role::End | Role::OldPut | Role::OldEnd => {
+            told.notified > 0 && seen.sends == 0
+        }
         Role::Copy => told.copied > 0 && seen.copies == 0,
         Role::Sent if step.function == "inet6_sendmsg" => told.ignored[1] > 0 && !seen.ignored[1],
         Role::Sent => told.ignored[0] > 0 && !seen.ignored[0],
@@ -269,19 +271,16 @@ fn clean_up(
     }
     let counts = loaded.counts(&[])?;
     let mut sites = seen.sites.clone();
-    for key in counts.tallies.keys() {
-        if seen.senders.contains(&key.sender) {
-            loaded.take_tally(key)?;
-        } else {
-            sites.remove(&key.site);
-        }
+    let (own, others): (BTreeSet<TallyKey>, BTreeSet<TallyKey>) =
+        counts.tallies.keys().copied().partition(|key| seen.senders.contains(&key.sender));
+    loaded.take_tallies(&own)?;
+    for key in others {
+        sites.remove(&key.site);
     }
     for key in counts.failures.keys().filter(|key| seen.senders.contains(&key.sender)) {
         loaded.take_failure(key)?;
     }
-    for key in &seen.senders {
-        loaded.take_sender(key)?;
-    }
+    loaded.take_senders(&seen.senders)?;
     sites.retain(|site| !before.contains(site));
     for site in &sites {
         loaded.take_site(&crate::diagnose::place(*site))?;

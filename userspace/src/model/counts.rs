@@ -33,6 +33,19 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Holds what was counted until `earlier`, should the kernel side have been about to put some of it elsewhere.
+    pub fn hold(&mut self, earlier: &Self) {
+        for (key, tally) in &earlier.tallies {
+            let now = self.tallies.entry(*key).or_default();
+            *now = now.at_least(*tally);
+        }
+        for (key, tap) in &earlier.taps {
+            if let Some(now) = self.taps.get_mut(key) {
+                now.packets = now.packets.max(tap.packets);
+            }
+        }
+    }
+
     /// Takes in what the kernel side still held at `now_ns`: copies and sends whose packet was not seen again
     /// are counted, as it would have done itself; the notifications still to come are returned.
     pub fn settle<'a>(
@@ -88,6 +101,19 @@ mod tests {
         let tally = counts.tallies[&TallyKey::default()];
         assert_eq!((tally.copied_sends, tally.copied_bytes), (3, 300));
         assert_eq!((tally.copies, tally.copy_bytes, tally.copy_ns), (1, 250, 9));
+    }
+
+    #[test]
+    fn what_was_counted_once_stays_while_it_is_put_elsewhere() {
+        let key = TallyKey::default();
+        let of = |copied_sends, flips| Tally { copied_sends, flips, ..Tally::ZERO };
+        let counts = |tally| Counts { tallies: BTreeMap::from([(key, tally)]), ..Counts::default() };
+        let mut now = counts(of(4, 3));
+        now.hold(&counts(of(5, 1)));
+        assert_eq!(now.tallies[&key], of(5, 3));
+        let mut now = Counts::default();
+        now.hold(&counts(of(5, 1)));
+        assert_eq!(now.tallies[&key], of(5, 1));
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod live;
 mod migration;
 mod own;
 mod paths;
+mod places;
 mod probe;
 mod probing;
 mod replay;

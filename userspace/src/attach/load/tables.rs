@@ -3,13 +3,11 @@
 use std::{collections::BTreeMap, io};
 
 use aya::maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf, StackTraceMap};
-use bytemuck::pod_read_unaligned;
 use zcdiag_wire::{
-    Failure, FailureKey, Held, Loss, MORE_STACKS_FROM, SenderInfo, SenderKey, Site, SiteKey, Tally, TallyKey,
-    TapKey, TapTally, Uarg, maps,
+    Failure, FailureKey, Held, Loss, MORE_STACKS_FROM, SenderInfo, SenderKey, Site, SiteKey, maps,
 };
 
-use super::Loaded;
+use super::{Loaded, table::Table};
 use crate::model::{counts::Counts, fleet::ProgramRow};
 
 impl Loaded {
@@ -30,9 +28,9 @@ impl Loaded {
         }
         let [misses, missed_results] = misses(programs);
         Ok(Counts {
-            tallies: self.table(maps::TALLIES)?,
+            tallies: self.tallies()?,
             failures: self.table(maps::FAILURES)?,
-            taps: self.table(maps::TAPS)?,
+            taps: self.taps()?,
             losses,
             misses,
             missed_results,
@@ -62,36 +60,12 @@ impl Loaded {
         stack.map_or_else(|_| Vec::new(), |stack| stack.frames().iter().map(|frame| frame.ip).collect())
     }
 
-    /// The uargs that still have a record, by address.
-    ///
-    /// # Errors
-    /// If the map cannot be read.
-    pub fn uargs(&self) -> Result<BTreeMap<u64, Uarg>, MapError> {
-        self.table(maps::UARGS)
-    }
-
     /// The copies that are still held back, by address of the packet.
     ///
     /// # Errors
     /// If the map cannot be read.
     pub fn held(&self) -> Result<BTreeMap<u64, Held>, MapError> {
         self.table(maps::HELD)
-    }
-
-    /// Takes a tally out; gives what it had counted, `None` if it was not there.
-    ///
-    /// # Errors
-    /// If the map cannot be written.
-    pub fn take_tally(&mut self, key: &TallyKey) -> Result<Option<Tally>, MapError> {
-        self.take(maps::TALLIES, key)
-    }
-
-    /// Takes the counts of a tap out.
-    ///
-    /// # Errors
-    /// If the map cannot be written.
-    pub fn take_tap(&mut self, key: &TapKey) -> Result<Option<TapTally>, MapError> {
-        self.take(maps::TAPS, key)
     }
 
     /// Takes a count of failed sends out.
@@ -102,28 +76,12 @@ impl Loaded {
         self.take(maps::FAILURES, key)
     }
 
-    /// Takes a sender out.
-    ///
-    /// # Errors
-    /// If the map cannot be written.
-    pub fn take_sender(&mut self, key: &SenderKey) -> Result<Option<SenderInfo>, MapError> {
-        self.take(maps::SENDERS, key)
-    }
-
     /// Takes a site out.
     ///
     /// # Errors
     /// If the map cannot be written.
     pub fn take_site(&mut self, key: &SiteKey) -> Result<Option<Site>, MapError> {
         self.take(maps::SITES, key)
-    }
-
-    /// Takes the record of a uarg out: from now on it is for the caller to count.
-    ///
-    /// # Errors
-    /// If the map cannot be written.
-    pub fn take_uarg(&mut self, address: u64) -> Result<Option<Uarg>, MapError> {
-        self.take(maps::UARGS, &address)
     }
 
     /// Takes a copy out that is held back: from now on it is for the caller to count.
@@ -143,7 +101,7 @@ impl Loaded {
         StackTraceMap::try_from(self.map_mut(map)?)?.remove(&id)
     }
 
-    fn map(&self, name: &str) -> Result<&aya::maps::Map, MapError> {
+    pub(super) fn map(&self, name: &str) -> Result<&aya::maps::Map, MapError> {
         self.ebpf.map(name).ok_or(MapError::InvalidName { name: name.to_owned() })
     }
 
@@ -152,7 +110,7 @@ impl Loaded {
     }
 
     /// Whoever removes an entry has it to himself: the programs count only what they remove themselves.
-    fn take<K, V>(&mut self, name: &str, key: &K) -> Result<Option<V>, MapError>
+    pub(super) fn take<K, V>(&mut self, name: &str, key: &K) -> Result<Option<V>, MapError>
     where
         K: Table,
         V: Table,
@@ -172,7 +130,7 @@ impl Loaded {
         }
     }
 
-    fn table<K, V>(&self, name: &str) -> Result<BTreeMap<K, V>, MapError>
+    pub(super) fn table<K, V>(&self, name: &str) -> Result<BTreeMap<K, V>, MapError>
     where
         K: Table + Ord,
         V: Table,
@@ -203,34 +161,6 @@ fn misses(programs: &[ProgramRow]) -> [u64; 2] {
 
 /// Twice what the largest map holds.
 const MOST_ROWS: usize = 1 << 17;
-
-/// A wire type as the bytes that the map holds.
-trait Table: Sized {
-    type Bytes;
-    fn decode(bytes: &Self::Bytes) -> Self;
-    fn encode(&self) -> Self::Bytes;
-}
-
-macro_rules! table {
-    ($($type:ty),+) => {
-        $(impl Table for $type {
-            type Bytes = [u8; size_of::<$type>()];
-            fn decode(bytes: &Self::Bytes) -> Self {
-                pod_read_unaligned(bytes)
-            }
-            fn encode(&self) -> Self::Bytes {
-                let mut bytes = [0; size_of::<$type>()];
-                bytes.copy_from_slice(bytemuck::bytes_of(self));
-                bytes
-            }
-        })+
-    };
-}
-
-table!(
-    u64, TapKey, TapTally, TallyKey, Tally, FailureKey, Failure, SenderKey, SenderInfo, SiteKey, Site, Uarg,
-    Held
-);
 
 /// The map that a stack is in, and its id there.
 fn stack_place(id: u32) -> (&'static str, u32) {

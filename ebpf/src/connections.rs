@@ -1,0 +1,281 @@
+//! Counts that are kept with the socket they are of, so that a send finds them by an address instead of by a long key.
+//!
+//! A socket has one of two places that its address tells, one for each process that sends on it. A place is taken for
+//! another socket only while no send on its way counts there: whoever wants to count there adds itself to `live`, and
+//! then looks whether the place still is the one it was; whoever wants to take it claims its tag, and then looks
+//! whether somebody has come. All programs that come here are for 5.12 and later.
+#![expect(unsafe_code, reason = "a map value is reached through a raw pointer")]
+
+use aya_ebpf::{bindings::BPF_F_MMAPABLE, macros::map, maps::Array};
+use zcdiag_wire::{Connection, ConnectionSite, ConnectionTag, SenderKey, SiteKey, Tally, TallyKey, rooms};
+
+use crate::{exchange, read::Addr, sender, spread, tally};
+
+/// User space looks through them, so they are apart.
+#[map]
+static CONNECTION_TAGS: Array<[ConnectionTag; 2]> =
+    Array::with_max_entries(rooms::CONNECTIONS / 2, BPF_F_MMAPABLE);
+
+#[map]
+static CONNECTIONS: Array<Connection> = Array::with_max_entries(rooms::CONNECTIONS, 0);
+
+/// The tag of a place.
+#[derive(Clone, Copy)]
+struct Tag(*mut ConnectionTag);
+
+impl Tag {
+    /// Those of a pair.
+    #[inline(always)]
+    fn pair(index: u32) -> Option<[Self; 2]> {
+        let pair = CONNECTION_TAGS.get_ptr_mut(index)?;
+        // SAFETY: the map's memory stays; only addresses are taken.
+        unsafe { Some([Self(&raw mut (*pair)[0]), Self(&raw mut (*pair)[1])]) }
+    }
+
+    #[inline(always)]
+    fn at(place: u32) -> Option<Self> {
+        let [first, second] = Self::pair(place / 2)?;
+        Some(if place.is_multiple_of(2) { first } else { second })
+    }
+
+    #[inline(always)]
+    fn sock(self) -> Addr {
+        // SAFETY: the map's memory stays; a word is read as a whole.
+        unsafe { (&raw const (*self.0).sock).read_volatile() }
+    }
+
+    #[inline(always)]
+    fn swap(self, old: Addr, new: Addr) -> bool {
+        // SAFETY: as above.
+        exchange::swap(unsafe { &raw mut (*self.0).sock }, old, new)
+    }
+
+    #[inline(always)]
+    fn live(self) -> *mut u64 {
+        // SAFETY: as above.
+        unsafe { &raw mut (*self.0).live }
+    }
+
+    #[inline(always)]
+    fn is_live(self) -> bool {
+        // SAFETY: as above.
+        unsafe { self.live().read_volatile() != 0 }
+    }
+
+    #[inline(always)]
+    fn add(self, to_live: u64) {
+        exchange::add(self.live(), to_live);
+    }
+}
+
+/// The place that a record names, which is its own until it [leaves](Self::leave).
+#[derive(Clone, Copy)]
+pub(crate) struct Place(u32);
+
+impl Place {
+    /// `connection` is the place and one.
+    #[inline(always)]
+    pub(crate) fn of(connection: u32) -> Option<Self> {
+        if connection == 0 { None } else { Some(Self(connection - 1)) }
+    }
+
+    /// One send less counts here; what it has counted is there by now.
+    #[inline(always)]
+    pub(crate) fn leave(self) {
+        self.add(u64::MAX);
+    }
+
+    /// What this CPU copies is counted here.
+    #[inline(always)]
+    pub(crate) fn pin(self) {
+        self.add(ConnectionTag::CPU);
+    }
+
+    /// Not any more.
+    #[inline(always)]
+    pub(crate) fn unpin(self) {
+        self.add(ConnectionTag::CPU.wrapping_neg());
+    }
+
+    #[inline(always)]
+    fn add(self, to_live: u64) {
+        if let Some(tag) = Tag::at(self.0) {
+            tag.add(to_live);
+        }
+    }
+
+    /// One less would have counted here, and has not.
+    #[inline(always)]
+    pub(crate) fn leave_uncounted(self) {
+        if let Some(tag) = Tag::at(self.0) {
+            tally::add_to(tag.live(), u64::MAX);
+        }
+    }
+
+    #[inline(always)]
+    fn connection(self) -> Option<*mut Connection> {
+        CONNECTIONS.get_ptr_mut(self.0)
+    }
+
+    /// Counts of sends without a copy event.
+    #[inline(always)]
+    pub(crate) fn plain(self) -> Option<*mut Tally> {
+        // SAFETY: the map's memory stays.
+        self.connection().map(|connection| unsafe { &raw mut (*connection).plain })
+    }
+
+    /// Whether `site` is where copied sends are counted here.
+    #[inline(always)]
+    pub(crate) fn knows(self, site: &SiteKey) -> bool {
+        self.copied(site).is_some()
+    }
+
+    /// Counts of sends that were copied at `site`, if they are kept here.
+    #[inline(always)]
+    pub(crate) fn copied(self, site: &SiteKey) -> Option<*mut Tally> {
+        let connection = self.connection()?;
+        // SAFETY: the map's memory stays; a settled site does not change.
+        unsafe {
+            let settled = (&raw const (*connection).site_is).read_volatile() == ConnectionSite::SETTLED;
+            if settled && (*connection).site == *site { Some(&raw mut (*connection).copied) } else { None }
+        }
+    }
+
+    /// The same; should there be no site yet, this one becomes it.
+    #[inline(always)]
+    pub(crate) fn copied_from_now(self, site: &SiteKey) -> Option<*mut Tally> {
+        let connection = self.connection()?;
+        // SAFETY: the map's memory stays; who has claimed the site writes it alone.
+        unsafe {
+            let is = &raw mut (*connection).site_is;
+            if is.read_volatile() == ConnectionSite::NONE
+                && exchange::swap(is, ConnectionSite::NONE, ConnectionSite::CLAIMED)
+            {
+                (*connection).site = *site;
+                exchange::swap(is, ConnectionSite::CLAIMED, ConnectionSite::SETTLED);
+            }
+        }
+        self.copied(site)
+    }
+}
+
+/// The pair of places that a socket's address tells.
+#[inline(always)]
+fn pair(sock: Addr) -> u32 {
+    spread::place(sock, rooms::CONNECTIONS / 2)
+}
+
+/// A place that a send counts at from now on, and who has sent there before.
+pub(crate) type Joined = (u32, &'static SenderKey);
+
+#[inline(always)]
+fn join(index: u32, tag: Tag, sock: Addr, tgid: u32, start_ns: u64) -> Option<Joined> {
+    if tag.sock() != sock {
+        return None;
+    }
+    tag.add(1);
+    let connection = Place(index).connection()?;
+    // SAFETY: the map's memory stays; the sender does not change while somebody counts here.
+    let sender = unsafe { &(*connection).sender };
+    if tag.sock() == sock && sender.tgid == tgid && sender.start_ns == start_ns {
+        return Some((index + 1, sender));
+    }
+    tag.add(u64::MAX);
+    None
+}
+
+/// Has a send of a process on `sock` count with those before it, if it has a place; gives what its record is to keep.
+/// The rest of what tells a sender, the socket tells, and does not change.
+#[inline(always)]
+pub(crate) fn enter(sock: Addr, tgid: u32, start_ns: u64) -> Option<Joined> {
+    let pair = pair(sock);
+    let [first, second] = Tag::pair(pair)?;
+    if let Some(joined) = join(pair * 2, first, sock, tgid, start_ns) {
+        return Some(joined);
+    }
+    join(pair * 2 + 1, second, sock, tgid, start_ns)
+}
+
+/// Has the first send of `sender` on `sock` count there; gives what its record is to keep, 0 if there is no place for it.
+/// `first`: nobody has sent on it before, so a place with its address is a closed socket's. To be called from the sender's
+/// context. A function of its own: rare, and for the stack's sake.
+#[inline(never)]
+pub(crate) fn open(sock: Addr, sender: &SenderKey, first: bool) -> u32 {
+    sender::remember(sender);
+    let one = pair(sock) * 2;
+    let other = one + 1;
+    // One of a closed socket that was at this address, then one that is free, then one whose sends have all ended.
+    if first && has_tag(one, sock) && take(one, sock, sender, false) {
+        return one + 1;
+    }
+    if first && has_tag(other, sock) && take(other, sock, sender, false) {
+        return other + 1;
+    }
+    if take(one, sock, sender, true) {
+        return one + 1;
+    }
+    if take(other, sock, sender, true) {
+        return other + 1;
+    }
+    if take(one, sock, sender, false) {
+        return one + 1;
+    }
+    if take(other, sock, sender, false) {
+        return other + 1;
+    }
+    0
+}
+
+#[inline(always)]
+fn has_tag(index: u32, sock: Addr) -> bool {
+    Tag::at(index).is_some_and(|tag| tag.sock() == sock)
+}
+
+/// Takes a place, unless somebody counts there; `free`: only if it is nobody's.
+#[inline(always)]
+fn take(index: u32, sock: Addr, sender: &SenderKey, free: bool) -> bool {
+    let Some(tag) = Tag::at(index) else { return false };
+    let old = tag.sock();
+    if old == ConnectionTag::CLAIMED
+        || free && old != 0
+        || tag.is_live()
+        || !tag.swap(old, ConnectionTag::CLAIMED)
+    {
+        return false;
+    }
+    if tag.is_live() {
+        tag.swap(ConnectionTag::CLAIMED, old);
+        return false;
+    }
+    if old != 0 && !hand_over(index) {
+        tag.swap(ConnectionTag::CLAIMED, old);
+        return false;
+    }
+    let Some(connection) = Place(index).connection() else { return false };
+    // SAFETY: the map's memory stays, and who has claimed the tag has the place to himself.
+    unsafe {
+        (*connection).sender = *sender;
+        (*connection).site_is = ConnectionSite::NONE;
+    }
+    tag.add(1);
+    tag.swap(ConnectionTag::CLAIMED, sock);
+    true
+}
+
+/// Adds the counts of a place to the tallies; false if there is no room for them.
+#[inline(never)]
+fn hand_over(index: u32) -> bool {
+    let Some(connection) = Place(index).connection() else { return false };
+    // SAFETY: as in `take`.
+    unsafe {
+        let mut key = TallyKey { sender: (*connection).sender, site: SiteKey::NONE };
+        if !tally::add_all(&key, &raw mut (*connection).plain) {
+            return false;
+        }
+        if (*connection).site_is != ConnectionSite::SETTLED {
+            return true;
+        }
+        key.site = (*connection).site;
+        tally::add_all(&key, &raw mut (*connection).copied)
+    }
+}
