@@ -1,6 +1,6 @@
 //! Where the records of sends on their way are kept: each in one of two slots that its uarg's address tells, which a
 //! hash map would take three times as long to find; in a hash map where both are taken. Before 5.12, which has no
-//! instruction to claim a slot, all are in the hash map.
+//! instruction to claim a slot, all are in the hash map, and so are those of io_uring at any time (`uarg::request`).
 #![expect(unsafe_code, reason = "a map value is reached through a raw pointer")]
 
 use core::{mem::offset_of, ops::Range};
@@ -110,7 +110,7 @@ fn find_in(pair: Pair, uarg: Addr) -> Option<*mut Uarg> {
 }
 
 #[inline(always)]
-fn claim(pair: Pair, uarg: Addr, words: Range<usize>) -> Option<&'static mut Uarg> {
+fn claim(pair: Pair, uarg: Addr) -> Option<&'static mut Uarg> {
     let second = !exchange::swap(pair.tag(false), 0, uarg);
     if second && !exchange::swap(pair.tag(true), 0, uarg) {
         return None;
@@ -120,7 +120,7 @@ fn claim(pair: Pair, uarg: Addr, words: Range<usize>) -> Option<&'static mut Uar
     // any bytes are one.
     unsafe {
         // Else the compiler calls for something that does it byte by byte.
-        for word in words {
+        for word in OF_MSG_ZEROCOPY {
             record.cast::<u64>().add(word).write_volatile(0);
         }
         (*record).slot = pair.slot(second) + 1;
@@ -129,18 +129,18 @@ fn claim(pair: Pair, uarg: Addr, words: Range<usize>) -> Option<&'static mut Uar
 }
 
 /// A record without the sender, and what is for io_uring only.
-pub(crate) const OF_MSG_ZEROCOPY: Range<usize> =
+const OF_MSG_ZEROCOPY: Range<usize> =
     offset_of!(Uarg, site) / size_of::<u64>()..offset_of!(Uarg, riders) / size_of::<u64>();
 
-/// A record, of which these words are zero, for a uarg that has none any more once `end` is through with it. Without
-/// room that is counted.
+/// A record, zero in [`OF_MSG_ZEROCOPY`], for a uarg that has none any more once `end` is through with it. Without room that
+/// is counted.
 #[inline(always)]
-pub(crate) fn make(uarg: Addr, words: Range<usize>, end: fn(Addr)) -> Option<&'static mut Uarg> {
+pub(crate) fn make(uarg: Addr, end: fn(Addr)) -> Option<&'static mut Uarg> {
     let pair = Pair::of(uarg)?;
     if pair.has(false, uarg) || pair.has(true, uarg) || pair.has_spilled() {
         end(uarg);
     }
-    if let Some(record) = claim(pair, uarg, words) {
+    if let Some(record) = claim(pair, uarg) {
         return Some(record);
     }
     spill(uarg);

@@ -3,8 +3,6 @@
 //! A uarg (`struct ubuf_info_msgzc`, before 6.0 `struct ubuf_info`) counts the references from
 //! packets to one or several merged sends. Its notification is queued when the last one goes.
 
-use core::ops::Range;
-
 use zcdiag_wire::{Loss, MISSING, SiteKind, TallyKey, Uarg, UargEnd};
 
 use crate::{
@@ -122,12 +120,11 @@ pub(crate) fn reserve(uarg: Addr) {
     }
 }
 
-/// Begins to follow a new uarg, which nobody else knows yet: its record is to be filled in, with the `words` that are not
-/// zero. A record that is still there
+/// Begins to follow a new uarg, which nobody else knows yet: its record is to be filled in. A record that is still there
 /// belongs to a uarg whose end was missed: this address could not have been used again before it.
 #[inline(always)]
-pub(crate) fn begin(uarg: Addr, words: Range<usize>) -> Option<&'static mut Uarg> {
-    records::make(uarg, words, end_late::<New>)
+pub(crate) fn begin(uarg: Addr) -> Option<&'static mut Uarg> {
+    records::make(uarg, end_late::<New>)
 }
 
 /// The record of a request of io_uring. They are all in the hash map: their programs look so many up that with two places

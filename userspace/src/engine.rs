@@ -11,13 +11,13 @@ mod sockets;
 mod trial;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     time::{Duration, Instant},
 };
 
 use aya::maps::{MapData, MapError, RingBuf};
 use tokio::io::unix::AsyncFd;
-use zcdiag_wire::{Loss, Rare, RareKind, SenderKey, SiteKey, Tally, TallyKey, Uarg};
+use zcdiag_wire::{Loss, Rare, RareKind, SenderKey, SiteKey, Uarg};
 
 use self::{
     budget::{Budget, Level, ONE_STACK_OF},
@@ -30,7 +30,12 @@ use self::{
 use crate::{
     attach::load::Announcement,
     diagnose::{self, Culprits, Filter, Known},
-    model::{cost::Cost, counts::Counts, migration::Migration, report::Report},
+    model::{
+        cost::Cost,
+        counts::{Counts, add},
+        migration::Migration,
+        report::Report,
+    },
     sys::{clock, ring::awaitable},
 };
 
@@ -488,9 +493,4 @@ fn take_but(own: &Own, rare: &mut RingBuf<MapData>, gatherer: &mut Gatherer) -> 
         }
     }
     stirred
-}
-
-fn add(tallies: &mut BTreeMap<TallyKey, Tally>, key: TallyKey, more: Tally) {
-    let sum = tallies.entry(key).or_default();
-    *sum = sum.plus(more);
 }

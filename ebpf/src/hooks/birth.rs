@@ -14,7 +14,7 @@ use crate::{
     log::debug,
     outcome,
     read::{Addr, Struct, Typed},
-    records::{Any, New, OF_MSG_ZEROCOPY},
+    records::{Any, New},
     sender::{self, TCP, UDP},
     sending, sock, switches, uarg,
 };
@@ -90,7 +90,7 @@ trait Follow {
 impl Follow for New {
     #[inline(always)]
     fn begin(uarg: Addr) -> Option<&'static mut Uarg> {
-        uarg::begin(uarg, OF_MSG_ZEROCOPY)
+        uarg::begin(uarg)
     }
 
     #[inline(always)]

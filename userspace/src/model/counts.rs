@@ -83,6 +83,12 @@ impl Counts {
     }
 }
 
+/// Adds to what is counted for a sender at a site.
+pub(crate) fn add(tallies: &mut BTreeMap<TallyKey, Tally>, key: TallyKey, more: Tally) {
+    let sum = tallies.entry(key).or_default();
+    *sum = sum.plus(more);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

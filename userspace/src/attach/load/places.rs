@@ -13,7 +13,7 @@ use super::{
     shared::{PAIR, TAG},
     table::Table,
 };
-use crate::sys::shared::Words;
+use crate::{model::counts::add, sys::shared::Words};
 
 impl Loaded {
     /// The uargs that still have a record, by address.
@@ -211,9 +211,4 @@ fn counts(connection: &Connection) -> impl Iterator<Item = (TallyKey, Tally)> + 
         .into_iter()
         .chain(copied)
         .filter(|(_, tally)| *tally != Tally::ZERO)
-}
-
-fn add(tallies: &mut BTreeMap<TallyKey, Tally>, key: TallyKey, more: Tally) {
-    let sum = tallies.entry(key).or_default();
-    *sum = sum.plus(more);
 }
