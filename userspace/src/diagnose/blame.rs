@@ -58,8 +58,10 @@ pub(super) fn sightings(taps: &BTreeSet<u64>, counts: &Counts, known: &Known) ->
     let mut sightings: BTreeMap<u64, Sighting> = BTreeMap::new();
     let given = counts.taps.iter().filter(|(key, tally)| taps.contains(&key.inode) && tally.packets > 0);
     for (TapKey { inode, .. }, TapTally { packets, first_ns, last_ns, .. }) in given {
-        let (first, last) = (Duration::from_nanos(*first_ns), Duration::from_nanos(*last_ns));
         let lifetime = known.lifetimes.get(inode).copied().unwrap_or_default();
+        // Packets' times are read once a jiffy, so they may be from just before the tap was opened.
+        let opened = lifetime.opened.unwrap_or_default();
+        let [first, last] = [*first_ns, *last_ns].map(|ns| Duration::from_nanos(ns).max(opened));
         let sighting = sightings.entry(*inode).or_insert(Sighting { packets: 0, first, last, lifetime });
         sighting.packets += packets;
         sighting.first = sighting.first.min(first);
