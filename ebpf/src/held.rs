@@ -5,7 +5,7 @@
 #![expect(unsafe_code, reason = "a map value is reached through a raw pointer")]
 
 use aya_ebpf::{macros::map, maps::HashMap};
-use zcdiag_wire::{Held, SiteKind, TallyKey, rooms};
+use zcdiag_wire::{Held, SenderKey, SiteKind, TallyKey, rooms};
 
 use crate::{
     cpu::{self, Window},
@@ -73,6 +73,15 @@ pub(crate) fn release(window: &mut Window, skb: Addr, kind: u32) -> Option<Devic
     let device = (held.charge.site.ifindex, held.charge.site.netns);
     settle(window, skb, held);
     at_once.then_some(device)
+}
+
+/// Whose copy this CPU holds back of `skb`, if it does.
+#[inline(always)]
+pub(crate) fn sender(window: &Window, skb: Addr) -> Option<SenderKey> {
+    if window.held == 0 {
+        return None;
+    }
+    entry(skb).map(|held| held.charge.sender)
 }
 
 /// A function of its own, for the stack's sake.

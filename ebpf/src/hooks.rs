@@ -4,6 +4,7 @@
 
 mod birth;
 mod copy;
+mod dropped;
 mod hidden;
 mod io_uring;
 mod mirred;

@@ -23,6 +23,7 @@
 
 mod connections;
 mod cpu;
+mod drops;
 mod exchange;
 mod facts;
 mod failure;

@@ -391,6 +391,11 @@ impl Engine {
             self.taken.failures.insert(*key, failure.minus(reported));
         }
         entries += loaded.take_senders(&eviction.senders.iter().copied().collect())?;
+        let gone: BTreeSet<&SenderKey> = eviction.senders.iter().collect();
+        for key in loaded.drops()?.keys().filter(|key| gone.contains(&key.sender)) {
+            loaded.forget_drops(key)?;
+            self.latest.counts.drops.remove(key);
+        }
         for key in &eviction.sites {
             entries += usize::from(loaded.take_site(key)?.is_some());
         }

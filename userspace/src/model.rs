@@ -9,6 +9,7 @@ pub mod counts;
 pub mod cure;
 pub mod device;
 pub mod doctor;
+pub mod dropped;
 pub mod errno;
 pub mod explained;
 pub mod filter;

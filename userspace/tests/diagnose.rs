@@ -9,11 +9,12 @@ use zcdiag::{
         advice::Advice,
         cause::CauseId,
         counts::Counts,
+        dropped::DropFacts,
         process::ProcessIdentity,
         report::{Report, Split, Verdict},
     },
 };
-use zcdiag_wire::{Loss, SenderKey, SiteKey, SiteKind, Tally, TallyKey, Uarg, UargEnd};
+use zcdiag_wire::{DropKey, Loss, SenderKey, SiteKey, SiteKind, Tally, TallyKey, Uarg, UargEnd};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HERE: u32 = 4_026_531_840;
@@ -51,6 +52,45 @@ fn process(pid: u32, comm: &str) -> ProcessIdentity {
 fn facts(device: &str, frames: &[&str]) -> SiteFacts {
     let stack = frames.iter().map(|frame| (*frame).to_owned()).collect();
     SiteFacts { device: device.to_owned(), stack, offloads: None }
+}
+
+fn dropped(copied: u32, function: &str) -> (DropKey, DropFacts) {
+    let key = DropKey { sender: sender(7), location: 1, reason: 2, ifindex: 5, netns: HERE, copied };
+    (key, DropFacts { device: "d0".to_owned(), reason: None, function: function.to_owned() })
+}
+
+#[test]
+fn dropped_packets_are_told_beside_zero_copy() {
+    let (key, facts) = dropped(0, "__dev_queue_xmit");
+    let known = Known { drops: BTreeMap::from([(key, facts.clone())]), ..Known::default() };
+    let mut counts = counts(&[(sender(7), SiteKey::default(), zerocopied(3))]);
+    counts.drops.insert(key, 2);
+    let row = &verdict(&counts, &known).senders[0];
+    assert_eq!((row.sends.zerocopied, row.dropped[0].packets, &row.dropped[0].facts), (3, 2, &facts));
+    assert!(matches!(row.advice[0], Advice::Dropped { again: false, .. }), "{:?}", row.advice);
+    // How drivers of old kernels give back what they have sent.
+    let (key, facts) = dropped(0, "net_tx_action");
+    let known = Known { drops: BTreeMap::from([(key, facts)]), ..Known::default() };
+    assert_eq!(verdict(&counts, &known).senders[0].dropped, []);
+}
+
+#[test]
+fn a_packet_that_came_in_for_nobody_is_told_with_why_it_was_dropped() {
+    let site = SiteKey { kind: SiteKind::RX_DROPPED, ..stack(1, 5) };
+    let (key, facts) = dropped(1, "ip_rcv_core");
+    let place = SiteKey { kind: SiteKind::STACK, ..site };
+    let known = Known {
+        senders: BTreeMap::from([(sender(7), process(7, "a"))]),
+        sites: BTreeMap::from([(place, self::facts("v1", &["skb_copy_ubufs", "__netif_receive_skb_core"]))]),
+        drops: BTreeMap::from([(key, facts)]),
+        ..Known::default()
+    };
+    let mut counts = counts(&[(sender(7), site, copied(3))]);
+    counts.drops.insert(key, 3);
+    let report = verdict(&counts, &known);
+    assert_eq!(report.causes[0].cause, CauseId::RxDropped);
+    assert!(report.causes[0].explanation.ends_with("then dropped it: in ip_rcv_core."), "{report:?}");
+    assert_eq!(report.senders[0].dropped, [], "that is told by the cause");
 }
 
 fn verdict(counts: &Counts, known: &Known) -> Report {

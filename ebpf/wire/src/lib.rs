@@ -5,6 +5,7 @@
 #![no_std]
 
 mod connection;
+mod drops;
 mod offloads;
 mod offsets;
 mod sizes;
@@ -12,6 +13,7 @@ mod tally;
 mod tap;
 
 pub use connection::{Connection, ConnectionSite, ConnectionTag};
+pub use drops::{DropKey, Drops};
 pub use offloads::{Offloads, PacketFlags};
 pub use offsets::{Config, Field, Lost, MISSING, Need, Offsets, Source};
 pub use sizes::{MORE_STACKS_FROM, NAME_LEN, STACK_DEPTH};
@@ -53,6 +55,8 @@ pub mod maps {
     pub const EPOCH: &str = "EPOCH";
     /// `FailureKey` -> `Failure`: zerocopy sends that failed.
     pub const FAILURES: &str = "FAILURES";
+    /// `DropKey` -> `Drops`: packets with data of zerocopy sends that were dropped.
+    pub const DROPS: &str = "DROPS";
     /// `Loss` as index -> count, per CPU.
     pub const LOSSES: &str = "LOSSES";
     /// `Switch` as index -> what user space has set.
@@ -89,6 +93,8 @@ pub mod rooms {
     pub const TAP_SHARES: u32 = 32;
     /// Of [`FAILURES`](super::maps::FAILURES).
     pub const FAILURES: u32 = 4096;
+    /// Of [`DROPS`](super::maps::DROPS).
+    pub const DROPS: u32 = 1024;
     /// Tasks that were refused a uarg, until their send call returns.
     pub const REFUSED: u32 = 1024;
 }

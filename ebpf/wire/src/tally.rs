@@ -90,6 +90,8 @@ impl SiteKind {
     pub const UPFRONT_EXTENSION: u32 = 15;
     /// As [`SiteKind::STACK`]; the packet is a broadcast, and was looped back to this machine.
     pub const RX_BROADCAST: u32 = 16;
+    /// As [`SiteKind::STACK`]; right after the copy the packet was dropped.
+    pub const RX_DROPPED: u32 = 17;
     /// Flag beside one of those for the send call itself, before 5.12: the stack is kept as well, and tells whether
     /// the packet was not gathered instead.
     pub const UNLESS_GATHERED: u32 = 1 << 8;
@@ -501,6 +503,8 @@ impl Loss {
     pub const RESULT_UNSEEN: u32 = 12;
     /// A program that is attached and does not run; counted by user space.
     pub const HOOKS_BLIND: u32 = 13;
+    /// No room for another place of drops: the dropped packet is not counted.
+    pub const DROPS_FULL: u32 = 14;
     /// Number of counters.
-    pub const COUNT: u32 = 14;
+    pub const COUNT: u32 = 15;
 }

@@ -23,6 +23,8 @@ pub enum Role {
     OldEnd,
     /// Data is copied: cost and device.
     Copy,
+    /// A packet is dropped: with data of a zerocopy send, or right after it was copied on the receive path.
+    Drop,
     /// Where a copied packet goes next on the receive path.
     Next,
     /// A packet socket is given a packet.
@@ -67,7 +69,7 @@ impl Role {
     /// Whether its functions run for packets and sends of everybody, and tell nothing while nobody sends with zero
     /// copy.
     pub fn is_for_everybody(self) -> bool {
-        matches!(self, Self::Next | Self::Tap | Self::Hidden | Self::Sent)
+        matches!(self, Self::Drop | Self::Next | Self::Tap | Self::Hidden | Self::Sent)
     }
 }
 
@@ -86,7 +88,7 @@ impl Need {
 pub struct Hook {
     /// What it is for.
     pub role: Role,
-    /// Names of the kernel function, newest first.
+    /// Names of the kernel function, newest first; of a tracepoint.
     pub functions: &'static [&'static str],
     /// Program at the function's entry.
     pub entry: Option<Doors>,
@@ -94,6 +96,9 @@ pub struct Hook {
     pub exit: Option<Doors>,
     /// The function runs in the task that sends, which may be preempted in the middle of it.
     pub in_task: bool,
+    /// The name is that of a tracepoint, which every kernel has. The programs of its entry are the one to use, and the one
+    /// to use where that is refused.
+    pub is_tracepoint: bool,
     /// The module that the functions are in, if not in the kernel itself: they can only be probed, and only once
     /// it is loaded.
     pub module: Option<&'static str>,
@@ -134,6 +139,7 @@ const HOOK: Hook = Hook {
     entry: None,
     exit: None,
     in_task: false,
+    is_tracepoint: false,
     module: None,
     unless: None,
     need: Need::Essential,
@@ -209,6 +215,7 @@ const HIDDEN: &str = "copies that the kernel does not report";
 /// - `int skb_copy_ubufs(skb, gfp_mask)`
 /// - `int packet_rcv(skb, dev, pt, orig_dev)`, `tpacket_rcv`, `packet_rcv_spkt`, `packet_rcv_fanout`,
 ///   `int packet_create(net, sock, protocol, kern)`, `int packet_release(sock)` (`net/packet/af_packet.c`)
+/// - tracepoint `kfree_skb(skb, location[, reason[, rx_sk]])` (`include/trace/events/skb.h`), the reason from 5.17 on
 /// - `int ip_local_deliver(skb)`, `ip6_input(skb)`, `ip_forward(skb)`, `ip6_forward(skb)`
 /// - `struct sk_buff *skb_segment(skb, features)`, `int skb_pp_cow_data(pool, &skb, headroom)` (6.7 and later)
 /// - `veth_xdp_rcv_skb(rq, skb, ..)` (`drivers/net/veth.c`), `int tcf_mirred_act(skb, action, ..)`
@@ -274,6 +281,14 @@ pub const HOOKS: &[Hook] = &[
         entry: Some(doors("copy_fentry", "copy_kprobe")),
         exit: Some(doors("copy_fexit", "copy_kretprobe")),
         need: Need::Useful("the cost of copies"),
+        ..HOOK
+    },
+    Hook {
+        role: Role::Drop,
+        functions: &["kfree_skb"],
+        entry: Some(doors("drop_tracepoint", "old_drop_tracepoint")),
+        is_tracepoint: true,
+        need: Need::Useful("packets of zerocopy sends that the kernel dropped, and why"),
         ..HOOK
     },
     tap(&["packet_rcv"], "packet_rcv_fentry", "packet_rcv_kprobe"),

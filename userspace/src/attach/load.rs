@@ -18,7 +18,10 @@ use std::{
 
 use aya::{
     Ebpf, EbpfLoader, GlobalData,
-    programs::{Program, ProgramError, fentry::FEntryLinkId, fexit::FExitLinkId, kprobe::KProbeLinkId},
+    programs::{
+        Program, ProgramError, fentry::FEntryLinkId, fexit::FExitLinkId, kprobe::KProbeLinkId,
+        raw_trace_point::RawTracePointLinkId,
+    },
 };
 use zcdiag_wire::{Config, Offsets, maps};
 
@@ -164,6 +167,7 @@ enum Link {
     Fentry(FEntryLinkId),
     Fexit(FExitLinkId),
     Probe(KProbeLinkId),
+    Tracepoint(RawTracePointLinkId),
 }
 
 impl Loaded {
@@ -224,6 +228,9 @@ impl Loaded {
                 let loaded = if program.fd().is_ok() { Ok(()) } else { timed(load, || program.load()) };
                 loaded.and_then(|()| timed(attach, || program.attach(step.function, 0))).map(Link::Probe)
             }
+            (Program::RawTracePoint(program), Kind::Tracepoint) => timed(load, || program.load())
+                .and_then(|()| timed(attach, || program.attach(step.function)))
+                .map(Link::Tracepoint),
             _ => Err(ProgramError::UnexpectedProgramType),
         };
         let link = link.map_err(|error| explain(&what(), &error))?;
@@ -264,6 +271,7 @@ impl Loaded {
                 Program::FEntry(program) => program.unload(),
                 Program::FExit(program) => program.unload(),
                 Program::KProbe(program) => program.unload(),
+                Program::RawTracePoint(program) => program.unload(),
                 _ => Ok(()),
             };
         }
@@ -283,6 +291,7 @@ fn descriptor(program: &Program) -> Option<RawFd> {
         Program::FEntry(program) => program.fd(),
         Program::FExit(program) => program.fd(),
         Program::KProbe(program) => program.fd(),
+        Program::RawTracePoint(program) => program.fd(),
         _ => return None,
     };
     Some(fd.ok()?.as_fd().as_raw_fd())

@@ -14,6 +14,8 @@ pub enum Kind {
     Kprobe,
     /// The same at the exit.
     Kretprobe,
+    /// Tracepoint.
+    Tracepoint,
 }
 
 impl Kind {
@@ -29,6 +31,7 @@ impl Kind {
             Self::Fexit => "fexit",
             Self::Kprobe => "kprobe",
             Self::Kretprobe => "kretprobe",
+            Self::Tracepoint => "tracepoint",
         }
     }
 }
@@ -60,6 +63,7 @@ impl Step {
             Kind::Fexit => Kind::Kretprobe,
             Kind::Kprobe => Kind::Fentry,
             Kind::Kretprobe => Kind::Fexit,
+            Kind::Tracepoint => Kind::Tracepoint,
         };
         let program = self.instead.clone()?;
         Some(Self { program, kind, because, instead: None, ..self.clone() })
@@ -134,6 +138,10 @@ pub fn plan(offer: &Offer<'_>) -> Result<Plan, NoHook> {
         if skip {
             continue;
         }
+        if hook.is_tracepoint {
+            plan.steps.extend(at_tracepoint(hook));
+            continue;
+        }
         let Some(target) = first(offer, hook) else {
             let functions = hook.functions.join(", ");
             match hook.need {
@@ -189,6 +197,20 @@ fn first(offer: &Offer<'_>, hook: &Hook) -> Option<Target> {
     // To look for a symbol is slow, so it is not done for what many kernels do not have.
     let plain = |name: &&&'static str| !matches!(hook.need, Need::WhereThere(_)) && (offer.has_symbol)(name);
     hook.functions.iter().find(plain).map(|function| Target { function, parameters: None })
+}
+
+/// Whether there is such a tracepoint, attaching tells.
+fn at_tracepoint(hook: &Hook) -> Option<Step> {
+    let doors = hook.entry?;
+    Some(Step {
+        role: hook.role,
+        program: doors.trampoline?.to_owned(),
+        function: hook.functions.first()?,
+        kind: Kind::Tracepoint,
+        because: "a tracepoint".to_owned(),
+        instead: doors.probe.map(str::to_owned),
+        lost: hook.need.lost(),
+    })
 }
 
 /// `None` if the function cannot be hooked the way the handler needs.

@@ -19,7 +19,9 @@ const SELFTEST: &str = "msg_zerocopy";
 
 /// What there is to know about what one sender does.
 pub(super) fn advice(row: &SenderReport) -> Vec<Advice> {
-    let mut advice = Vec::new();
+    let again = row.sender.protocol == TCP;
+    let dropped = row.dropped.iter().map(|dropped| Advice::Dropped { dropped: dropped.clone(), again });
+    let mut advice: Vec<Advice> = dropped.collect();
     let (sends, bytes) = (row.sends.total(), row.bytes.total());
     if row.sends.zerocopied == 0 && row.sends.copied >= ENOUGH {
         advice.push(Advice::AllCopied);

@@ -7,6 +7,7 @@ use crate::model::{
     cause::CauseId,
     check,
     device::DeviceId,
+    dropped::DropFacts,
     manual::ManualEntry,
     remedy::Remedy,
     report::Sender,
@@ -196,6 +197,8 @@ pub struct Case<'a> {
     pub path: &'a [&'a str],
     /// What the device can do, and what it had to do for the first packet copied there, if that was seen.
     pub offloads: Option<&'a Offloads>,
+    /// Why such packets were dropped after the copy, if they were.
+    pub dropped: &'a [&'a DropFacts],
 }
 
 impl Case<'_> {

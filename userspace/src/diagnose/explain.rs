@@ -22,6 +22,7 @@ const COME_IN: &[u32] = &[
     SiteKind::RX_TAP,
     SiteKind::RX_LOCAL,
     SiteKind::RX_FORWARD,
+    SiteKind::RX_DROPPED,
     SiteKind::RX_LOOPED,
     SiteKind::RX_BROADCAST,
     SiteKind::RX_MIRRED,

@@ -2,13 +2,18 @@
 
 use zcdiag_wire::Failure;
 
-use crate::model::{check::NEXT_SEND, errno, report::FailedSends};
+use crate::model::{check::NEXT_SEND, dropped::Dropped, errno, report::FailedSends};
 
-/// What failed, why, and what helps; `optmem_max` as it is now.
-pub(super) fn explain(errno: u32, failure: &Failure, optmem_max: Option<u32>) -> FailedSends {
+/// What failed, why, and what helps; `optmem_max` as it is now, `dropped` what was dropped of the sender's packets.
+pub(super) fn explain(
+    errno: u32,
+    failure: &Failure,
+    optmem_max: Option<u32>,
+    dropped: &[Dropped],
+) -> FailedSends {
     let errno = i32::try_from(errno).unwrap_or(0);
     let reason = match errno {
-        libc::ENOBUFS => no_buffers(failure, optmem_max),
+        libc::ENOBUFS => no_buffers(failure, optmem_max, dropped),
         libc::ENOMEM => "the kernel may not pin more memory for this user, or has no room for another notification: raise \
                          `ulimit -l` (RLIMIT_MEMLOCK), and read notifications"
             .to_owned(),
@@ -20,6 +25,7 @@ pub(super) fn explain(errno: u32, failure: &Failure, optmem_max: Option<u32>) ->
             .to_owned(),
         libc::EIO => "UDP GSO needs checksum offload of the route's device, and takes no IPsec: `ethtool -K DEV tx on`"
             .to_owned(),
+        libc::EPERM if failure.later > 0 && accounts_for(dropped, failure.later) => format!("{}: `nft list ruleset`, `bpftool cgroup tree`", was_dropped(dropped)),
         libc::EPERM if failure.later > 0 => "a netfilter rule, or a BPF program of its cgroup, dropped what was sent on its \
                                              way out: `nft list ruleset`, `bpftool cgroup tree`"
             .to_owned(),
@@ -31,16 +37,37 @@ pub(super) fn explain(errno: u32, failure: &Failure, optmem_max: Option<u32>) ->
 
 /// The kernel gives this error for want of a uarg, or later. Those that were refused later were not so for want of option
 /// memory or pinned pages.
-fn no_buffers(failure: &Failure, optmem_max: Option<u32>) -> String {
-    let later = "the packet was made, and then refused: the queue that it leaves by was full (`tc -s qdisc show` counts \
-                 what it dropped; a program that sets IP_RECVERR is told), or the socket's send buffer was";
+fn no_buffers(failure: &Failure, optmem_max: Option<u32>, dropped: &[Dropped]) -> String {
+    let later = if accounts_for(dropped, failure.later) {
+        format!("{} (a program that sets IP_RECVERR is told)", was_dropped(dropped))
+    } else {
+        NO_QUEUE.to_owned()
+    };
     match (failure.sends - failure.later.min(failure.sends), failure.later) {
         (_, 0) => no_uarg(failure, optmem_max),
-        (0, _) => later.to_owned(),
+        (0, _) => later,
         (early, count) => {
             format!("{early} times: {}; {count} times: {later}", no_uarg(failure, optmem_max))
         }
     }
+}
+
+/// What may refuse a packet that was made, where nothing was seen of it.
+const NO_QUEUE: &str = "the packet was made, and then refused: the queue that it leaves by was full (`tc -s qdisc show` counts \
+                 what it dropped; a program that sets IP_RECVERR is told), or the socket's send buffer was";
+
+/// Whether so many sends failed because their packets were dropped.
+fn accounts_for(dropped: &[Dropped], sends: u64) -> bool {
+    dropped.iter().map(|dropped| dropped.packets).sum::<u64>() >= sends
+}
+
+/// `the packet was made, and then dropped on d0: QDISC_DROP, in __dev_queue_xmit`
+fn was_dropped(dropped: &[Dropped]) -> String {
+    let one = |Dropped { facts, device, .. }: &Dropped| {
+        let on = device.as_ref().map_or_else(String::new, |device| format!(" on {}", device.name));
+        format!("dropped{on}: {facts}")
+    };
+    format!("the packet was made, and then {}", dropped.iter().map(one).collect::<Vec<_>>().join(", or "))
 }
 
 /// Two limits refuse a uarg; which, the socket showed.
@@ -83,7 +110,8 @@ mod tests {
     #[test]
     fn the_limit_that_was_met_is_named() {
         let reason = |omem, unread, max| {
-            explain(libc::ENOBUFS.unsigned_abs(), &Failure { sends: 1, omem, unread, later: 0 }, max).reason
+            explain(libc::ENOBUFS.unsigned_abs(), &Failure { sends: 1, omem, unread, later: 0 }, max, &[])
+                .reason
         };
         assert!(reason(2_000, 0, Some(20_480)).contains("RLIMIT_MEMLOCK"));
         // `sock_omalloc()` refuses what would take the sum over the limit, and reckons with 576 bytes.
@@ -103,6 +131,7 @@ mod tests {
                 libc::ENOBUFS.unsigned_abs(),
                 &Failure { sends, later, omem: 2_000, unread: 0 },
                 Some(20_480),
+                &[],
             )
             .reason
         };
@@ -119,7 +148,7 @@ mod tests {
 
     #[test]
     fn errors_have_their_names() {
-        let name = |errno: i32| explain(errno.unsigned_abs(), &Failure::default(), None).errno;
+        let name = |errno: i32| explain(errno.unsigned_abs(), &Failure::default(), None, &[]).errno;
         assert_eq!((name(libc::EMSGSIZE), name(libc::EXDEV)), ("EMSGSIZE".to_owned(), "errno 18".to_owned()));
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use zcdiag_wire::{Offloads, SendApi, SenderKey, SiteKey, SiteKind, Tally};
+use zcdiag_wire::{DropKey, Offloads, SendApi, SenderKey, SiteKey, SiteKind, Tally};
 
 use super::{
     cause::{Blame, Case},
@@ -16,6 +16,7 @@ use super::{
 use crate::model::{
     counts::Waiting,
     device::{DeviceId, DeviceKey},
+    dropped::DropFacts,
     further::{Enough, Onward},
     migration::Migration,
     process::ProcessIdentity,
@@ -93,6 +94,8 @@ pub struct Known {
     pub optmem_max: Option<u32>,
     /// What QEMUs say of their migrations, of those that were asked.
     pub migrations: Vec<Migration>,
+    /// Where and why packets of zerocopy sends were dropped.
+    pub drops: BTreeMap<DropKey, DropFacts>,
     /// Notifications still to come at the end of the watch; `None` before.
     pub in_flight: Option<u64>,
     /// Whose they are; recordings of format 1 lack that.
@@ -107,6 +110,7 @@ pub fn place(site: SiteKey) -> SiteKey {
         | SiteKind::RX_FORWARD
         | SiteKind::RX_LOOPED
         | SiteKind::RX_BROADCAST
+        | SiteKind::RX_DROPPED
         | SiteKind::RX_MIRRED => SiteKey { kind: SiteKind::STACK, ..site },
         kind if kind & SiteKind::UNLESS_GATHERED != 0 => SiteKey { kind: SiteKind::STACK, ..site },
         _ => site,
@@ -123,6 +127,18 @@ fn told_by(kind: u32, path: &[&str]) -> u32 {
 }
 
 impl Known {
+    /// Why packets of a sender were dropped right after they were copied at a place.
+    fn dropped_at(&self, sender: &Sender, site: SiteKey) -> Vec<&DropFacts> {
+        let here = |key: &DropKey| {
+            (key.copied, key.netns, key.ifindex) == (1, site.netns, site.ifindex)
+                && key.sender.tgid == sender.process.pid
+        };
+        let mut facts: Vec<&DropFacts> =
+            self.drops.iter().filter(|(key, _)| here(key)).map(|(_, facts)| facts).collect();
+        facts.dedup();
+        facts
+    }
+
     /// Name of a device that copies were seen on.
     pub fn device_name(&self, netns: u32, ifindex: u32) -> Option<String> {
         let here = |key: &SiteKey| DeviceKey::from(key) == DeviceKey { netns, ifindex };
@@ -172,6 +188,7 @@ impl Known {
             kind,
             path: &path,
             offloads: facts.offloads.as_ref(),
+            dropped: &self.dropped_at(sender, site),
         };
         CauseReport {
             cause: cause.id,

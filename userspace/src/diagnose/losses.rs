@@ -15,6 +15,7 @@ const COUNTERS: &[(u32, Lost)] = &[
     (Loss::UNREADABLE, Lost::Unreadable),
     (Loss::FAILURES_FULL, Lost::FailuresFull),
     (Loss::TAPS_FULL, Lost::TapsFull),
+    (Loss::DROPS_FULL, Lost::DropsFull),
     (Loss::RESULT_UNSEEN, Lost::ResultUnseen),
     (Loss::END_UNKNOWN, Lost::EndUnknown),
     (Loss::HOOKS_BLIND, Lost::HooksBlind),

@@ -19,7 +19,8 @@ use super::{
 use crate::model::{
     cause::CauseId,
     counts::Counts,
-    device::DeviceKey,
+    device::{DeviceId, DeviceKey},
+    dropped::Dropped,
     filter::Filter,
     report::{CauseReport, Report, Sender, SenderReport, Split},
 };
@@ -42,7 +43,11 @@ pub fn since(earlier: &Counts, later: &Counts) -> Counts {
         let before = earlier.taps.get(key).map_or(0, |before| before.packets);
         (*key, TapTally { packets: tally.packets.saturating_sub(before), ..*tally })
     });
+    let drops = later.drops.iter().map(|(key, packets)| {
+        (*key, packets.saturating_sub(earlier.drops.get(key).copied().unwrap_or_default()))
+    });
     Counts {
+        drops: drops.collect(),
         taps: taps.collect(),
         tallies: tallies.collect(),
         failures: failures.collect(),
@@ -107,6 +112,7 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
             row.flips += tally.flips;
         }
     }
+    note_drops(&mut senders, counts, known, filter);
     for (FailureKey { sender: key, errno, .. }, failure) in &counts.failures {
         let sender = known.sender(key);
         if failure.sends == 0 {
@@ -120,7 +126,8 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
         if *errno == 0 {
             row.not_requested += failure.sends;
         } else {
-            row.failed.push(failures::explain(*errno, failure, known.optmem_max));
+            let dropped = row.dropped.as_slice();
+            row.failed.push(failures::explain(*errno, failure, known.optmem_max, dropped));
         }
     }
     for (key, waiting) in &known.waiting {
@@ -137,10 +144,35 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
     let mut senders: Vec<SenderReport> = senders.into_values().collect();
     for row in &mut senders {
         row.failed.sort_by_key(|failed| std::cmp::Reverse(failed.sends));
+        row.dropped.sort_by_key(|dropped| std::cmp::Reverse(dropped.packets));
         row.advice = advice::advice(row);
     }
     let report = finish(counts, known, senders, causes, hidden, duration);
     Report { filtered: left_out.by(filter), ..report }
+}
+
+/// Packets that were dropped with the application's pages; those that were copied before, their cause tells of.
+fn note_drops(
+    senders: &mut BTreeMap<SenderKey, SenderReport>,
+    counts: &Counts,
+    known: &Known,
+    filter: &Filter,
+) {
+    for (key, packets) in counts.drops.iter().filter(|(key, packets)| key.copied == 0 && **packets > 0) {
+        let sender = known.sender(&key.sender);
+        let Some(facts) = known.drops.get(key).filter(|facts| !facts.is_end_of_transmission()) else {
+            continue;
+        };
+        if filter.takes_sender(&sender.process) {
+            let device = (key.ifindex != 0).then(|| DeviceId {
+                netns: key.netns,
+                ifindex: key.ifindex,
+                name: facts.device.clone(),
+            });
+            let dropped = Dropped { packets: *packets, facts: facts.clone(), device };
+            sender_row(senders, key.sender, &sender).dropped.push(dropped);
+        }
+    }
 }
 
 type CauseRows<'a> = BTreeMap<CauseKey<'a>, CauseReport>;

@@ -14,8 +14,8 @@ use crate::{
     kernel::optmem::optmem_max,
     links::path::Topology,
     model::{
-        counts::Counts, device::DeviceKey, further::Onward, kernel::TapListScope, migration::Migration,
-        process::ProcessIdentity, report::Report, tap::JudgedTap,
+        counts::Counts, device::DeviceKey, dropped::DropFacts, further::Onward, kernel::TapListScope,
+        migration::Migration, process::ProcessIdentity, report::Report, tap::JudgedTap,
     },
     process::{ProcRoot, identify, remembered},
     taps::{
@@ -207,6 +207,7 @@ impl Gatherer {
     ) {
         self.known.senders.retain(|key, _| senders.contains(key));
         self.known.sites.retain(|key, _| sites.contains(key));
+        self.known.drops.retain(|key, _| senders.contains(&key.sender));
         let devices: BTreeSet<DeviceKey> = sites.iter().map(DeviceKey::from).collect();
         self.looked_at.retain(|device, _| devices.contains(device));
         for culprits in [&mut self.latest.outgoing, &mut self.latest.incoming] {
@@ -227,6 +228,7 @@ impl Gatherer {
         self.name_senders(session, counts);
         self.name_sites(session, counts);
         self.name_taps(session.scope, counts);
+        self.name_drops(session, counts);
     }
 
     /// As [`Gatherer::report`], but blames only what was still there at the last look.
@@ -259,8 +261,9 @@ impl Gatherer {
     fn name_senders(&mut self, session: &Session, counts: &Counts) {
         let missing = |key: &SenderKey| !self.known.senders.contains_key(key);
         // Those whose sends all failed have nothing else.
-        let mut senders =
-            counts.tallies.keys().map(|key| &key.sender).chain(counts.failures.keys().map(|key| &key.sender));
+        let others =
+            counts.failures.keys().map(|key| &key.sender).chain(counts.drops.keys().map(|key| &key.sender));
+        let mut senders = counts.tallies.keys().map(|key| &key.sender).chain(others);
         if !senders.any(missing) && !self.known.waiting.keys().any(missing) {
             return;
         }
@@ -295,6 +298,22 @@ impl Gatherer {
                 remains::witnessed(judged);
             }
         }
+    }
+
+    fn name_drops(&mut self, session: &mut Session, counts: &Counts) {
+        if counts.drops.keys().all(|key| self.known.drops.contains_key(key)) {
+            return;
+        }
+        session.refresh_symbols();
+        for (key, drops) in session.drops() {
+            let facts = || DropFacts {
+                device: text(&drops.dev_name),
+                reason: session.drop_reason(key.reason),
+                function: session.function(key.location),
+            };
+            self.known.drops.entry(key).or_insert_with(facts);
+        }
+        session.forget_symbols();
     }
 
     fn name_sites(&mut self, session: &mut Session, counts: &Counts) {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use aya::sys::{Stats, enable_stats};
-use zcdiag_wire::{MISSING, Offsets, SenderInfo, SenderKey, Site, SiteKey};
+use zcdiag_wire::{DropKey, Drops, MISSING, Offsets, SenderInfo, SenderKey, Site, SiteKey};
 
 use super::{
     failure::Failure,
@@ -87,6 +87,8 @@ pub struct Session {
     /// Whether what this process sends counts.
     own_sends: bool,
     symbols: Symbols,
+    /// What the kernel calls its reasons to drop packets.
+    drop_reasons: BTreeMap<u32, String>,
     detached: bool,
     /// While it is open, the kernel measures all BPF programs.
     stats: Option<OwnedFd>,
@@ -146,6 +148,7 @@ impl Session {
         if options.budget.is_some() && stats.is_none() {
             loaded.degraded.push(NOT_MEASURED.to_owned());
         }
+        let drop_reasons = drop_reasons(&btf);
         drop((btf, loader_btf));
         heap::give_back();
         let Took { maps, load, attach } = loaded.took;
@@ -161,6 +164,7 @@ impl Session {
             tells_offloads,
             own_sends: options.own_sends,
             symbols: Symbols::default(),
+            drop_reasons,
             detached: false,
             stats,
         }))
@@ -216,6 +220,21 @@ impl Session {
         stack.into_iter().map(|address| self.symbols.name(address)).collect()
     }
 
+    /// Name of the function that an address is in; empty if the kernel hides its symbols.
+    pub fn function(&self, address: u64) -> String {
+        if self.symbols.is_empty() { String::new() } else { self.symbols.name(address) }
+    }
+
+    /// The kernel's word for a reason to drop a packet; `None` for those that say nothing.
+    pub fn drop_reason(&self, reason: u32) -> Option<String> {
+        self.drop_reasons.get(&reason).cloned()
+    }
+
+    /// Dropped packets known to the kernel side; empty if the map cannot be read.
+    pub fn drops(&self) -> BTreeMap<DropKey, Drops> {
+        self.loaded.drops().unwrap_or_default()
+    }
+
     /// Senders known to the kernel side; empty if the map cannot be read.
     pub fn senders(&self) -> BTreeMap<SenderKey, SenderInfo> {
         self.loaded.senders().unwrap_or_default()
@@ -225,6 +244,14 @@ impl Session {
     pub fn sites(&self) -> BTreeMap<SiteKey, Site> {
         self.loaded.sites().unwrap_or_default()
     }
+}
+
+/// `enum skb_drop_reason`, without its members that say nothing; empty before 5.17.
+fn drop_reasons(btf: &Btf) -> BTreeMap<u32, String> {
+    let named = btf.enumerators("skb_drop_reason").into_iter();
+    let named =
+        named.filter_map(|(value, name)| Some((value, name.strip_prefix("SKB_DROP_REASON_")?.to_owned())));
+    named.filter(|(_, name)| name != "NOT_SPECIFIED" && name != "MAX").collect()
 }
 
 /// Tries whether the programs run that are attached. `None` if none sees a send end, which they see by itself.

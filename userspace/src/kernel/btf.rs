@@ -223,6 +223,20 @@ impl Btf {
         self.word(entry + 4)
     }
 
+    /// All enumerators of a named enum with their values. Answers only for names that were asked for.
+    pub fn enumerators(&self, name: &str) -> Vec<(u32, String)> {
+        let entries = || {
+            let (at, kind, vlen, _) = self.resolve(*self.named.get(name)?)?;
+            let entries = (0..vlen).map(|index| at + 12 + index * 8).filter(|_| kind == ENUM);
+            let entry = |at| {
+                let name = c_str(&self.data, self.strings + self.word(at)? as usize).ok()?;
+                Some((self.word(at + 4)?, String::from_utf8_lossy(name).into_owned()))
+            };
+            Some(entries.filter_map(entry).collect())
+        };
+        entries().unwrap_or_default()
+    }
+
     /// Type information for a loader that looks up nothing but the numbers of functions: those that were asked for, under
     /// their own numbers, and a nameless placeholder for every other type. A loader reads that in a fraction of the time
     /// and memory.

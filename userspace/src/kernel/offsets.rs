@@ -7,7 +7,7 @@ use zcdiag_wire::{Field, Lost, MISSING, Need, Offsets, Source};
 use super::btf::{Btf, Member};
 
 /// Structs and enums that the attach plan and other facts ask for, beside those of [`Offsets::FIELDS`].
-const ALSO: [&str; 2] = ["bpf_ringbuf", "net"];
+const ALSO: [&str; 3] = ["bpf_ringbuf", "net", "skb_drop_reason"];
 
 /// Structs and enums that are looked up.
 pub fn types() -> Vec<&'static str> {

@@ -1,8 +1,17 @@
 //! What to tell a sender besides the causes.
 
+use super::dropped::Dropped;
+
 /// Something to know about what one sender does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Advice {
+    /// Packets with data of its sends were dropped, on this machine.
+    Dropped {
+        /// For one reason.
+        dropped: Dropped,
+        /// Whether TCP sends the data again.
+        again: bool,
+    },
     /// Every send was copied.
     AllCopied,
     /// The sends are too small for zero copy.

@@ -17,6 +17,7 @@ macro_rules! every_cause {
             mcast_loop McastLoop,
             broadcast_loop BroadcastLoop,
             rx_forward RxForward,
+            rx_dropped RxDropped,
             local_delivery LocalDelivery,
             tun Tun,
             tx_timestamp TxTimestamp,

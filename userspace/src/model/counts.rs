@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use zcdiag_wire::{Failure, FailureKey, Held, Loss, SenderKey, Tally, TallyKey, TapKey, TapTally, Uarg};
+use zcdiag_wire::{
+    DropKey, Failure, FailureKey, Held, Loss, SenderKey, Tally, TallyKey, TapKey, TapTally, Uarg,
+};
 
 /// Notifications of a sender that are still to come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +25,8 @@ pub struct Counts {
     pub failures: BTreeMap<FailureKey, Failure>,
     /// What packet sockets were given, per socket, device and direction.
     pub taps: BTreeMap<TapKey, TapTally>,
+    /// Packets that were dropped, per sender, place and reason.
+    pub drops: BTreeMap<DropKey, u64>,
     /// Counters of [`Loss`], summed over the CPUs.
     pub losses: [u64; Loss::COUNT as usize],
     /// Events that the kernel did not run a program for because it was running already on that CPU

@@ -46,6 +46,8 @@ losses! {
     failures_full FailuresFull,
     /// Packets given to taps for which there was no room.
     taps_full TapsFull,
+    /// Dropped packets for whose sender and place there was no room.
+    drops_full DropsFull,
     /// Results of send calls that were not seen while hooks rested.
     result_unseen ResultUnseen,
     /// Sends of which nothing was seen before their end.

@@ -11,6 +11,7 @@ use super::{
     counts::Waiting,
     cure::Cure,
     device::DeviceId,
+    dropped::Dropped,
     filter::Filtered,
     further::{Enough, Further},
     lost::Lost,
@@ -116,6 +117,9 @@ pub struct SenderReport {
     pub not_requested: u64,
     /// Failed sends, most first.
     pub failed: Vec<FailedSends>,
+    /// Packets with data of its sends that the kernel dropped before they had left the machine, without a copy before;
+    /// most first.
+    pub dropped: Vec<Dropped>,
     /// Notifications still to come at the end, if there are any.
     pub waiting: Option<Waiting>,
     /// What else to tell of the sends.
@@ -136,6 +140,7 @@ impl SenderReport {
             flips: 0,
             not_requested: 0,
             failed: Vec::new(),
+            dropped: Vec::new(),
             waiting: None,
             advice: Vec::new(),
         }

@@ -2,13 +2,13 @@
 //! added to one of these is recorded, and must have a default if older recordings shall stay readable.
 
 use serde::{Deserialize, Serialize};
-use zcdiag_wire::{Failure, SenderKey, SiteKey, Tally, TapKey, TapTally};
+use zcdiag_wire::{DropKey, Failure, SenderKey, SiteKey, Tally, TapKey, TapTally};
 
 use crate::{
     diagnose::{Culprits, Filter, SiteFacts},
     model::{
-        counts::Waiting, migration::Migration, process::ProcessIdentity, report::CommandOutcome,
-        sighting::Lifetime, start::Start, tap::JudgedTap,
+        counts::Waiting, dropped::DropFacts, migration::Migration, process::ProcessIdentity,
+        report::CommandOutcome, sighting::Lifetime, start::Start, tap::JudgedTap,
     },
 };
 
@@ -62,6 +62,11 @@ pub(super) enum Frame {
         latest: Culprits,
     },
     Missing(Vec<String>),
+    /// Where and why packets were dropped.
+    Drop {
+        key: DropKey,
+        facts: DropFacts,
+    },
     OptmemMax(Option<u32>),
     Migrations(Vec<Migration>),
     Interval(Stretch),
@@ -84,6 +89,8 @@ pub(super) struct Stretch {
     pub(super) failures: Vec<FailureRow>,
     #[serde(default)]
     pub(super) taps: Vec<TapRow>,
+    #[serde(default)]
+    pub(super) drops: Vec<DropRow>,
     /// In the order of the wire's loss counters; those that this reader does not know are left out.
     pub(super) losses: Vec<u64>,
     pub(super) misses: u64,
@@ -105,6 +112,14 @@ pub(super) struct FailureRow {
     pub(super) sender: SenderKey,
     pub(super) errno: u32,
     pub(super) failure: Failure,
+}
+
+/// Packets of one sender that were dropped in one place for one reason.
+#[derive(Serialize, Deserialize)]
+pub(super) struct DropRow {
+    #[serde(flatten)]
+    pub(super) key: DropKey,
+    pub(super) packets: u64,
 }
 
 /// What a tap was given on one device.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use zcdiag_wire::{SenderKey, SiteKey};
+use zcdiag_wire::{DropKey, SenderKey, SiteKey};
 
 use super::error::ReadError;
 use crate::diagnose::Culprits;
@@ -33,6 +33,7 @@ pub(super) enum Kept {
     Site(SiteKey),
     Tap(u64),
     Lifetime(u64),
+    Drop(DropKey),
     Culprits,
     Missing,
     Migrations,

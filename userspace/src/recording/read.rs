@@ -10,7 +10,7 @@ use zcdiag_wire::{FailureKey, TallyKey, TapTally};
 
 use super::{
     error::ReadError,
-    frame::{Begin, FORMAT, FailureRow, Frame, Magic, Stretch, TapRow},
+    frame::{Begin, DropRow, FORMAT, FailureRow, Frame, Magic, Stretch, TapRow},
     limits::{Kept, LONGEST_LINE, Limits},
 };
 use crate::{
@@ -136,6 +136,10 @@ impl<R: Read> Player<R> {
                     self.limits.keep(Kept::Migrations, &line)?;
                     self.known.migrations = migrations;
                 }
+                Frame::Drop { key, facts } => {
+                    self.limits.keep(Kept::Drop(key), &line)?;
+                    self.known.drops.insert(key, facts);
+                }
                 Frame::OptmemMax(limit) => self.known.optmem_max = limit,
                 Frame::Interval(stretch) => return Ok(Some(Event::Interval(self.pass(stretch)?))),
                 Frame::End { stretch, in_flight, waiting, command } => {
@@ -163,13 +167,14 @@ impl<R: Read> Player<R> {
 
     /// Adds a stretch to the whole.
     fn pass(&mut self, stretch: Stretch) -> Result<Passed, ReadError> {
-        let Stretch { until_ns, tallies, failures, taps, losses, misses, missed_results } = stretch;
+        let Stretch { until_ns, tallies, failures, taps, drops, losses, misses, missed_results } = stretch;
         let until = Duration::from_nanos(until_ns);
         let Some(length) = until.checked_sub(self.elapsed) else {
             return Err(ReadError::Damaged("its time runs backwards".to_owned()));
         };
         // From above, for some of them are known already.
         let others = self.counts.failures.len() + failures.len() + self.counts.taps.len() + taps.len();
+        let others = others + self.counts.drops.len() + drops.len();
         self.limits.count(self.counts.tallies.len() + tallies.len(), others)?;
         let mut counts = Counts { misses, missed_results, ..Counts::default() };
         for (loss, recorded) in counts.losses.iter_mut().zip(losses) {
@@ -193,6 +198,11 @@ impl<R: Read> Player<R> {
             let total = self.counts.taps.get(&tap).map_or(0, |total| total.packets);
             counts.taps.insert(tap, given);
             self.counts.taps.insert(tap, TapTally { packets: total.saturating_add(given.packets), ..given });
+        }
+        for DropRow { key, packets } in drops {
+            counts.drops.insert(key, packets);
+            let total = self.counts.drops.entry(key).or_default();
+            *total = total.saturating_add(packets);
         }
         for (total, loss) in self.counts.losses.iter_mut().zip(counts.losses) {
             *total = total.saturating_add(loss);

@@ -7,7 +7,9 @@ use std::{
 };
 
 use flate2::{Compression, write::GzEncoder};
-use zcdiag_wire::{Failure, FailureKey, SenderKey, SiteKey, SiteKind, Tally, TallyKey, TapKey, TapTally};
+use zcdiag_wire::{
+    DropKey, Failure, FailureKey, SenderKey, SiteKey, SiteKind, Tally, TallyKey, TapKey, TapTally,
+};
 
 use super::{Event, Player, ReadError, Recorder};
 use crate::{
@@ -15,6 +17,7 @@ use crate::{
     model::{
         counts::{Counts, Waiting},
         device::{DeviceId, DeviceKey},
+        dropped::DropFacts,
         further::{Onward, Stop},
         migration::Migration,
         path::{Hop, Passage},
@@ -53,6 +56,7 @@ fn counts(sends: u64) -> Counts {
     let failed = FailureKey { sender: sender(), errno: 105, pad: 0 };
     counts.failures.insert(failed, Failure { sends, omem: 6, unread: 7, later: sends });
     let tap = TapKey { inode: 12354, netns: 1, ifindex: 5, incoming: 1, pad: 0 };
+    counts.drops.insert(dropped(), sends);
     counts.taps.insert(tap, TapTally { packets: sends, first_ns: 8, last_ns: 9, ..TapTally::default() });
     counts
 }
@@ -89,9 +93,21 @@ fn known() -> Known {
         missing: vec!["a namespace".to_owned()],
         optmem_max: Some(20_480),
         migrations: vec![Migration { socket: "/run/q".to_owned(), missed: Some(3), ..Migration::default() }],
+        drops: BTreeMap::from([(
+            dropped(),
+            DropFacts {
+                device: "v0".to_owned(),
+                reason: Some("QDISC_DROP".to_owned()),
+                function: String::new(),
+            },
+        )]),
         in_flight: None,
         waiting: BTreeMap::new(),
     }
+}
+
+fn dropped() -> DropKey {
+    DropKey { sender: sender(), location: 9, reason: 3, ifindex: 5, netns: 1, copied: 0 }
 }
 
 /// A device whose packets meet a tap further on.

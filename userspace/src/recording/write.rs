@@ -9,7 +9,7 @@ use flate2::{Compression, write::GzEncoder};
 use serde::Serialize;
 use zcdiag_wire::Tally;
 
-use super::frame::{Begin, FORMAT, FailureRow, Frame, Magic, Row, Stretch, TapRow};
+use super::frame::{Begin, DropRow, FORMAT, FailureRow, Frame, Magic, Row, Stretch, TapRow};
 use crate::{
     diagnose::{Culprits, Filter, Known, since},
     model::{counts::Counts, report::CommandOutcome, start::Start},
@@ -99,6 +99,7 @@ impl<W: Write> Recorder<W> {
             missing,
             optmem_max,
             migrations,
+            drops,
             in_flight: _,
             waiting: _,
         } = known;
@@ -122,6 +123,11 @@ impl<W: Write> Recorder<W> {
                 self.line(&Frame::Lifetime { inode: *inode, lifetime: *lifetime })?;
             }
         }
+        for (key, facts) in drops {
+            if self.known.drops.get(key) != Some(facts) {
+                self.line(&Frame::Drop { key: *key, facts: facts.clone() })?;
+            }
+        }
         if self.known.culprits != *culprits || self.latest != *latest {
             self.line(&Frame::Culprits { ever: culprits.clone(), latest: latest.clone() })?;
         }
@@ -141,7 +147,8 @@ impl<W: Write> Recorder<W> {
 
     /// What `counts` has more than the recording.
     fn stretch(&mut self, counts: &Counts, until: Duration) -> Stretch {
-        let Counts { tallies, failures, taps, losses, misses, missed_results } = since(&self.counts, counts);
+        let Counts { tallies, failures, taps, drops, losses, misses, missed_results } =
+            since(&self.counts, counts);
         self.counts = counts.clone();
         let rows = tallies.into_iter().filter(|(_, tally)| *tally != Tally::default());
         Stretch {
@@ -156,6 +163,11 @@ impl<W: Write> Recorder<W> {
                 .into_iter()
                 .filter(|(_, given)| given.packets > 0)
                 .map(|(tap, given)| TapRow { tap, given })
+                .collect(),
+            drops: drops
+                .into_iter()
+                .filter(|(_, packets)| *packets > 0)
+                .map(|(key, packets)| DropRow { key, packets })
                 .collect(),
             losses: losses.to_vec(),
             misses,

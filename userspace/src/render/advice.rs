@@ -1,11 +1,28 @@
 //! Advice in sentences.
 
 use super::words::plural;
-use crate::model::advice::Advice;
+use crate::model::{advice::Advice, dropped::Dropped};
+
+/// `16 packets with its data were dropped on this machine, on d0: QDISC_DROP, in __dev_queue_xmit ..`
+fn dropped(dropped: &Dropped, again: bool) -> String {
+    let Dropped { packets, facts, device } = dropped;
+    let on = device.as_ref().map_or_else(String::new, |device| format!(", on {}", device.name));
+    let was = if *packets == 1 { "was" } else { "were" };
+    let then = if again {
+        "TCP sends the data again"
+    } else {
+        "they never left it, and zc=y of such a send says only that nothing was copied"
+    };
+    format!(
+        "{} with its data {was} dropped on this machine{on} ({facts}): {then}",
+        plural(*packets, "packet")
+    )
+}
 
 /// One as a sentence.
 pub(crate) fn sentence(advice: &Advice) -> String {
     match *advice {
+        Advice::Dropped { ref dropped, again } => self::dropped(dropped, again),
         Advice::AllCopied => "every send was copied: until the cause is cured, sending without zero copy costs less, for \
                               the pages need not be pinned"
             .to_owned(),

@@ -12,6 +12,7 @@ pub(crate) fn words(lost: Lost) -> &'static str {
         Lost::Stacks => "stacks not kept",
         Lost::RareFull => "announcements dropped",
         Lost::Unreadable => "kernel memory not readable",
+        Lost::DropsFull => "too many places where packets were dropped",
         Lost::FailuresFull => "too many senders of failed sends",
         Lost::TapsFull => "too many taps to count what they were given",
         Lost::ResultUnseen => "results of send calls not seen while hooks rested",

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::{
     probe::{Probe, Sent},
     watch::Watch,
-    world::{BEHIND_D0, BEHIND_D1, in_world, run, trampolines},
+    world::{BEHIND_D0, BEHIND_D1, Kernel, in_world, kernel, run, trampolines},
 };
 
 /// Runs what follows without the right to pin more memory than 64 KiB.
@@ -62,9 +62,24 @@ fn a_full_queue_is_not_taken_for_a_limit_of_memory() {
         let report = watch.stop();
         report.is_exact();
         let row = report.list("senders").iter().find(|row| row["pid"] == pid).expect("the sender");
-        assert!(row["failed"]["ENOBUFS"].as_u64() > Some(0), "{row:#}");
+        let failed = row["failed"]["ENOBUFS"].as_u64().expect("failed sends");
+        assert!(failed > 0, "{row:#}");
+        let dropped = row["dropped"].as_array().expect("a list");
+        let packets = dropped.iter().filter_map(|dropped| dropped["packets"].as_u64()).sum::<u64>();
+        assert_eq!(packets, failed, "{row:#}");
+        assert!(dropped.iter().all(|dropped| dropped["device"]["name"] == "d0"), "{row:#}");
         let reason = row["failure_reasons"]["ENOBUFS"].as_str().expect("a reason");
-        assert!(reason.contains("queue that it leaves by was full"), "{reason}");
+        assert!(reason.contains("the packet was made, and then dropped on d0: "), "{reason}");
+        if kernel() >= Kernel::V6_1 {
+            assert!(reason.contains("QDISC_DROP"), "{reason}");
+        }
+        let says = "dropped on this machine, on d0";
+        assert!(
+            row["advice"]
+                .as_array()
+                .is_some_and(|all| all.iter().any(|one| one.as_str().is_some_and(|one| one.contains(says)))),
+            "{row:#}"
+        );
         assert!(!reason.contains("RLIMIT_MEMLOCK") && !reason.contains("optmem_max"), "{reason}");
     });
 }

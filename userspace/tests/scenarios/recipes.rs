@@ -23,6 +23,7 @@ scenarios! {
     bond_tapped,
     mirrored_tapped,
     duplicated,
+    duplicated_away,
     marked,
     policy_rule,
     qdisc_filter,

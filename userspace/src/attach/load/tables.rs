@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, io};
 
 use aya::maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf, StackTraceMap};
 use zcdiag_wire::{
-    Failure, FailureKey, Held, Loss, MORE_STACKS_FROM, SenderInfo, SenderKey, Site, SiteKey, maps,
+    DropKey, Drops, Failure, FailureKey, Held, Loss, MORE_STACKS_FROM, SenderInfo, SenderKey, Site, SiteKey,
+    maps,
 };
 
 use super::{Loaded, table::Table};
@@ -31,6 +32,7 @@ impl Loaded {
             tallies: self.tallies()?,
             failures: self.table(maps::FAILURES)?,
             taps: self.taps()?,
+            drops: self.drops()?.into_iter().map(|(key, drops)| (key, drops.packets)).collect(),
             losses,
             misses,
             missed_results,
@@ -74,6 +76,22 @@ impl Loaded {
     /// If the map cannot be written.
     pub fn take_failure(&mut self, key: &FailureKey) -> Result<Option<Failure>, MapError> {
         self.take(maps::FAILURES, key)
+    }
+
+    /// Packets that were dropped, by sender, place and reason.
+    ///
+    /// # Errors
+    /// If the map cannot be read.
+    pub fn drops(&self) -> Result<BTreeMap<DropKey, Drops>, MapError> {
+        self.table(maps::DROPS)
+    }
+
+    /// Forgets them.
+    ///
+    /// # Errors
+    /// If the map cannot be written.
+    pub fn forget_drops(&mut self, key: &DropKey) -> Result<(), MapError> {
+        self.take::<_, Drops>(maps::DROPS, key).map(drop)
     }
 
     /// Takes a site out.

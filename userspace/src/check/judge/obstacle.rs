@@ -115,6 +115,7 @@ fn remedies(facts: &Facts, hazard: &Hazard, way: Way, device: Option<&DeviceId>)
         kind: SiteKind::NONE,
         path: &[],
         offloads: None,
+        dropped: &[],
     })
 }
 

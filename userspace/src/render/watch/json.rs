@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     model::{
         cause::CauseId,
+        dropped::Dropped,
         lost::Lost,
         migration::Migration,
         report::{Api, CauseReport, Report, Sender, SenderReport, Verdict},
@@ -133,6 +134,8 @@ struct SenderJson<'a> {
     /// Failed sends by the name of their errno.
     failed: std::collections::BTreeMap<&'a str, u64>,
     failure_reasons: std::collections::BTreeMap<&'a str, &'a str>,
+    /// Packets with data of its sends that the kernel dropped here, without a copy before.
+    dropped: Vec<DroppedJson<'a>>,
     misreported: u64,
     /// Sends of io_uring that asked for no report.
     unasked: u64,
@@ -146,6 +149,27 @@ struct SenderJson<'a> {
     /// For how long the oldest of them is waited for; `null` if there is none.
     waiting_seconds: Option<f64>,
     advice: Vec<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct DroppedJson<'a> {
+    packets: u64,
+    /// `enum skb_drop_reason` of the kernel, without its prefix; `null` if it gives none (before 5.17).
+    reason: Option<&'a str>,
+    /// The function that dropped them; `null` if the kernel hides its symbols.
+    function: Option<&'a str>,
+    device: Option<AtJson<'a>>,
+}
+
+impl<'a> From<&'a Dropped> for DroppedJson<'a> {
+    fn from(Dropped { packets, facts, device }: &'a Dropped) -> Self {
+        Self {
+            packets: *packets,
+            reason: facts.reason.as_deref(),
+            function: known(&facts.function),
+            device: device.as_ref().map(AtJson::from),
+        }
+    }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -296,6 +320,7 @@ fn sender(row: &SenderReport) -> SenderJson<'_> {
             .iter()
             .map(|failed| (failed.errno.as_str(), failed.reason.as_str()))
             .collect(),
+        dropped: row.dropped.iter().map(DroppedJson::from).collect(),
         misreported: row.misreported,
         unasked: row.unasked,
         notifications: row.notifications,
