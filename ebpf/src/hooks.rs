@@ -13,3 +13,4 @@ mod packet;
 mod put;
 mod sent;
 mod tap;
+mod vsock;

@@ -57,7 +57,7 @@ pub struct Engine {
     /// At the last tick, or when everything was detached.
     cost: Cost,
     /// What was left out or came back since that was asked last, in sentences.
-    budget_changes: Vec<String>,
+    said: Vec<String>,
     /// Counted by [`Engine::evict`], not by the kernel side; part of the next interval.
     taken: Counts,
 }
@@ -115,7 +115,7 @@ impl Engine {
             rested: false,
             budget: options.budget.map(Budget::new),
             cost,
-            budget_changes: Vec::new(),
+            said: Vec::new(),
             taken: Counts::default(),
         })
     }
@@ -200,9 +200,10 @@ impl Engine {
         })
     }
 
-    /// What has been left out to keep to the budget, and what has come back, since this was asked last, in sentences.
-    pub fn budget_changes(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.budget_changes)
+    /// What has changed of what is seen since this was asked last, in sentences: what has been left out to keep to the budget
+    /// or has come back, and what could not be hooked of modules that have come.
+    pub fn said(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.said)
     }
 
     /// What is left out now to keep to the budget, in sentences.
@@ -245,8 +246,20 @@ impl Engine {
                 loaded.suspend().map_err(|error| Failure::new(error, ""))
             }
         };
-        self.budget_changes.push(said);
+        self.said.push(said);
         changed
+    }
+
+    /// Hooks functions of modules that have been loaded since.
+    fn hook_new_modules(&mut self) -> Result<(), Failure> {
+        let loaded = &mut self.session.loaded;
+        self.said.extend(loaded.hook_new_modules());
+        let over_budget = self.budget.as_ref().is_some_and(|budget| budget.level() == Level::HooksDetached);
+        if self.rest.resting() || over_budget {
+            // Those that have come rest with the others.
+            loaded.suspend().map_err(|error| Failure::new(error, ""))?;
+        }
+        Ok(())
     }
 
     fn act(&mut self, act: Act) -> Result<(), Failure> {
@@ -283,6 +296,7 @@ impl Engine {
         if take(self.rare.get_mut(), &mut self.gatherer) {
             self.stir()?;
         }
+        self.hook_new_modules()?;
         if let Some(act) = self.rest.due(self.started.elapsed()) {
             self.act(act)?;
         }

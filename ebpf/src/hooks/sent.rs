@@ -1,5 +1,5 @@
 //! A send call returns: `inet_sendmsg()` and `inet6_sendmsg()`. What it says is seen nowhere else: that it failed, or
-//! that MSG_ZEROCOPY was ignored. Those of io_uring are seen by what their requests return (`io_uring.rs`).
+//! that MSG_ZEROCOPY was ignored. Those of io_uring are seen by what their requests return (`io_uring.rs`), those on a vsock by `vsock.rs`.
 //!
 //! `mptcp_sendmsg()` takes the flag out of what it was given, and so is looked at when it begins: MPTCP has no zero
 //! copy.
@@ -30,7 +30,7 @@ pub(super) fn is_to_be_tried_again(result: i32) -> bool {
 }
 
 #[inline(always)]
-fn asks_for_zerocopy(msg: impl Struct) -> bool {
+pub(super) fn asks_for_zerocopy(msg: impl Struct) -> bool {
     msg.value::<u32>(offset!(msg_flags)) & MSG_ZEROCOPY != 0
 }
 
@@ -40,6 +40,12 @@ fn on_return(socket: Typed, msg: Typed, result: i32) -> Option<()> {
         return None;
     }
     take_back(msg.value(offset!(msg_left)), result);
+    count_unless_sent(socket, result)
+}
+
+/// Counts a send call that has failed, or sent without zero copy.
+#[inline(always)]
+pub(super) fn count_unless_sent(socket: impl Struct, result: i32) -> Option<()> {
     if is_to_be_tried_again(result) {
         return None;
     }

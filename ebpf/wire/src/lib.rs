@@ -93,6 +93,8 @@ pub mod rooms {
     pub const TAP_SHARES: u32 = 32;
     /// Of [`FAILURES`](super::maps::FAILURES).
     pub const FAILURES: u32 = 4096;
+    /// Tasks that are in the middle of a send call on a vsock.
+    pub const VSOCK_CALLS: u32 = 1024;
     /// Of [`DROPS`](super::maps::DROPS).
     pub const DROPS: u32 = 1024;
     /// Tasks that were refused a uarg, until their send call returns.

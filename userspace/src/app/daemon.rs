@@ -183,7 +183,7 @@ impl Daemon {
 
     async fn tick(&mut self) -> Result<(), Failure> {
         self.engine.tick().await?;
-        for sentence in self.engine.budget_changes() {
+        for sentence in self.engine.said() {
             log(&sentence);
         }
         let interval = self.engine.interval(&Filter::default());

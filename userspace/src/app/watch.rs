@@ -129,10 +129,10 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Outcome {
                     let interval = engine.interval(&options.filter);
                     // Nobody else looks at it before the end, and with many senders it takes its time.
                     let total = screen.is_some().then(|| engine.total(&options.filter));
-                    let over_budget = engine.budget_changes();
-                    let notice = tape.interval(&engine.seen()).into_iter().chain(over_budget.iter().cloned());
+                    let said = engine.said();
+                    let notice = tape.interval(&engine.seen()).into_iter().chain(said.iter().cloned());
                     let notice = notice.reduce(|one, other| format!("{one}; {other}"));
-                    left_out.extend(over_budget);
+                    left_out.extend(said);
                     let shown = match (&mut screen, total) {
                         (Some(screen), Some(total)) => screen.report(interval, total, notice),
                         _ => face.interval(&interval, engine.seen().at, notice.as_deref()),

@@ -41,6 +41,8 @@ pub enum Role {
     Sent,
     /// A send call of MPTCP begins, which has no zero copy.
     Mptcp,
+    /// A send call on a vsock begins and returns.
+    Vsock,
     /// A zerocopy send of io_uring begins.
     IoBirth,
     /// What a request of io_uring returns.
@@ -99,8 +101,8 @@ pub struct Hook {
     /// The name is that of a tracepoint, which every kernel has. The programs of its entry are the one to use, and the one
     /// to use where that is refused.
     pub is_tracepoint: bool,
-    /// The module that the functions are in, if not in the kernel itself: they can only be probed, and only once
-    /// it is loaded.
+    /// The module that the functions are in where they are not in the kernel itself: there they can only be probed, and
+    /// only once it is loaded.
     pub module: Option<&'static str>,
     /// Not needed where the kernel has this function.
     pub unless: Option<&'static str>,
@@ -157,6 +159,7 @@ const fn next(functions: &'static [&'static str], trampoline: &'static str, prob
 const fn tap(functions: &'static [&'static str], trampoline: &'static str, probe: &'static str) -> Hook {
     Hook {
         role: Role::Tap,
+        module: Some("af_packet"),
         need: Need::Useful(
             "which packet sockets were given copied packets, and why packets were copied on the receive path",
         ),
@@ -167,6 +170,7 @@ const fn tap(functions: &'static [&'static str], trampoline: &'static str, probe
 const fn tap_life(functions: &'static [&'static str], trampoline: &'static str, probe: &'static str) -> Hook {
     Hook {
         role: Role::TapLife,
+        module: Some("af_packet"),
         need: Need::Useful("who held packet sockets that were open for a short time only, and when"),
         ..next(functions, trampoline, probe)
     }
@@ -221,7 +225,7 @@ const HIDDEN: &str = "copies that the kernel does not report";
 /// - `veth_xdp_rcv_skb(rq, skb, ..)` (`drivers/net/veth.c`), `int tcf_mirred_act(skb, action, ..)`
 ///   (`net/sched/act_mirred.c`)
 /// - `int inet_sendmsg(sock, msg, size)`, `inet6_sendmsg` (`net/ipv4/af_inet.c`), `int mptcp_sendmsg(sk, msg, len)`
-///   (`net/mptcp/protocol.c`)
+///   (`net/mptcp/protocol.c`), `int vsock_connectible_sendmsg(sock, msg, len)` (`net/vmw_vsock/af_vsock.c`)
 /// - `int io_send_zc(req, issue_flags)`, `io_sendmsg_zc`, `int io_send_zc_prep(req, sqe)` (`io_uring/net.c`);
 ///   `int io_link_skb(skb, uarg)`, 6.10 and later;
 ///   `void io_tx_ubuf_complete(skb, uarg, success)` and its older names, `void io_notif_flush(notif)`
@@ -344,6 +348,16 @@ pub const HOOKS: &[Hook] = &[
         entry: Some(doors("mptcp_sendmsg_fentry", "mptcp_sendmsg_kprobe")),
         in_task: true,
         need: Need::WhereThere("sends with MSG_ZEROCOPY on sockets of MPTCP, which has no zero copy"),
+        ..HOOK
+    },
+    Hook {
+        role: Role::Vsock,
+        functions: &["vsock_connectible_sendmsg"],
+        entry: Some(probe_only("vsock_sendmsg_kprobe")),
+        exit: Some(probe_only("vsock_sendmsg_kretprobe")),
+        in_task: true,
+        module: Some("vsock"),
+        need: Need::WhereThere("sends over vsock that failed or were not zero-copy at all"),
         ..HOOK
     },
     Hook {

@@ -2,6 +2,7 @@
 //! descriptors of this process and are pinned nowhere.
 
 mod announcement;
+pub mod modules;
 mod places;
 mod rest;
 mod shared;
@@ -79,6 +80,8 @@ pub struct Loaded {
     probes_rest: bool,
     /// Whether this kernel attaches a program again that was detached, once that was tried.
     can_rest: Option<bool>,
+    /// What is to be attached once its module is loaded.
+    later: Vec<Step>,
     /// What was attached, as carried out.
     pub steps: Vec<Step>,
     /// What is lost, in sentences.
@@ -150,6 +153,7 @@ pub fn load(
         resting_links: Vec::new(),
         probes_rest: false,
         can_rest: None,
+        later: plan.later.clone(),
         steps: Vec::new(),
         degraded: plan.degraded.clone(),
         took,

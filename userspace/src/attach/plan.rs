@@ -53,6 +53,8 @@ pub struct Step {
     pub instead: Option<String>,
     /// What is lost if neither can be attached; `None`: zcdiag cannot work.
     pub lost: Option<&'static str>,
+    /// The module that the function is in, if it is not in the kernel itself.
+    pub module: Option<&'static str>,
 }
 
 impl Step {
@@ -85,6 +87,8 @@ impl From<&Step> for Attachment {
 pub struct Plan {
     /// In the order of attaching.
     pub steps: Vec<Step>,
+    /// Steps for modules that are not loaded yet.
+    pub later: Vec<Step>,
     /// Sentences that name what is lost.
     pub degraded: Vec<String>,
 }
@@ -142,7 +146,11 @@ pub fn plan(offer: &Offer<'_>) -> Result<Plan, NoHook> {
             plan.steps.extend(at_tracepoint(hook));
             continue;
         }
-        let Some(target) = first(offer, hook) else {
+        let (target, steps) = match first(offer, hook) {
+            None => (in_module(hook), &mut plan.later),
+            found => (found, &mut plan.steps),
+        };
+        let Some(target) = target else {
             let functions = hook.functions.join(", ");
             match hook.need {
                 Need::Useful(lost) => plan.degraded.push(format!("{functions} cannot be hooked: {lost}")),
@@ -160,7 +168,7 @@ pub fn plan(offer: &Offer<'_>) -> Result<Plan, NoHook> {
                 continue;
             }
             match step(offer, hook, doors, target, exit) {
-                Some(step) => plan.steps.push(step),
+                Some(step) => steps.push(step),
                 None => plan.degraded.extend(
                     hook.need.lost().map(|lost| format!("{} cannot be hooked so: {lost}", target.function)),
                 ),
@@ -176,6 +184,8 @@ struct Target {
     function: &'static str,
     /// Number of its parameters, if it can take a trampoline.
     parameters: Option<usize>,
+    /// The module that it is in.
+    module: Option<&'static str>,
 }
 
 fn role(role: Role) -> &'static Hook {
@@ -184,19 +194,24 @@ fn role(role: Role) -> &'static Hook {
 
 /// The first function of a hook that the kernel has.
 fn first(offer: &Offer<'_>, hook: &Hook) -> Option<Target> {
-    if let Some(module) = hook.module {
-        let function = hook.functions.first().filter(|_| (offer.has_module)(module))?;
-        return Some(Target { function, parameters: None });
-    }
     let typed = |name: &&'static str| {
-        (offer.parameters)(name).map(|count| Target { function: name, parameters: Some(count) })
+        (offer.parameters)(name).map(|count| Target { function: name, parameters: Some(count), module: None })
     };
     if let Some(target) = hook.functions.iter().find_map(typed) {
         return Some(target);
     }
+    if let Some(module) = hook.module {
+        return in_module(hook).filter(|_| (offer.has_module)(module));
+    }
     // To look for a symbol is slow, so it is not done for what many kernels do not have.
     let plain = |name: &&&'static str| !matches!(hook.need, Need::WhereThere(_)) && (offer.has_symbol)(name);
-    hook.functions.iter().find(plain).map(|function| Target { function, parameters: None })
+    let function = hook.functions.iter().find(plain)?;
+    Some(Target { function, parameters: None, module: None })
+}
+
+/// The function of a hook in its module, whether that is loaded or not.
+fn in_module(hook: &Hook) -> Option<Target> {
+    Some(Target { function: hook.functions.first()?, parameters: None, module: Some(hook.module?) })
 }
 
 /// Whether there is such a tracepoint, attaching tells.
@@ -210,6 +225,7 @@ fn at_tracepoint(hook: &Hook) -> Option<Step> {
         because: "a tracepoint".to_owned(),
         instead: doors.probe.map(str::to_owned),
         lost: hook.need.lost(),
+        module: None,
     })
 }
 
@@ -225,6 +241,7 @@ fn step(offer: &Offer<'_>, hook: &Hook, doors: Doors, target: Target, exit: bool
         because,
         instead,
         lost: hook.need.lost(),
+        module: target.module,
     };
     // A missed second look at the exit does no harm by itself, a kretprobe would mix up nested calls.
     let may_miss = offer.preemptible && hook.in_task && !(exit && hook.entry.is_some());
@@ -232,7 +249,7 @@ fn step(offer: &Offer<'_>, hook: &Hook, doors: Doors, target: Target, exit: bool
         |because: &str, instead| Some(step(doors.probe?.to_owned(), probe, because.to_owned(), instead));
     match (doors.trampoline, target.parameters, offer.no_trampolines) {
         (_, _, Some(why)) => probed(why, None),
-        (None, ..) if hook.module.is_some() => probed("in a module", None),
+        (_, None, None) if target.module.is_some() => probed("in a module", None),
         (None, ..) => probed("its handler needs more than a trampoline gives", None),
         (Some(_), None, None) => probed("not in the kernel's BTF, but it has a symbol", None),
         (Some(program), Some(count), None) => {

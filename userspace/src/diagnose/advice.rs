@@ -3,7 +3,7 @@
 use crate::model::{
     advice::Advice,
     report::{Api, SenderReport},
-    socket::{MPTCP, TCP, UDP},
+    socket::{MPTCP, TCP, UDP, VSOCK},
 };
 
 /// Sends from which on zero copy pays, in bytes: "generally only effective at writes over around 10 KB"
@@ -48,6 +48,7 @@ pub(super) fn advice(row: &SenderReport) -> Vec<Advice> {
     }
     if row.not_requested > 0 {
         advice.push(match row.sender.protocol {
+            _ if row.sender.family == VSOCK => Advice::NotRequestedVsock(row.not_requested),
             MPTCP => Advice::Mptcp(row.not_requested),
             TCP | UDP => Advice::NotRequested(row.not_requested),
             _ => Advice::NoZerocopy(row.not_requested),

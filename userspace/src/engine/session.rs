@@ -312,7 +312,7 @@ fn prepare_with(options: &SessionOptions, ends_inlined: bool) -> Result<Prepared
                 .get_or_init(|| Symbols::read(Path::new(KALLSYMS), Path::new(MODULES)).unwrap_or_default())
                 .has(function)
         },
-        has_module: &|module| Path::new("/sys/module").join(module).exists(),
+        has_module: &load::modules::is_loaded,
         ends_inlined,
         no_trampolines: no_trampolines(options),
         preemptible: preemptible(Path::new("/")),

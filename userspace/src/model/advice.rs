@@ -36,6 +36,8 @@ pub enum Advice {
     Selftest,
     /// So many sends had MSG_ZEROCOPY on a socket without SO_ZEROCOPY.
     NotRequested(u64),
+    /// So many sends had MSG_ZEROCOPY on a vsock without SO_ZEROCOPY.
+    NotRequestedVsock(u64),
     /// So many sends had MSG_ZEROCOPY on a socket of MPTCP, which has no zero copy.
     Mptcp(u64),
     /// So many sends had MSG_ZEROCOPY on a socket of a kind that has no zero copy.

@@ -62,6 +62,11 @@ pub(crate) fn sentence(advice: &Advice) -> String {
              set SO_ZEROCOPY",
             plural(sends, "send")
         ),
+        Advice::NotRequestedVsock(sends) => format!(
+            "not_requested: {} with MSG_ZEROCOPY on vsocks without SO_ZEROCOPY were plain copies without a notification: set \
+             SO_ZEROCOPY before connecting, which a vsock takes from Linux 6.7 on",
+            plural(sends, "send")
+        ),
         Advice::NoZerocopy(sends) => format!(
             "not_requested: {} with MSG_ZEROCOPY were plain copies without a notification: sockets of this kind have no zero \
              copy, and refuse SO_ZEROCOPY",

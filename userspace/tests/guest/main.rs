@@ -19,6 +19,7 @@ mod hides;
 mod limits;
 mod live;
 mod migration;
+mod modules;
 mod own;
 mod paths;
 mod places;

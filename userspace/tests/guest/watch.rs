@@ -41,7 +41,8 @@ impl Watch {
         assert!(!degraded.iter().any(refused), "the kernel takes every program: {degraded:#?}");
         // Before 5.15 probes have no BPF links.
         let has_link = |step: &&Value| {
-            kernel() > Kernel::V5_10 || step["kind"].as_str().is_some_and(|kind| kind.starts_with('f'))
+            kernel() > Kernel::V5_10
+                || step["kind"].as_str().is_some_and(|kind| kind.starts_with('f') || kind == "tracepoint")
         };
         watch.attached = start["attach"].as_array().expect("a list").iter().filter(has_link).count();
         watch
