@@ -77,6 +77,9 @@ pub(crate) fn window() -> Option<&'static mut Window> {
 struct Recent {
     jiffy: u64,
     ns: u64,
+    /// The jiffy in which a birth was timed, and births since.
+    timed_in: u64,
+    births: u64,
 }
 
 #[map]
@@ -95,6 +98,27 @@ pub(crate) fn recently() -> u64 {
             (*recent).jiffy = jiffy;
         }
         (*recent).ns
+    }
+}
+
+/// Of so many births one is timed, besides the first in a jiffy.
+const ONE_BIRTH_OF: u64 = 16;
+
+/// The time for a birth, and whether that is exact.
+#[inline(always)]
+pub(crate) fn time_of_birth() -> (u64, bool) {
+    let Some(recent) = RECENT.get_ptr_mut(0) else { return (now(), true) };
+    // SAFETY: as in `recently`.
+    unsafe {
+        let jiffy = bpf_jiffies64();
+        (*recent).births += 1;
+        let timed = (*recent).timed_in != jiffy || (*recent).births % ONE_BIRTH_OF == 0;
+        if timed {
+            (*recent).timed_in = jiffy;
+            (*recent).ns = now();
+            (*recent).jiffy = jiffy;
+        }
+        ((*recent).ns, timed)
     }
 }
 

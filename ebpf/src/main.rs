@@ -29,6 +29,7 @@ mod facts;
 mod failure;
 mod held;
 mod hooks;
+mod latency;
 mod log;
 mod loss;
 mod outcome;

@@ -8,7 +8,7 @@ use zcdiag_wire::{Loss, MISSING, SiteKind, TallyKey, Uarg, UargEnd};
 use crate::{
     connections::Place,
     facts::offset,
-    loss, outcome,
+    latency, loss, outcome,
     read::{Addr, Block, Fields, Struct},
     records::{self, Any, Kernel, New, Requests},
     sender::UDP,
@@ -225,6 +225,7 @@ pub(crate) fn finish_plainly(uarg: impl Struct, record: &Uarg) -> bool {
     let tally = if copied { place.copied(&record.site) } else { place.plain() };
     let Some(tally) = tally else { return false };
     let bytes = u64::from(without_header(record, state.bytes())).saturating_sub(record.unsent);
+    latency::note(record);
     if records::remove::<New>(uarg.addr(), record) {
         tally::count_sends(tally, !copied, (len, bytes), Some(false));
         place.leave();

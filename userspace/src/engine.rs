@@ -410,6 +410,10 @@ impl Engine {
             loaded.forget_drops(key)?;
             self.latest.counts.drops.remove(key);
         }
+        for sender in &eviction.senders {
+            loaded.forget_latency(sender)?;
+            self.latest.counts.latencies.remove(sender);
+        }
         for key in &eviction.sites {
             entries += usize::from(loaded.take_site(key)?.is_some());
         }

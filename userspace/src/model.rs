@@ -18,6 +18,7 @@ pub mod further;
 pub mod handler;
 pub mod inventory;
 pub mod kernel;
+pub mod latency;
 pub mod lost;
 pub mod manual;
 pub mod migration;

@@ -18,6 +18,7 @@ mod losses;
 pub mod metrics;
 mod migration;
 pub mod mute;
+mod notifications;
 pub mod page;
 mod phrases;
 pub mod probe;

@@ -52,6 +52,7 @@ impl Born {
 fn on_birth<K: Follow>(ctx: &impl EbpfContext, sk: impl Struct, born: &Born) -> Option<()> {
     let task = sending::begin(born.uarg);
     if born.merged {
+        uarg::record(born.uarg)?.merged += 1;
         return None;
     }
     let tgid = sender::tgid_of(task);
@@ -61,10 +62,11 @@ fn on_birth<K: Follow>(ctx: &impl EbpfContext, sk: impl Struct, born: &Born) -> 
     debug!(ctx, "uarg {} born by process {}", born.uarg, tgid);
     let record = K::begin(born.uarg)?;
     record.sock = sk.addr();
-    record.born_ns = cpu::recently();
+    let (born_ns, timed) = cpu::time_of_birth();
+    record.born_ns = born_ns;
     record.size = born.size;
     K::follow(record, sk, tgid, born.first);
-    record.flags = flags(record, sk);
+    record.flags = flags(record, sk) | if timed { UargFlags::TIMED } else { 0 };
     Some(())
 }
 

@@ -116,7 +116,11 @@ fn on_send(req: Addr) -> Option<()> {
     let record = uarg::begin_request(uarg)?;
     record.sender = sender;
     record.in_call = in_call;
-    record.born_ns = cpu::now();
+    let (born_ns, timed) = cpu::time_of_birth();
+    record.born_ns = born_ns;
+    if timed {
+        record.flags |= UargFlags::TIMED;
+    }
     if sender.protocol == UDP && sock::is_corked(sk) {
         record.flags |= UargFlags::CORKED;
     }

@@ -14,7 +14,7 @@ use aya_ebpf::{
 use zcdiag_wire::{Loss, SiteKind, TallyKey, Uarg, UargFlags};
 
 use crate::{
-    cpu, facts, held,
+    cpu, facts, held, latency,
     log::debug,
     loss,
     read::{Addr, Struct, Typed},
@@ -70,6 +70,9 @@ pub(super) fn note_copy<K: Kernel>(
 /// CPU that is.
 #[inline(always)]
 pub(super) fn on_last<K: Kernel>(uarg: Addr, record: &mut Uarg) {
+    if record.ended != 1 {
+        latency::note(record);
+    }
     match record.ended {
         0 => uarg::finish::<K>(uarg, record, false),
         1 => {}

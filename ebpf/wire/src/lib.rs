@@ -6,6 +6,7 @@
 
 mod connection;
 mod drops;
+mod latency;
 mod offloads;
 mod offsets;
 mod sizes;
@@ -14,6 +15,7 @@ mod tap;
 
 pub use connection::{Connection, ConnectionSite, ConnectionTag};
 pub use drops::{DropKey, Drops};
+pub use latency::Latency;
 pub use offloads::{Offloads, PacketFlags};
 pub use offsets::{Config, Field, Lost, MISSING, Need, Offsets, Source};
 pub use sizes::{MORE_STACKS_FROM, NAME_LEN, STACK_DEPTH};
@@ -57,6 +59,8 @@ pub mod maps {
     pub const FAILURES: &str = "FAILURES";
     /// `DropKey` -> `Drops`: packets with data of zerocopy sends that were dropped.
     pub const DROPS: &str = "DROPS";
+    /// `SenderKey` -> `Latency`: ages of notifications.
+    pub const LATENCIES: &str = "LATENCIES";
     /// `Loss` as index -> count, per CPU.
     pub const LOSSES: &str = "LOSSES";
     /// `Switch` as index -> what user space has set.
@@ -95,6 +99,8 @@ pub mod rooms {
     pub const FAILURES: u32 = 4096;
     /// Tasks that are in the middle of a send call on a vsock.
     pub const VSOCK_CALLS: u32 = 1024;
+    /// Of [`LATENCIES`](super::maps::LATENCIES). Senders without room have no ages.
+    pub const LATENCIES: u32 = 2048;
     /// Of [`DROPS`](super::maps::DROPS).
     pub const DROPS: u32 = 1024;
     /// Tasks that were refused a uarg, until their send call returns.

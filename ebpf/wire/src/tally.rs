@@ -295,6 +295,11 @@ pub struct Uarg {
     pub connection: u32,
     /// Its own place and one; 0 if it is among those that found none.
     pub slot: u32,
+    /// Sends that the kernel has merged into it, besides the first.
+    pub merged: u32,
+    /// Explicit padding, zero.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub pad: u32,
     /// For a request of io_uring: others that share its packets.
     pub riders: Riders,
     /// For a request of io_uring: the uarg of the request whose packet its data went into, or 0.
@@ -322,6 +327,8 @@ impl Uarg {
         ended: 0,
         connection: 0,
         slot: 0,
+        merged: 0,
+        pad: 0,
         riders: Riders { waiting: 0, sends: 0, bytes: 0, told_copied: 0, unasked: 0, pad: 0 },
         carrier: 0,
         in_call: 0,
@@ -362,6 +369,8 @@ impl UargFlags {
     pub const ENDED: u32 = 64;
     /// The TCP socket had no route yet when it was sent.
     pub const UNROUTED: u32 = 128;
+    /// The time of its birth is exact; else it is that of the jiffy.
+    pub const TIMED: u32 = 256;
 }
 
 /// A copy on the receive path, held back until the packet's next stop tells its cause.

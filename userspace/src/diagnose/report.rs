@@ -22,6 +22,7 @@ use crate::model::{
     device::{DeviceId, DeviceKey},
     dropped::Dropped,
     filter::Filter,
+    latency::{self, Ages},
     report::{CauseReport, Report, Sender, SenderReport, Split},
 };
 
@@ -46,7 +47,12 @@ pub fn since(earlier: &Counts, later: &Counts) -> Counts {
     let drops = later.drops.iter().map(|(key, packets)| {
         (*key, packets.saturating_sub(earlier.drops.get(key).copied().unwrap_or_default()))
     });
+    let latencies = later.latencies.iter().map(|(key, latency)| {
+        let before = earlier.latencies.get(key).copied().unwrap_or_default();
+        (*key, latency::since(&before, latency))
+    });
     Counts {
+        latencies: latencies.collect(),
         drops: drops.collect(),
         taps: taps.collect(),
         tallies: tallies.collect(),
@@ -110,6 +116,11 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
         if let Some(row) = senders.get_mut(&key.sender) {
             row.notifications += tally.notifications;
             row.flips += tally.flips;
+        }
+    }
+    for (key, latency) in &counts.latencies {
+        if let Some(row) = senders.get_mut(key) {
+            row.latency = Ages::of(latency);
         }
     }
     note_drops(&mut senders, counts, known, filter);

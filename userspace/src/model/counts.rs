@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use zcdiag_wire::{
-    DropKey, Failure, FailureKey, Held, Loss, SenderKey, Tally, TallyKey, TapKey, TapTally, Uarg,
+    DropKey, Failure, FailureKey, Held, Latency, Loss, SenderKey, Tally, TallyKey, TapKey, TapTally, Uarg,
 };
 
 /// Notifications of a sender that are still to come.
@@ -12,6 +12,9 @@ use zcdiag_wire::{
 pub struct Waiting {
     /// How many; each for one send or for several on one socket.
     pub notifications: u64,
+    /// Sends that they are for.
+    #[serde(default)]
+    pub sends: u64,
     /// For how long the oldest is waited for.
     pub oldest: Duration,
 }
@@ -27,6 +30,8 @@ pub struct Counts {
     pub taps: BTreeMap<TapKey, TapTally>,
     /// Packets that were dropped, per sender, place and reason.
     pub drops: BTreeMap<DropKey, u64>,
+    /// Ages of notifications, per sender.
+    pub latencies: BTreeMap<SenderKey, Latency>,
     /// Counters of [`Loss`], summed over the CPUs.
     pub losses: [u64; Loss::COUNT as usize],
     /// Events that the kernel did not run a program for because it was running already on that CPU
@@ -69,6 +74,7 @@ impl Counts {
             if uarg.ended != 1 {
                 let of_sender = waiting.entry(uarg.sender).or_default();
                 of_sender.notifications += 1;
+                of_sender.sends += 1 + u64::from(uarg.merged);
                 let age = Duration::from_nanos(now_ns.saturating_sub(uarg.born_ns));
                 of_sender.oldest = of_sender.oldest.max(age);
                 continue;
@@ -103,10 +109,10 @@ mod tests {
         let mut counts = Counts::default();
         let end = UargEnd { len: 3, bytes: 300, zerocopy: 1, known: 1, ..UargEnd::default() };
         let ended = Uarg { end, settled: 1, ended: 1, ..Uarg::default() };
-        let under_way = |born_ns| Uarg { born_ns, ..Uarg::default() };
+        let under_way = |born_ns| Uarg { born_ns, merged: 2, ..Uarg::default() };
         let copy = Held { bytes: 250, ns: 9, ..Held::default() };
         let waiting = counts.settle(&[copy], &[ended, under_way(400), under_way(300)], 1000);
-        let expected = Waiting { notifications: 2, oldest: Duration::from_nanos(700) };
+        let expected = Waiting { notifications: 2, sends: 6, oldest: Duration::from_nanos(700) };
         assert_eq!(waiting, BTreeMap::from([(SenderKey::default(), expected)]));
         let tally = counts.tallies[&TallyKey::default()];
         assert_eq!((tally.copied_sends, tally.copied_bytes), (3, 300));

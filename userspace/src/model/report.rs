@@ -14,6 +14,7 @@ use super::{
     dropped::Dropped,
     filter::Filtered,
     further::{Enough, Further},
+    latency::Ages,
     lost::Lost,
     migration::Migration,
     process::ProcessIdentity,
@@ -120,6 +121,8 @@ pub struct SenderReport {
     /// Packets with data of its sends that the kernel dropped before they had left the machine, without a copy before;
     /// most first.
     pub dropped: Vec<Dropped>,
+    /// For how long its notifications were waited for, of those that were timed.
+    pub latency: Option<Ages>,
     /// Notifications still to come at the end, if there are any.
     pub waiting: Option<Waiting>,
     /// What else to tell of the sends.
@@ -141,6 +144,7 @@ impl SenderReport {
             not_requested: 0,
             failed: Vec::new(),
             dropped: Vec::new(),
+            latency: None,
             waiting: None,
             advice: Vec::new(),
         }

@@ -1,8 +1,10 @@
 //! The lines of a recording. What they hold are the types of the domain and of the wire themselves: a field that is
 //! added to one of these is recorded, and must have a default if older recordings shall stay readable.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
-use zcdiag_wire::{DropKey, Failure, SenderKey, SiteKey, Tally, TapKey, TapTally};
+use zcdiag_wire::{DropKey, Failure, Latency, SenderKey, SiteKey, Tally, TapKey, TapTally};
 
 use crate::{
     diagnose::{Culprits, Filter, SiteFacts},
@@ -91,6 +93,8 @@ pub(super) struct Stretch {
     pub(super) taps: Vec<TapRow>,
     #[serde(default)]
     pub(super) drops: Vec<DropRow>,
+    #[serde(default)]
+    pub(super) latencies: Vec<LatencyRow>,
     /// In the order of the wire's loss counters; those that this reader does not know are left out.
     pub(super) losses: Vec<u64>,
     pub(super) misses: u64,
@@ -120,6 +124,36 @@ pub(super) struct DropRow {
     #[serde(flatten)]
     pub(super) key: DropKey,
     pub(super) packets: u64,
+}
+
+/// Ages of a sender's notifications.
+#[derive(Serialize, Deserialize)]
+pub(super) struct LatencyRow {
+    pub(super) sender: SenderKey,
+    pub(super) least_ns: u64,
+    pub(super) most_ns: u64,
+    /// Those of [`Latency::spans`] that are not empty.
+    pub(super) spans: BTreeMap<usize, u32>,
+}
+
+impl From<(SenderKey, Latency)> for LatencyRow {
+    fn from((sender, latency): (SenderKey, Latency)) -> Self {
+        let spans = latency.spans.into_iter().enumerate().filter(|(_, count)| *count > 0).collect();
+        Self { sender, least_ns: latency.least_ns, most_ns: latency.most_ns, spans }
+    }
+}
+
+impl From<LatencyRow> for Latency {
+    fn from(row: LatencyRow) -> Self {
+        let mut latency = Self { least_ns: row.least_ns, most_ns: row.most_ns, ..Self::ZERO };
+        for (span, count) in row.spans {
+            if let Some(place) = latency.spans.get_mut(span) {
+                *place = count;
+                latency.timed += u64::from(count);
+            }
+        }
+        latency
+    }
 }
 
 /// What a tap was given on one device.
@@ -158,7 +192,8 @@ mod tests {
         comes_back(Tally::default(), 0);
         comes_back(Failure::default(), 0);
         comes_back(TapTally::default(), 0);
-        comes_back(Uarg::default(), size_of_val(&Uarg::default().riders.pad));
+        let uarg = Uarg::default();
+        comes_back(uarg, size_of_val(&uarg.riders.pad) + size_of_val(&uarg.pad));
     }
 
     /// What readers of this format know stands where they look for it.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     diagnose::{Culprits, Filter, Known},
-    model::{counts::Counts, report::CommandOutcome, start::Start},
+    model::{counts::Counts, latency, report::CommandOutcome, start::Start},
 };
 
 /// What happened next in the watch.
@@ -167,7 +167,8 @@ impl<R: Read> Player<R> {
 
     /// Adds a stretch to the whole.
     fn pass(&mut self, stretch: Stretch) -> Result<Passed, ReadError> {
-        let Stretch { until_ns, tallies, failures, taps, drops, losses, misses, missed_results } = stretch;
+        let Stretch { until_ns, tallies, failures, taps, drops, latencies, losses, misses, missed_results } =
+            stretch;
         let until = Duration::from_nanos(until_ns);
         let Some(length) = until.checked_sub(self.elapsed) else {
             return Err(ReadError::Damaged("its time runs backwards".to_owned()));
@@ -175,6 +176,7 @@ impl<R: Read> Player<R> {
         // From above, for some of them are known already.
         let others = self.counts.failures.len() + failures.len() + self.counts.taps.len() + taps.len();
         let others = others + self.counts.drops.len() + drops.len();
+        let others = others + self.counts.latencies.len() + latencies.len();
         self.limits.count(self.counts.tallies.len() + tallies.len(), others)?;
         let mut counts = Counts { misses, missed_results, ..Counts::default() };
         for (loss, recorded) in counts.losses.iter_mut().zip(losses) {
@@ -203,6 +205,12 @@ impl<R: Read> Player<R> {
             counts.drops.insert(key, packets);
             let total = self.counts.drops.entry(key).or_default();
             *total = total.saturating_add(packets);
+        }
+        for row in latencies {
+            let (sender, more) = (row.sender, row.into());
+            let total = self.counts.latencies.entry(sender).or_default();
+            *total = latency::plus(total, &more);
+            counts.latencies.insert(sender, more);
         }
         for (total, loss) in self.counts.losses.iter_mut().zip(counts.losses) {
             *total = total.saturating_add(loss);

@@ -8,7 +8,7 @@ use std::{
 
 use flate2::{Compression, write::GzEncoder};
 use zcdiag_wire::{
-    DropKey, Failure, FailureKey, SenderKey, SiteKey, SiteKind, Tally, TallyKey, TapKey, TapTally,
+    DropKey, Failure, FailureKey, Latency, SenderKey, SiteKey, SiteKind, Tally, TallyKey, TapKey, TapTally,
 };
 
 use super::{Event, Player, ReadError, Recorder};
@@ -57,13 +57,19 @@ fn counts(sends: u64) -> Counts {
     counts.failures.insert(failed, Failure { sends, omem: 6, unread: 7, later: sends });
     let tap = TapKey { inode: 12354, netns: 1, ifindex: 5, incoming: 1, pad: 0 };
     counts.drops.insert(dropped(), sends);
+    let mut latency = Latency { timed: sends, least_ns: 2_000, most_ns: 3_000, ..Latency::ZERO };
+    latency.spans[5] = u32::try_from(sends).expect("few");
+    counts.latencies.insert(sender(), latency);
     counts.taps.insert(tap, TapTally { packets: sends, first_ns: 8, last_ns: 9, ..TapTally::default() });
     counts
 }
 
 /// A sender, and for how long it waits.
 fn waiting() -> BTreeMap<SenderKey, Waiting> {
-    BTreeMap::from([(SenderKey::default(), Waiting { notifications: 4, oldest: Duration::from_millis(7) })])
+    BTreeMap::from([(
+        SenderKey::default(),
+        Waiting { notifications: 4, sends: 9, oldest: Duration::from_millis(7) },
+    )])
 }
 
 fn known() -> Known {

@@ -9,7 +9,7 @@ use flate2::{Compression, write::GzEncoder};
 use serde::Serialize;
 use zcdiag_wire::Tally;
 
-use super::frame::{Begin, DropRow, FORMAT, FailureRow, Frame, Magic, Row, Stretch, TapRow};
+use super::frame::{Begin, DropRow, FORMAT, FailureRow, Frame, LatencyRow, Magic, Row, Stretch, TapRow};
 use crate::{
     diagnose::{Culprits, Filter, Known, since},
     model::{counts::Counts, report::CommandOutcome, start::Start},
@@ -147,7 +147,7 @@ impl<W: Write> Recorder<W> {
 
     /// What `counts` has more than the recording.
     fn stretch(&mut self, counts: &Counts, until: Duration) -> Stretch {
-        let Counts { tallies, failures, taps, drops, losses, misses, missed_results } =
+        let Counts { tallies, failures, taps, drops, latencies, losses, misses, missed_results } =
             since(&self.counts, counts);
         self.counts = counts.clone();
         let rows = tallies.into_iter().filter(|(_, tally)| *tally != Tally::default());
@@ -168,6 +168,11 @@ impl<W: Write> Recorder<W> {
                 .into_iter()
                 .filter(|(_, packets)| *packets > 0)
                 .map(|(key, packets)| DropRow { key, packets })
+                .collect(),
+            latencies: latencies
+                .into_iter()
+                .filter(|(_, latency)| latency.timed > 0)
+                .map(LatencyRow::from)
                 .collect(),
             losses: losses.to_vec(),
             misses,

@@ -20,6 +20,7 @@ mod limits;
 mod live;
 mod migration;
 mod modules;
+mod notifications;
 mod own;
 mod paths;
 mod places;

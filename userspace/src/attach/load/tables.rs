@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, io};
 
 use aya::maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf, StackTraceMap};
 use zcdiag_wire::{
-    DropKey, Drops, Failure, FailureKey, Held, Loss, MORE_STACKS_FROM, SenderInfo, SenderKey, Site, SiteKey,
-    maps,
+    DropKey, Drops, Failure, FailureKey, Held, Latency, Loss, MORE_STACKS_FROM, SenderInfo, SenderKey, Site,
+    SiteKey, maps,
 };
 
 use super::{Loaded, table::Table};
@@ -33,6 +33,7 @@ impl Loaded {
             failures: self.table(maps::FAILURES)?,
             taps: self.taps()?,
             drops: self.drops()?.into_iter().map(|(key, drops)| (key, drops.packets)).collect(),
+            latencies: self.table(maps::LATENCIES)?,
             losses,
             misses,
             missed_results,
@@ -92,6 +93,14 @@ impl Loaded {
     /// If the map cannot be written.
     pub fn forget_drops(&mut self, key: &DropKey) -> Result<(), MapError> {
         self.take::<_, Drops>(maps::DROPS, key).map(drop)
+    }
+
+    /// Forgets the ages of a sender's notifications.
+    ///
+    /// # Errors
+    /// If the map cannot be written.
+    pub fn forget_latency(&mut self, sender: &SenderKey) -> Result<(), MapError> {
+        self.take::<_, Latency>(maps::LATENCIES, sender).map(drop)
     }
 
     /// Takes a site out.

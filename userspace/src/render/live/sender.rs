@@ -10,7 +10,7 @@ use super::{
 use crate::{
     model::report::{Report, SenderReport},
     render::{
-        advice,
+        advice, notifications,
         phrases::{failure, on_device, place, who},
         words::{bytes, plural, time},
     },
@@ -44,6 +44,7 @@ fn lines(row: &SenderReport, id: SenderId, total: &Report) -> Vec<Line<'static>>
     };
     part(&mut lines, "Causes", causes.map(cause).collect());
     part(&mut lines, "Failed sends", row.failed.iter().map(failure).collect());
-    part(&mut lines, "What else is known", row.advice.iter().map(advice::sentence).collect());
+    let known = row.advice.iter().map(advice::sentence).chain(row.latency.map(notifications::ages));
+    part(&mut lines, "What else is known", known.collect());
     lines
 }

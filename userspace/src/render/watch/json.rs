@@ -9,6 +9,7 @@ use crate::{
     model::{
         cause::CauseId,
         dropped::Dropped,
+        latency::Ages,
         lost::Lost,
         migration::Migration,
         report::{Api, CauseReport, Report, Sender, SenderReport, Verdict},
@@ -21,6 +22,7 @@ use crate::{
         further::explanation,
         json::{SCHEMA, SplitJson, line},
         migration,
+        notifications::held_by,
         remedy::sentences,
         taps::json::{AtJson, CureJson, FurtherJson, TapJson},
     },
@@ -148,7 +150,41 @@ struct SenderJson<'a> {
     waiting: u64,
     /// For how long the oldest of them is waited for; `null` if there is none.
     waiting_seconds: Option<f64>,
+    /// The same as `waiting`; `null` if there is nothing.
+    pending: Option<PendingJson>,
+    /// From send to notification; `null` if none was timed.
+    latency_seconds: Option<LatencyJson>,
     advice: Vec<String>,
+}
+
+/// Sends whose notification is still to come at the end.
+#[derive(Serialize, JsonSchema)]
+struct PendingJson {
+    sends: u64,
+    notifications: u64,
+    oldest_seconds: f64,
+    /// What is known of why, or what would tell.
+    why: String,
+}
+
+/// Some are timed, at least one in each jiffy. The minimum and the maximum are exact, the others within an eighth; of an
+/// interval all are so.
+#[derive(Serialize, JsonSchema)]
+struct LatencyJson {
+    min: f64,
+    median: f64,
+    p99: f64,
+    max: f64,
+    /// Notifications that were timed.
+    timed: u64,
+}
+
+impl From<Ages> for LatencyJson {
+    fn from(ages: Ages) -> Self {
+        let Ages { timed, least, median, p99, most } = ages;
+        let [min, median, p99, max] = [least, median, p99, most].map(|age| age.as_secs_f64());
+        Self { min, median, p99, max, timed }
+    }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -328,6 +364,13 @@ fn sender(row: &SenderReport) -> SenderJson<'_> {
         not_requested: row.not_requested,
         waiting: row.waiting.map_or(0, |waiting| waiting.notifications),
         waiting_seconds: row.waiting.map(|waiting| waiting.oldest.as_secs_f64()),
+        pending: row.waiting.as_ref().map(|waiting| PendingJson {
+            sends: waiting.sends,
+            notifications: waiting.notifications,
+            oldest_seconds: waiting.oldest.as_secs_f64(),
+            why: held_by(waiting, &row.sender),
+        }),
+        latency_seconds: row.latency.map(LatencyJson::from),
         advice: row.advice.iter().map(advice::sentence).collect(),
     }
 }

@@ -7,10 +7,8 @@ use std::{
 
 use crate::{
     model::{
-        counts::Waiting,
         further::Enough,
-        report::{CauseReport, Report, Sender, Split, Verdict},
-        socket::{TCP, UDP},
+        report::{CauseReport, Report, Split, Verdict},
         start::Start,
     },
     render::{
@@ -18,7 +16,7 @@ use crate::{
         further::{self, explanation},
         lines::{Emphasis, emphasize, harmless, wrap},
         look::Look,
-        losses, migration,
+        losses, migration, notifications,
         phrases::{concealed, copying, failure, given, on_device, place, who, why},
         remedy::{bare, called},
         taps::write_changes,
@@ -187,7 +185,7 @@ pub(super) fn summary(out: &mut dyn Write, report: &Report, look: Look) -> io::R
         )?;
     }
     if !report.senders.is_empty() {
-        senders(out, report)?;
+        senders(out, report, look)?;
     }
     for cause in &report.causes {
         describe(out, cause, report, look)?;
@@ -207,7 +205,7 @@ pub(super) fn summary(out: &mut dyn Write, report: &Report, look: Look) -> io::R
     footnotes(out, report)
 }
 
-fn senders(out: &mut dyn Write, report: &Report) -> io::Result<()> {
+fn senders(out: &mut dyn Write, report: &Report, look: Look) -> io::Result<()> {
     writeln!(
         out,
         "\n{:<27} {:>8} {:>9} {:>9} {:>11} {:>11}",
@@ -232,35 +230,17 @@ fn senders(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         for failed in &row.failed {
             write!(out, "{}", wrap("  ", &failure(failed)))?;
         }
-        if let Some(waiting) = row.waiting {
-            write!(out, "{}", wrap("  ", &waits(waiting, &row.sender)))?;
+        if let Some(waiting) = &row.waiting {
+            write!(out, "{}", wrap("  ", &notifications::waits(waiting, &row.sender)))?;
+        }
+        if let Some(latency) = row.latency.filter(|_| look.verbose) {
+            write!(out, "{}", wrap("  ", &notifications::ages(latency)))?;
         }
         for advice in &row.advice {
             write!(out, "{}", wrap("  ", &advice::sentence(advice)))?;
         }
     }
     Ok(())
-}
-
-/// That a sender waits, and what would tell why: it is not seen here.
-pub(crate) fn waits(waiting: Waiting, sender: &Sender) -> String {
-    let (is, whose) = if waiting.notifications == 1 { ("is", "its") } else { ("are", "their") };
-    let tells = match sender.protocol {
-        TCP => {
-            "; the peer has not acknowledged all of the data, or has closed its window, or it was not sent yet: `ss -tinm` \
-             tells (unacked, notsent, snd_wnd)"
-        }
-        UDP => {
-            "; the packets are held by a queue discipline (`tc -s qdisc`), for want of a neighbour (`ip neigh`), by the device \
-             or by a receiver on this machine"
-        }
-        _ => "",
-    };
-    format!(
-        "{} {is} still to come, the oldest for {}: {whose} sends are not counted{tells}",
-        plural(waiting.notifications, "notification"),
-        time(waiting.oldest)
-    )
 }
 
 pub(crate) fn describe(

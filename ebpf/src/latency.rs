@@ -1,0 +1,44 @@
+//! Ages of notifications, by sender.
+#![expect(unsafe_code, reason = "a map value is reached through a raw pointer")]
+
+use aya_ebpf::{bindings::BPF_NOEXIST, macros::map, maps::HashMap};
+use zcdiag_wire::{Latency, SenderKey, Uarg, UargFlags, rooms};
+
+use crate::cpu;
+
+#[map]
+static LATENCIES: HashMap<SenderKey, Latency> = HashMap::with_max_entries(rooms::LATENCIES, 0);
+
+/// What a new entry is; not made on the stack, which is full.
+static BLANK: Latency = Latency::ZERO;
+
+/// The notification of a uarg is told right now: notes its age, if it is one of those that are timed.
+#[inline(always)]
+pub(crate) fn note(record: &Uarg) {
+    if record.flags & UargFlags::TIMED != 0 {
+        add(&record.sender, record.born_ns);
+    }
+}
+
+/// A function of its own: rare, and for the stack's sake.
+#[inline(never)]
+fn add(sender: &SenderKey, born_ns: u64) {
+    let ns = cpu::now().saturating_sub(born_ns);
+    if LATENCIES.get_ptr(sender).is_none() {
+        // Another CPU may be first; then its entry is the one to use. Without room there are no ages of this sender.
+        let _ = LATENCIES.insert(sender, &BLANK, u64::from(BPF_NOEXIST));
+    }
+    let Some(latency) = LATENCIES.get_ptr_mut(sender) else { return };
+    // SAFETY: `latency` points to a live map value, and the place is within it. Two CPUs at a time may lose one of both.
+    unsafe {
+        if (*latency).timed == 0 || ns < (*latency).least_ns {
+            (*latency).least_ns = ns;
+        }
+        if ns > (*latency).most_ns {
+            (*latency).most_ns = ns;
+        }
+        (*latency).timed += 1;
+        let span = Latency::span(ns) & (Latency::SPANS - 1);
+        *(&raw mut (*latency).spans).cast::<u32>().add(span) += 1;
+    }
+}
