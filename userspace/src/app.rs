@@ -10,6 +10,7 @@ pub mod explain;
 pub mod mute;
 pub mod outcome;
 pub mod probe;
+mod recorded;
 pub mod report;
 pub mod status;
 pub mod taps;
