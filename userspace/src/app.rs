@@ -5,6 +5,7 @@ pub mod check;
 pub mod command;
 pub mod daemon;
 mod devices;
+pub mod diff;
 pub mod doctor;
 pub mod explain;
 pub mod mute;

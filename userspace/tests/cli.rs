@@ -1,5 +1,8 @@
 //! The command line, as far as it goes without BPF and without root.
 
+#[path = "cli/diff.rs"]
+mod diff;
+
 use std::{
     io::{BufRead, BufReader, Write as _},
     net::TcpStream,
