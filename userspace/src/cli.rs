@@ -3,6 +3,7 @@
 
 mod attach;
 mod check;
+mod diff;
 #[cfg(test)]
 mod documented;
 mod globals;
@@ -21,6 +22,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use self::{
     check::{CheckArgs, run_check},
+    diff::{DiffArgs, run_diff},
     globals::Globals,
     probe::{ProbeArgs, run_probe},
     taps::{MuteArgs, TapsArgs, run_mute, run_taps},
@@ -71,6 +73,13 @@ enum Command {
     Check(CheckArgs),
     /// Report on a recorded watch: the same verdict on any machine, without root
     Report(ReportArgs),
+    /// Compare two recorded watches: whether more or fewer sends are copied, and which causes, culprits and senders came or
+    /// went; without root, on any machine
+    ///
+    /// It is worse, or better, if the share of copied sends has changed by one percentage point or more, or if copies began or
+    /// ended. Counted as copied is also what was reported zc=y and copied all the same. It cannot be told where a recording is
+    /// not exact, was made under a filter, or has no sends.
+    Diff(DiffArgs),
     /// Write manual pages and completions below a directory
     #[command(hide = true)]
     Manuals {
@@ -108,6 +117,7 @@ pub fn main() -> u8 {
         Command::Verify(ref verify) => run_verify(globals, verify),
         Command::Check(ref check) => run_check(globals, check),
         Command::Report(ref report) => run_report(globals, report),
+        Command::Diff(ref diff) => run_diff(globals, diff),
         Command::Manuals { ref dir } => {
             manuals::write(&Args::command(), dir).map(|()| code::OK).map_err(|error| {
                 Failure::new(format!("cannot write manuals below {}: {error}", dir.display()), "")

@@ -6,6 +6,7 @@ pub mod cause;
 pub mod causes;
 mod copies;
 mod cure;
+mod difference;
 pub mod evidence;
 mod explain;
 mod failures;
@@ -18,6 +19,7 @@ pub mod printed;
 mod report;
 
 pub use copies::copies;
+pub use difference::difference;
 pub use explain::explain;
 pub use known::{Culprits, Known, SiteFacts, place};
 pub use report::{report, since};

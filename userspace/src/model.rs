@@ -8,6 +8,7 @@ pub mod cost;
 pub mod counts;
 pub mod cure;
 pub mod device;
+pub mod difference;
 pub mod doctor;
 pub mod dropped;
 pub mod errno;

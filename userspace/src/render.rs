@@ -4,6 +4,7 @@ mod advice;
 pub mod causes;
 pub mod check;
 pub mod comparison;
+pub mod diff;
 pub mod doctor;
 pub mod event;
 pub mod explain;

@@ -1,12 +1,17 @@
 //! The command line, as far as it goes without BPF and without root.
 
+#[path = "cli/diff.rs"]
+mod diff;
+
 use std::{
     io::{BufRead, BufReader, Write as _},
     net::TcpStream,
     os::unix::net::UnixListener,
+    path::Path,
     process::{Child, Command, Output, Stdio},
 };
 
+use flate2::{Compression, write::GzEncoder};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -146,6 +151,28 @@ fn a_report_needs_a_recording() {
     fails(&format!("report {ZCDIAG}"), 1, &["it is no recording of zcdiag", "cure:"]);
     fails("report --html --json x", 2, &["cannot be used with"]);
     fails("watch --record /nonexistent/file", 1, &["cannot record in /nonexistent/file", "cure:"]);
+}
+
+/// Writes a recording as it is stored.
+fn pack(path: &Path, text: &str) {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(text.as_bytes()).expect("write to memory");
+    std::fs::write(path, packed.finish().expect("write to memory")).expect("write a recording");
+}
+
+#[test]
+fn what_is_wrong_with_a_recording_cannot_move_the_terminal() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let path = dir.path().join("recording");
+    let recorded = include_str!("fixtures/watched/6.1.recorded.jsonl");
+    let newer = recorded.replacen("\"zcdiag_recording\":2", "\"zcdiag_recording\":99", 1);
+    let newer = newer.replacen("\"written_by\":\"", "\"written_by\":\"\\u001b[2J", 1);
+    let broken = format!("{}\n{{\"\\u001b[2J\":1}}\n", recorded.lines().next().expect("a line"));
+    for text in [newer, broken] {
+        pack(&path, &text);
+        let said = String::from_utf8(zcdiag(&format!("report {}", path.display())).stderr).expect("UTF-8");
+        assert!(said.contains("[2J") && !said.contains('\u{1b}'), "{said:?}");
+    }
 }
 
 #[test]

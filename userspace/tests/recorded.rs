@@ -6,8 +6,12 @@ use std::{io::Write as _, time::Duration};
 use flate2::{Compression, write::GzEncoder};
 use proptest::{prelude::*, sample::Index};
 use zcdiag::{
-    diagnose::report,
-    model::{cause::CauseId, report::Report},
+    diagnose::{difference, report},
+    model::{
+        cause::CauseId,
+        difference::{Change, Trend},
+        report::Report,
+    },
     recording::{Player, ReadError},
 };
 
@@ -57,6 +61,10 @@ fn check(lines: &[&str]) -> Result<(), TestCaseError> {
     let of_senders: u64 = report.senders.iter().map(|row| row.sends.copied).sum();
     prop_assert_eq!(of_senders, counted);
     prop_assert!(report.causes.iter().all(|cause| !cause.explanation.is_empty()));
+    let same = difference(report.clone(), report);
+    prop_assert!(same.causes.iter().all(|row| row.change() == Change::Stayed));
+    prop_assert!(same.culprits.iter().all(|row| row.change() == Change::Stayed));
+    prop_assert!(same.senders.is_empty() && same.trend() == Trend::Unchanged);
     Ok(())
 }
 

@@ -27,7 +27,7 @@ pub mod code {
     pub const FAILED: u8 = 1;
     /// Misuse of the command line.
     pub const USAGE: u8 = 2;
-    /// The answer is "copied" or "offending", and it was asked to fail then.
+    /// The answer is "copied", "offending" or "worse", and it was asked to fail then.
     pub const BAD_ANSWER: u8 = 3;
     /// The answer could not be told.
     pub const NO_ANSWER: u8 = 4;

@@ -4,11 +4,14 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, SystemTime},
 };
 
-use super::outcome::{Failure, Outcome, code, is_read};
+use super::{
+    outcome::{Outcome, code, is_read},
+    recorded::{self, unreadable},
+};
 use crate::{
     diagnose::{self, Culprits, Filter},
     model::{
@@ -22,12 +25,8 @@ use crate::{
         folded::{self, Weight},
         page::{Page, Point},
         watch::{Face, Form, Look},
-        words::time,
     },
 };
-
-/// For those who have none.
-const RECORD_ONE: &str = "give a file that `zcdiag watch --record FILE` has written";
 
 /// The form of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,9 +61,7 @@ pub struct ReportOptions {
 /// If the recording cannot be read to its end, or the output not be written.
 pub fn run(options: &ReportOptions, out: &mut dyn Write, notices: &mut dyn Write) -> Outcome {
     let path = &options.recording;
-    let input = File::open(path)
-        .map_err(|error| Failure::new(format!("cannot open {}: {error}", path.display()), RECORD_ONE))?;
-    let player = Player::open(input).map_err(|error| unreadable(path, &error, None))?;
+    let player = recorded::open(path)?;
     let filter = options.filter.clone().unwrap_or_else(|| player.filter.clone());
     let mut tape = Tape { player, filter };
     match tape.write(options, out, notices) {
@@ -223,19 +220,4 @@ fn date(at_unix: u64) -> String {
     let seconds = at_unix.min(253_402_300_799);
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
     humantime::format_rfc3339_seconds(time).to_string().replace('T', " ").replace('Z', " UTC")
-}
-
-fn unreadable(path: &Path, error: &ReadError, read: Option<Duration>) -> Failure {
-    let read = read.map_or(String::new(), |read| format!("; the report is on its first {}", time(read)));
-    let cure = match error {
-        ReadError::Foreign => RECORD_ONE,
-        ReadError::Version { .. } => "read it with the zcdiag that recorded it",
-        ReadError::CutOff => "end a watch that records by Ctrl-C, SIGTERM or --duration",
-        ReadError::Damaged(_) => "copy the file again from where it was recorded",
-        ReadError::TooMuch { .. } => {
-            "record a shorter watch; a file of somebody else's may be made to fill your memory"
-        }
-        ReadError::Io(_) => "",
-    };
-    Failure::new(format!("{}: {error}{read}", path.display()), cure)
 }

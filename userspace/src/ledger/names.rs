@@ -10,5 +10,5 @@ pub(super) fn identity(sender: &Sender) -> Identity {
 }
 
 pub(super) fn device(cause: &CauseReport) -> Option<String> {
-    cause.device.as_ref().map(|device| device.name.clone()).filter(|name| !name.is_empty())
+    cause.device_name().map(str::to_owned)
 }

@@ -197,6 +197,13 @@ pub struct CauseReport {
     pub enough: Enough,
 }
 
+impl CauseReport {
+    /// Name of the device, which outlives its numbers; `None` if the sends never came so far, or it is unknown.
+    pub fn device_name(&self) -> Option<&str> {
+        self.device.as_ref().map(|device| device.name.as_str()).filter(|name| !name.is_empty())
+    }
+}
+
 /// How the watched command ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandOutcome {

@@ -13,7 +13,7 @@ use crate::model::{
 };
 
 /// As it is typed: `--comm zcd --dev v0`.
-fn typed(filter: &Filter) -> String {
+pub(super) fn typed(filter: &Filter) -> String {
     let pids: Vec<String> = filter.pid.iter().map(u32::to_string).collect();
     let options = [
         ("--pid", &pids),

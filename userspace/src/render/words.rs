@@ -34,6 +34,23 @@ pub fn time(duration: Duration) -> String {
     }
 }
 
+/// A part, from 0 to 1, in percent: some is never called none, and not all never all.
+pub fn percent(part: f64) -> String {
+    let percent = 100.0 * part;
+    if percent <= 0.0 {
+        "0 %".to_owned()
+    } else if percent < 0.1 {
+        "under 0.1 %".to_owned()
+    } else if percent >= 100.0 {
+        "100 %".to_owned()
+    } else if percent > 99.9 {
+        "over 99.9 %".to_owned()
+    } else {
+        let digits = format!("{percent:.1}");
+        format!("{} %", digits.trim_end_matches(".0"))
+    }
+}
+
 /// How long something has lasted, in its largest unit.
 pub fn age(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -57,6 +74,8 @@ mod tests {
         assert_eq!(time(Duration::from_micros(12_300)), "12.3 ms");
         assert_eq!(time(Duration::from_secs(5)), "5.0 s");
         assert_eq!(time(Duration::from_nanos(4_200)), "4 µs");
+        let parts = [0.0, 1e-9, 0.002, 0.93, 1.0 / 3.0, 0.999_999, 1.0].map(percent);
+        assert_eq!(parts, ["0 %", "under 0.1 %", "0.2 %", "93 %", "33.3 %", "over 99.9 %", "100 %"]);
         let ages = [59, 60, 7199, 86_400 * 3].map(|seconds| age(Duration::from_secs(seconds)));
         assert_eq!(ages, ["59 seconds", "1 minute", "1 hour", "3 days"]);
     }
