@@ -7,9 +7,16 @@
 #![expect(unsafe_code, reason = "a map value is reached through a raw pointer")]
 
 use aya_ebpf::{bindings::BPF_F_MMAPABLE, macros::map, maps::Array};
-use zcdiag_wire::{Connection, ConnectionSite, ConnectionTag, SenderKey, SiteKey, Tally, TallyKey, rooms};
+use zcdiag_wire::{
+    Connection, ConnectionSite, ConnectionTag, Ends, Others, SenderKey, SiteKey, Tally, TallyKey, rooms,
+};
 
-use crate::{exchange, read::Addr, sender, spread, tally};
+use crate::{
+    exchange,
+    facts::offset,
+    read::{Addr, Struct},
+    sender, skb, sock, spread, tally,
+};
 
 /// User space looks through them, so they are apart.
 #[map]
@@ -159,6 +166,24 @@ impl Place {
     }
 }
 
+/// Counts sends that go by their sender with their connection as well, for those who ask by connection.
+#[inline(always)]
+pub(crate) fn note_others(place: Place, site: &SiteKey, copied: bool, (sends, bytes): (u64, u64)) {
+    let Some(connection) = place.connection() else { return };
+    // SAFETY: the map's memory stays. Two that are here at a time may leave a site that is of neither.
+    unsafe {
+        let others = &raw mut (*connection).others;
+        if copied {
+            (*others).site = *site;
+            tally::add_to(&raw mut (*others).copied_sends, sends);
+            tally::add_to(&raw mut (*others).copied_bytes, bytes);
+        } else {
+            tally::add_to(&raw mut (*others).zerocopied_sends, sends);
+            tally::add_to(&raw mut (*others).zerocopied_bytes, bytes);
+        }
+    }
+}
+
 /// The pair of places that a socket's address tells.
 #[inline(always)]
 fn pair(sock: Addr) -> u32 {
@@ -202,6 +227,40 @@ pub(crate) fn enter(sock: Addr, tgid: u32, start_ns: u64) -> Option<Joined> {
 #[inline(never)]
 pub(crate) fn open(sock: Addr, sender: &SenderKey, first: bool) -> u32 {
     sender::remember(sender);
+    let connection = find_room(sock, sender, first);
+    if let Some(place) = Place::of(connection) {
+        note_ends(place, sock, sender.family);
+    }
+    connection
+}
+
+/// `AF_INET6`
+const INET6: u16 = 10;
+
+/// Notes between whom a socket is.
+#[inline(always)]
+fn note_ends(place: Place, sock: Addr, family: u16) {
+    let Some(connection) = place.connection() else { return };
+    // SAFETY: the map's memory stays, and a send of this very task counts there.
+    let ends = unsafe { &mut (*connection).ends };
+    *ends = Ends::default();
+    if family == INET6 {
+        ends.local = sock.value(offset!(sock_local_v6));
+        ends.remote = sock.value(offset!(sock_remote_v6));
+    } else {
+        [ends.local[0], ends.local[1], ends.local[2], ends.local[3]] = sock.value(offset!(sock_local));
+        [ends.remote[0], ends.remote[1], ends.remote[2], ends.remote[3]] = sock.value(offset!(sock_remote));
+    }
+    ends.local_port = sock.value(offset!(sock_local_port));
+    ends.remote_port = sock.value(offset!(sock_remote_port));
+    let dev = sock::route_dev(sock);
+    (ends.ifindex, ends.netns) = skb::dev_id(dev);
+    skb::name_dev(dev, &mut ends.dev_name);
+}
+
+/// As [`open`].
+#[inline(always)]
+fn find_room(sock: Addr, sender: &SenderKey, first: bool) -> u32 {
     let one = pair(sock) * 2;
     let other = one + 1;
     // One of a closed socket that was at this address, then one that is free, then one whose sends have all ended.
@@ -256,6 +315,7 @@ fn take(index: u32, sock: Addr, sender: &SenderKey, free: bool) -> bool {
     unsafe {
         (*connection).sender = *sender;
         (*connection).site_is = ConnectionSite::NONE;
+        (*connection).others = Others::default();
     }
     tag.add(1);
     tag.swap(ConnectionTag::CLAIMED, sock);

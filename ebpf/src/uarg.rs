@@ -6,7 +6,7 @@
 use zcdiag_wire::{Loss, MISSING, SiteKind, TallyKey, Uarg, UargEnd};
 
 use crate::{
-    connections::Place,
+    connections::{self, Place},
     facts::offset,
     latency, loss, outcome,
     read::{Addr, Block, Fields, Struct},
@@ -278,7 +278,11 @@ fn finish_by_key<K: Kernel>(uarg: Addr, record: &Uarg, notified: bool) {
     if !records::remove::<K>(uarg, record) {
         return;
     }
+    let (sends, bytes) = (u64::from(len), u64::from(bytes).saturating_sub(unsent));
     if let Some(place) = place {
+        if known == 1 && !empty {
+            connections::note_others(place, &key.site, copied, (sends, bytes));
+        }
         K::leave(place);
     }
     if empty {
@@ -288,7 +292,6 @@ fn finish_by_key<K: Kernel>(uarg: Addr, record: &Uarg, notified: bool) {
         loss::count(Loss::END_UNKNOWN);
         return;
     }
-    let (sends, bytes) = (u64::from(len), u64::from(bytes).saturating_sub(unsent));
     tally::add_sends(&key, !copied, (sends, bytes), notification);
     if misreported | unasked != 0 {
         tally::add_untold(&key, u64::from(misreported), u64::from(unasked));

@@ -2,12 +2,14 @@
 //! tick, a look at taps, and the reports on that. It shows nothing.
 
 mod budget;
+mod connections;
 mod evict;
 pub mod failure;
 mod known;
 mod rest;
 pub mod session;
 mod sockets;
+mod sockets_held;
 mod trial;
 
 use std::{
@@ -330,6 +332,9 @@ impl Engine {
 
     /// What happened from the start to the last tick. Blames everything seen since the start.
     pub fn total(&mut self, filter: &Filter) -> Report {
+        if !self.session.detached() {
+            self.gatherer.know_connections(&self.session, clock::monotonic_ns());
+        }
         let Moment { counts, at } = &self.latest;
         let report = self.gatherer.report(&mut self.session, counts, filter, *at);
         Report { rested: self.rested, ..report }

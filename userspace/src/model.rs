@@ -4,6 +4,7 @@ pub mod advice;
 pub mod cause;
 pub mod check;
 pub mod comparison;
+pub mod connection;
 pub mod cost;
 pub mod counts;
 pub mod cure;

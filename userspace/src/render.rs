@@ -4,6 +4,7 @@ mod advice;
 pub mod causes;
 pub mod check;
 pub mod comparison;
+mod connections;
 pub mod diff;
 pub mod doctor;
 pub mod event;

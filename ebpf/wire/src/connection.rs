@@ -2,7 +2,10 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::tally::{SenderKey, SiteKey, Tally};
+use crate::{
+    NAME_LEN,
+    tally::{SenderKey, SiteKey, Tally},
+};
 
 /// One process that sends on one socket: its counts so far, as long as it has this place. Whoever takes the place for
 /// another one adds them to the tallies first.
@@ -19,6 +22,48 @@ pub struct Connection {
     pub plain: Tally,
     /// Counts of those that were copied at `site`.
     pub copied: Tally,
+    /// Between whom it is.
+    pub ends: Ends,
+    /// Those that are counted among the tallies by their sender, and here only to be told by connection.
+    pub others: Others,
+}
+
+/// The ends of a socket, as they were when the process first sent on it, and the device of the route that it had then.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq)]
+pub struct Ends {
+    /// Address on this side; of IPv4 the first four bytes.
+    pub local: [u8; 16],
+    /// That of the other side; all zeros if the socket is not connected.
+    pub remote: [u8; 16],
+    /// Name of the device.
+    pub dev_name: [u8; NAME_LEN],
+    /// Index of the device, 0 if the socket has no route.
+    pub ifindex: u32,
+    /// Inode number of the device's network namespace.
+    pub netns: u32,
+    /// Port on this side, in host byte order.
+    pub local_port: u16,
+    /// That of the other side, in network byte order.
+    pub remote_port: u16,
+    /// Explicit padding, zero.
+    pub pad: u32,
+}
+
+/// Sends of a connection whose counts went by their sender.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq)]
+pub struct Others {
+    /// Where the last copied one was copied first.
+    pub site: SiteKey,
+    /// Zerocopied sends.
+    pub zerocopied_sends: u64,
+    /// Their bytes.
+    pub zerocopied_bytes: u64,
+    /// Copied sends.
+    pub copied_sends: u64,
+    /// Their bytes.
+    pub copied_bytes: u64,
 }
 
 /// What is in [`Connection::site`].

@@ -13,7 +13,7 @@ mod sizes;
 mod tally;
 mod tap;
 
-pub use connection::{Connection, ConnectionSite, ConnectionTag};
+pub use connection::{Connection, ConnectionSite, ConnectionTag, Ends, Others};
 pub use drops::{DropKey, Drops};
 pub use latency::Latency;
 pub use offloads::{Offloads, PacketFlags};

@@ -47,6 +47,8 @@ pub enum Lost {
     IoUringResults,
     /// Which sockets were given copied packets.
     Taps,
+    /// Between whom connections are.
+    Ends,
 }
 
 /// What a number is worth.
@@ -100,8 +102,8 @@ macro_rules! offsets {
 
 use self::{
     Lost::{
-        FailureNumbers, IoUring, IoUringResults, Misreported, NotRequested, Offloads, Results, TappedClone,
-        Taps, Upfront,
+        Ends, FailureNumbers, IoUring, IoUringResults, Misreported, NotRequested, Offloads, Results,
+        TappedClone, Taps, Upfront,
     },
     Need::{Essential, For, WhereThere, With},
     Source::{Always, Byte, Enumerator, Given, Mask, Shift, Size},
@@ -166,6 +168,12 @@ offsets! {
     sock_no_gso_bits: For(Upfront), [Mask("sock", "sk_gso_disabled"), Given("sock", "sk_route_nocaps", 1 << 16)];
     sock_flags: For(NotRequested), [Byte("sock", "__sk_common.skc_flags")];
     sock_zerocopy_flag: For(NotRequested), [Enumerator("sock_flags", "SOCK_ZEROCOPY")];
+    sock_remote: For(Ends), [Byte("sock", "__sk_common.skc_daddr")];
+    sock_local: For(Ends), [Byte("sock", "__sk_common.skc_rcv_saddr")];
+    sock_remote_v6: For(Ends), [Byte("sock", "__sk_common.skc_v6_daddr")];
+    sock_local_v6: For(Ends), [Byte("sock", "__sk_common.skc_v6_rcv_saddr")];
+    sock_remote_port: For(Ends), [Byte("sock", "__sk_common.skc_dport")];
+    sock_local_port: For(Ends), [Byte("sock", "__sk_common.skc_num")];
     sock_zckey: WhereThere, [Byte("sock", "sk_zckey")];
     sock_omem: For(FailureNumbers), [Byte("sock", "sk_omem_alloc")];
     sock_error_queue: For(Misreported), [Byte("sock", "sk_error_queue")];

@@ -35,7 +35,7 @@ impl Globals {
     }
 
     pub(super) fn look(&self, terminal: bool) -> Look {
-        Look { color: self.color(terminal), verbose: self.verbose > 0 }
+        Look { color: self.color(terminal), verbose: self.verbose > 0, by: None }
     }
 
     pub(super) fn is_verbose(&self) -> bool {

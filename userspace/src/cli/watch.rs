@@ -22,9 +22,10 @@ use crate::{
     },
     diagnose::Filter,
     engine::session::SessionOptions,
+    model::connection::By,
     render::{
         folded::Weight,
-        watch::{Face, Form},
+        watch::{Face, Form, Look},
     },
 };
 
@@ -75,6 +76,10 @@ pub(super) struct WatchArgs {
     /// Report what happened so often
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "1s")]
     pub(super) interval: Duration,
+
+    /// Break each sender's sends down, into its ten busiest; JSON has the connections in any case
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(super) by: Option<BrokenDownBy>,
 
     /// Write JSON, one object a line
     #[arg(long)]
@@ -143,7 +148,8 @@ pub(super) fn run_watch(globals: &Globals, watch: &WatchArgs) -> Outcome {
     };
     let mut out = io::stdout();
     let mut notices = io::stderr();
-    let mut face = Face::new(form, globals.look(terminal), &mut out, &mut notices);
+    let look = Look { by: watch.by.map(By::from), ..globals.look(terminal) };
+    let mut face = Face::new(form, look, &mut out, &mut notices);
     runtime()?.block_on(watch::run(options, &mut face))
 }
 
@@ -210,8 +216,33 @@ pub(super) struct ReportArgs {
     #[arg(short, long, value_name = "OUT")]
     pub(super) output: Option<PathBuf>,
 
+    /// Break each sender's sends down, into its ten busiest, in text
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(super) by: Option<BrokenDownBy>,
+
     #[command(flatten)]
     pub(super) filter: FilterArgs,
+}
+
+/// As [`By`].
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum BrokenDownBy {
+    /// Address and port on both sides
+    Connection,
+    /// Address and port on the other side
+    Destination,
+    /// The device that copied, or that of the route
+    Device,
+}
+
+impl From<BrokenDownBy> for By {
+    fn from(by: BrokenDownBy) -> Self {
+        match by {
+            BrokenDownBy::Connection => Self::Connection,
+            BrokenDownBy::Destination => Self::Destination,
+            BrokenDownBy::Device => Self::Device,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -233,7 +264,10 @@ pub(super) fn run_report(globals: &Globals, report: &ReportArgs) -> Outcome {
         recording: report.recording.clone(),
         form,
         filter: (wanted != Filter::default()).then_some(wanted),
-        look: globals.look(report.output.is_none() && io::stdout().is_terminal()),
+        look: Look {
+            by: report.by.map(By::from),
+            ..globals.look(report.output.is_none() && io::stdout().is_terminal())
+        },
     };
     let mut written = Vec::new();
     let result = match &report.output {

@@ -14,6 +14,7 @@ use super::{
     evidence::{Evidence, copy_path},
 };
 use crate::model::{
+    connection::{ConnectionCounts, ConnectionReport},
     counts::Waiting,
     device::{DeviceId, DeviceKey},
     dropped::DropFacts,
@@ -96,6 +97,8 @@ pub struct Known {
     pub migrations: Vec<Migration>,
     /// Where and why packets of zerocopy sends were dropped.
     pub drops: BTreeMap<DropKey, DropFacts>,
+    /// What was sent by connection: the busiest of each sender.
+    pub connections: Vec<ConnectionCounts>,
     /// Notifications still to come at the end of the watch; `None` before.
     pub in_flight: Option<u64>,
     /// Whose they are; recordings of format 1 lack that.
@@ -137,6 +140,16 @@ impl Known {
             self.drops.iter().filter(|(key, _)| here(key)).map(|(_, facts)| facts).collect();
         facts.dedup();
         facts
+    }
+
+    /// A connection, with why most of what was copied on it was.
+    pub(super) fn connection(&self, counts: &ConnectionCounts, culprits: &Culprits) -> ConnectionReport {
+        let sender = self.sender(&counts.sender);
+        let cause = counts.site.map(|site| {
+            let cause = self.cause(site, &sender, Tally::ZERO, culprits);
+            (cause.cause, cause.device)
+        });
+        ConnectionReport { counts: counts.clone(), cause }
     }
 
     /// Name of a device that copies were seen on.

@@ -123,6 +123,11 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
             row.latency = Ages::of(latency);
         }
     }
+    for connection in &known.connections {
+        if let Some(row) = senders.get_mut(&connection.sender) {
+            row.connections.push(known.connection(connection, &culprits));
+        }
+    }
     note_drops(&mut senders, counts, known, filter);
     for (FailureKey { sender: key, errno, .. }, failure) in &counts.failures {
         let sender = known.sender(key);

@@ -8,7 +8,7 @@ use std::{
 
 use zcdiag_wire::{Rare, RareKind, SenderInfo, SenderKey, SiteKey, TapEvent, TapEventKind, TapKey, TapTally};
 
-use super::{failure::with_sources, session::Session, sockets::Sockets};
+use super::{connections, failure::with_sources, session::Session, sockets::Sockets, sockets_held};
 use crate::{
     diagnose::{self, Culprits, Filter, Known, SiteFacts},
     kernel::optmem::optmem_max,
@@ -194,7 +194,16 @@ impl Gatherer {
         let held = session.loaded.held().unwrap_or_default();
         let uargs = session.loaded.uargs().unwrap_or_default();
         self.known.waiting = counts.settle(held.values(), uargs.values(), ended_ns);
+        self.know_connections(session, ended_ns);
+        sockets_held::ask(&mut self.known.connections, &self.proc);
         self.known.in_flight = Some(self.known.waiting.values().map(|waiting| waiting.notifications).sum());
+    }
+
+    /// Takes in what each connection has sent so far.
+    pub(super) fn know_connections(&mut self, session: &Session, now_ns: u64) {
+        let connections = session.loaded.by_connection().unwrap_or_default();
+        let uargs = session.loaded.uargs().unwrap_or_default();
+        self.known.connections = connections::busiest(&connections, uargs.values(), now_ns);
     }
 
     /// Forgets what is not of these senders and sites: their entries have gone from the maps. Of packet sockets
@@ -350,7 +359,7 @@ fn same(found: &ProcessIdentity, key: &SenderKey) -> bool {
 }
 
 /// A name out of a fixed-size kernel field.
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }

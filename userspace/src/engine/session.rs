@@ -202,6 +202,11 @@ impl Session {
         self.stats.is_some()
     }
 
+    /// Whether everything is detached.
+    pub fn detached(&self) -> bool {
+        self.detached
+    }
+
     /// Detaches everything, so that what is read from now on is of one moment.
     pub fn detach(&mut self) {
         self.loaded.detach();

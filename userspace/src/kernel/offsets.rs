@@ -90,6 +90,7 @@ pub(crate) const fn words(lost: Lost) -> &'static str {
         }
         Lost::IoUring => "the sends of io_uring",
         Lost::IoUringResults => "which sends of io_uring failed, and the bytes of the others",
+        Lost::Ends => "between which addresses and ports sends were made",
         Lost::Taps => "which packet sockets were given copied packets",
     }
 }

@@ -8,6 +8,7 @@ pub use super::split::Split;
 use super::{
     advice::Advice,
     cause::CauseId,
+    connection::ConnectionReport,
     counts::Waiting,
     cure::Cure,
     device::DeviceId,
@@ -121,6 +122,9 @@ pub struct SenderReport {
     /// Packets with data of its sends that the kernel dropped before they had left the machine, without a copy before;
     /// most first.
     pub dropped: Vec<Dropped>,
+    /// Its busiest connections; what they have not of its sends is of others, or was counted by no connection. Empty for
+    /// intervals.
+    pub connections: Vec<ConnectionReport>,
     /// For how long its notifications were waited for, of those that were timed.
     pub latency: Option<Ages>,
     /// Notifications still to come at the end, if there are any.
@@ -144,6 +148,7 @@ impl SenderReport {
             not_requested: 0,
             failed: Vec::new(),
             dropped: Vec::new(),
+            connections: Vec::new(),
             latency: None,
             waiting: None,
             advice: Vec::new(),

@@ -9,8 +9,8 @@ use zcdiag_wire::{DropKey, Failure, Latency, SenderKey, SiteKey, Tally, TapKey, 
 use crate::{
     diagnose::{Culprits, Filter, SiteFacts},
     model::{
-        counts::Waiting, dropped::DropFacts, migration::Migration, process::ProcessIdentity,
-        report::CommandOutcome, sighting::Lifetime, start::Start, tap::JudgedTap,
+        connection::ConnectionCounts, counts::Waiting, dropped::DropFacts, migration::Migration,
+        process::ProcessIdentity, report::CommandOutcome, sighting::Lifetime, start::Start, tap::JudgedTap,
     },
 };
 
@@ -78,6 +78,8 @@ pub(super) enum Frame {
         in_flight: Option<u64>,
         #[serde(default)]
         waiting: Vec<(SenderKey, Waiting)>,
+        #[serde(default)]
+        connections: Vec<ConnectionCounts>,
         command: Option<CommandOutcome>,
     },
 }

@@ -142,8 +142,10 @@ impl<R: Read> Player<R> {
                 }
                 Frame::OptmemMax(limit) => self.known.optmem_max = limit,
                 Frame::Interval(stretch) => return Ok(Some(Event::Interval(self.pass(stretch)?))),
-                Frame::End { stretch, in_flight, waiting, command } => {
+                Frame::End { stretch, in_flight, waiting, connections, command } => {
                     let passed = self.pass(stretch)?;
+                    self.limits.count(self.counts.tallies.len(), connections.len())?;
+                    self.known.connections = connections;
                     self.known.in_flight = in_flight;
                     self.known.waiting = waiting.into_iter().collect();
                     self.ended = true;

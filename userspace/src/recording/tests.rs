@@ -15,6 +15,7 @@ use super::{Event, Player, ReadError, Recorder};
 use crate::{
     diagnose::{Culprits, Filter, Known, SiteFacts},
     model::{
+        connection::{ConnectionCounts, ConnectionEnds, HeldBy},
         counts::{Counts, Waiting},
         device::{DeviceId, DeviceKey},
         dropped::DropFacts,
@@ -24,6 +25,7 @@ use crate::{
         process::ProcessIdentity,
         report::CommandOutcome,
         sighting::Lifetime,
+        split::Split,
         start::{Attachment, Start},
     },
     render::taps::tests::{dhclient, report as taps},
@@ -107,8 +109,25 @@ fn known() -> Known {
                 function: String::new(),
             },
         )]),
+        connections: Vec::new(),
         in_flight: None,
         waiting: BTreeMap::new(),
+    }
+}
+
+fn connection() -> ConnectionCounts {
+    let ends =
+        ConnectionEnds { local: ([10, 9, 0, 1], 40_000).into(), remote: Some(([10, 9, 0, 2], 9).into()) };
+    ConnectionCounts {
+        sender: sender(),
+        ends,
+        route: Some(DeviceId { netns: 1, ifindex: 5, name: "v0".to_owned() }),
+        sends: Split { zerocopied: 1, copied: 2 },
+        bytes: Split { zerocopied: 3, copied: 4 },
+        site: Some(site()),
+        waiting: 1,
+        oldest: Some(SECOND),
+        held_by: Some(HeldBy::Retransmission(3)),
     }
 }
 
@@ -146,7 +165,7 @@ fn recorded() -> Vec<u8> {
         let now = SECOND * number;
         recorder.interval(&counts(number.into()), &known(), latest, now).expect("write to memory");
     }
-    let known = Known { in_flight: Some(4), waiting: waiting(), ..known() };
+    let known = Known { in_flight: Some(4), waiting: waiting(), connections: vec![connection()], ..known() };
     recorder.end(&counts(10), &known, Some(&command()), SECOND * 4).expect("write to memory")
 }
 
@@ -175,7 +194,8 @@ fn what_was_recorded_comes_back() {
     let Some(Event::End(passed, outcome)) = player.play().expect("it can be read") else { panic!("the end") };
     assert_eq!((passed.length, passed.counts.misses, outcome), (SECOND, 7, Some(command())));
     assert_eq!((&player.counts, player.elapsed), (&counts(10), SECOND * 4));
-    assert_eq!(player.known, Known { in_flight: Some(4), waiting: waiting(), ..known() });
+    let connections = vec![connection()];
+    assert_eq!(player.known, Known { in_flight: Some(4), waiting: waiting(), connections, ..known() });
     assert!(player.play().expect("it can be read").is_none());
 }
 
@@ -231,7 +251,13 @@ fn damage_is_found() {
         };
         // Some bits between two parts of the compressed text mean nothing.
         let unharmed = player.counts == counts(10)
-            && player.known == Known { in_flight: Some(4), waiting: waiting(), ..known() };
+            && player.known
+                == Known {
+                    in_flight: Some(4),
+                    waiting: waiting(),
+                    connections: vec![connection()],
+                    ..known()
+                };
         assert!(found || unharmed, "at {at}");
     }
 }

@@ -79,7 +79,8 @@ impl<W: Write> Recorder<W> {
         self.learn(known, &latest)?;
         let stretch = self.stretch(counts, now);
         let waiting = known.waiting.iter().map(|(key, waiting)| (*key, *waiting)).collect();
-        self.line(&Frame::End { stretch, in_flight: known.in_flight, waiting, command: command.cloned() })?;
+        let (in_flight, connections) = (known.in_flight, known.connections.clone());
+        self.line(&Frame::End { stretch, in_flight, waiting, connections, command: command.cloned() })?;
         let mut out = self.out.finish()?;
         out.flush()?;
         Ok(out)
@@ -88,7 +89,7 @@ impl<W: Write> Recorder<W> {
     /// Writes what is new.
     fn learn(&mut self, known: &Known, latest: &Culprits) -> io::Result<()> {
         // In full, so that whatever is added there is thought of here. The kernel stands in the first line,
-        // `in_flight` and `waiting` in the last.
+        // `in_flight`, `waiting` and `connections` in the last.
         let Known {
             kernel: _,
             senders,
@@ -100,6 +101,7 @@ impl<W: Write> Recorder<W> {
             optmem_max,
             migrations,
             drops,
+            connections: _,
             in_flight: _,
             waiting: _,
         } = known;

@@ -1,27 +1,34 @@
 //! Notifications in words: those that have come, and those that are still to come.
 
-use super::words::{plural, time};
+use super::{
+    connections,
+    words::{plural, time},
+};
 use crate::model::{
     counts::Waiting,
     latency::Ages,
-    report::Sender,
+    report::SenderReport,
     socket::{TCP, UDP},
 };
 
 /// That a sender waits, and why, as far as that is seen.
-pub(crate) fn waits(waiting: &Waiting, sender: &Sender) -> String {
+pub(crate) fn waits(waiting: &Waiting, row: &SenderReport) -> String {
     let (is, whose) = if waiting.notifications == 1 { ("is", "its") } else { ("are", "their") };
     format!(
         "{} {is} still to come, the oldest for {}: {whose} sends are not counted; {}",
         plural(waiting.notifications, "notification"),
         time(waiting.oldest),
-        held_by(waiting, sender)
+        held_by(row)
     )
 }
 
 /// What holds notifications up, or what would tell.
-pub(crate) fn held_by(_: &Waiting, sender: &Sender) -> String {
-    match sender.protocol {
+pub(crate) fn held_by(row: &SenderReport) -> String {
+    let told = connections::held_by(row);
+    if !told.is_empty() {
+        return told.join("; ");
+    }
+    match row.sender.protocol {
         TCP => {
             "the peer has not acknowledged all of the data, or has closed its window, or it was not sent yet: `ss -tinm` tells \
              (unacked, notsent, snd_wnd)"

@@ -300,7 +300,7 @@ mod tests {
 
     fn text(report: &ProbeReport) -> String {
         let mut out = Vec::new();
-        let look = Look { color: false, verbose: false };
+        let look = Look { color: false, verbose: false, by: None };
         write_text(report, &foreseen(), look, &mut out).expect("a vector takes all");
         String::from_utf8(out).expect("text is UTF-8")
     }

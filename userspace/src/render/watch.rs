@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn what_could_not_be_seen_is_told_once_and_beside_the_output() {
-        let look = Look { color: false, verbose: false };
+        let look = Look { color: false, verbose: false, by: None };
         let report = Report { missing: vec!["a namespace; run it as root".to_owned()], ..Report::default() };
         for form in [Form::Plain, Form::Json] {
             let (mut out, mut notices) = (Vec::new(), Vec::new());
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn only_the_output_counts_as_closed() {
-        let look = Look { color: false, verbose: true };
+        let look = Look { color: false, verbose: true, by: None };
         for (form, ok) in [(Form::Plain, true), (Form::Json, false)] {
             let start = Start { degraded: vec!["less".to_owned()], ..Start::default() };
             let mut out = Vec::new();

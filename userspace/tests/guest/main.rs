@@ -5,6 +5,7 @@
 
 mod bad_days;
 mod blind;
+mod connections;
 mod crowds;
 mod cures;
 mod daemon;

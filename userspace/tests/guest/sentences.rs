@@ -164,6 +164,14 @@ fn sends_that_are_not_finished_are_told_with_whose_they_are_and_for_how_long() {
         let waiting = row["waiting"].as_u64().expect("a number");
         assert!(waiting > 0 && row["waiting"] == report.0["in_flight"], "{row:#}");
         assert!(row["waiting_seconds"].as_f64().is_some_and(|seconds| seconds > 0.0), "{row:#}");
+        let pending = &row["pending"];
+        assert!(pending["sends"].as_u64() >= Some(waiting), "{row:#}");
+        let why = pending["why"].as_str().expect("a sentence");
+        // Before 5.12 it is not known which socket waits.
+        if kernel() > Kernel::V5_10 {
+            assert_eq!(row["connections"][0]["held_by"], "closed_window", "{row:#}");
+            assert!(why.starts_with("1 connection: the peer has closed its window"), "{why}");
+        }
         let text =
             Command::new(ZCDIAG).arg("report").arg(recording.path()).output().expect("run zcdiag report");
         let text = String::from_utf8_lossy(&text.stdout).into_owned();

@@ -67,6 +67,14 @@ impl Loaded {
         Ok(same.then_some(taken))
     }
 
+    /// What each connection has counted, with the place that sends on their way name. None before 5.12.
+    ///
+    /// # Errors
+    /// If a map cannot be read.
+    pub fn by_connection(&self) -> Result<BTreeMap<u32, Connection>, MapError> {
+        self.connections().map(|(place, _)| Ok((place + 1, self.at(maps::CONNECTIONS, place)?))).collect()
+    }
+
     /// What is counted, wherever that is.
     pub(super) fn tallies(&self) -> Result<BTreeMap<TallyKey, Tally>, MapError> {
         // First: what a program hands over meanwhile is then seen late, and never twice.
@@ -205,7 +213,7 @@ fn slot(word: u32) -> u32 {
 
 /// What a connection has counted.
 fn counts(connection: &Connection) -> impl Iterator<Item = (TallyKey, Tally)> + use<> {
-    let Connection { sender, site, site_is, plain, copied } = *connection;
+    let Connection { sender, site, site_is, plain, copied, .. } = *connection;
     let copied = (site_is == ConnectionSite::SETTLED).then_some((TallyKey { sender, site }, copied));
     [(TallyKey { sender, site: SiteKey::NONE }, plain)]
         .into_iter()

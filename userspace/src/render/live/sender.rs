@@ -8,9 +8,12 @@ use super::{
     view::{View, heading, part},
 };
 use crate::{
-    model::report::{Report, SenderReport},
+    model::{
+        connection::By,
+        report::{Report, SenderReport},
+    },
     render::{
-        advice, notifications,
+        advice, connections, notifications,
         phrases::{failure, on_device, place, who},
         words::{bytes, plural, time},
     },
@@ -43,6 +46,9 @@ fn lines(row: &SenderReport, id: SenderId, total: &Report) -> Vec<Line<'static>>
         format!("{}{}: {}, {}", cause.cause, on_device(cause), plural(cause.sends, "send"), row.why(total))
     };
     part(&mut lines, "Causes", causes.map(cause).collect());
+    if !row.connections.is_empty() {
+        part(&mut lines, "Connections", connections::lines(row, By::Connection));
+    }
     part(&mut lines, "Failed sends", row.failed.iter().map(failure).collect());
     let known = row.advice.iter().map(advice::sentence).chain(row.latency.map(notifications::ages));
     part(&mut lines, "What else is known", known.collect());

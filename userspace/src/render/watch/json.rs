@@ -18,6 +18,7 @@ use crate::{
     },
     render::{
         advice,
+        connections::{self, ConnectionJson},
         filter::FilterJson,
         further::explanation,
         json::{SCHEMA, SplitJson, line},
@@ -152,6 +153,10 @@ struct SenderJson<'a> {
     waiting_seconds: Option<f64>,
     /// The same as `waiting`; `null` if there is nothing.
     pending: Option<PendingJson>,
+    /// Its busiest connections; empty in intervals.
+    connections: Vec<ConnectionJson<'a>>,
+    /// Sends that are of none of these: of other connections, or counted by none.
+    connections_rest: SplitJson,
     /// From send to notification; `null` if none was timed.
     latency_seconds: Option<LatencyJson>,
     advice: Vec<String>,
@@ -368,8 +373,10 @@ fn sender(row: &SenderReport) -> SenderJson<'_> {
             sends: waiting.sends,
             notifications: waiting.notifications,
             oldest_seconds: waiting.oldest.as_secs_f64(),
-            why: held_by(waiting, &row.sender),
+            why: held_by(row),
         }),
+        connections: row.connections.iter().map(ConnectionJson::from).collect(),
+        connections_rest: connections::rest(row).into(),
         latency_seconds: row.latency.map(LatencyJson::from),
         advice: row.advice.iter().map(advice::sentence).collect(),
     }

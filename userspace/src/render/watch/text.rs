@@ -12,7 +12,7 @@ use crate::{
         start::Start,
     },
     render::{
-        advice, filter,
+        advice, connections, filter,
         further::{self, explanation},
         lines::{Emphasis, emphasize, harmless, wrap},
         look::Look,
@@ -231,7 +231,12 @@ fn senders(out: &mut dyn Write, report: &Report, look: Look) -> io::Result<()> {
             write!(out, "{}", wrap("  ", &failure(failed)))?;
         }
         if let Some(waiting) = &row.waiting {
-            write!(out, "{}", wrap("  ", &notifications::waits(waiting, &row.sender)))?;
+            write!(out, "{}", wrap("  ", &notifications::waits(waiting, row)))?;
+        }
+        if let Some(by) = look.by {
+            for line in connections::lines(row, by) {
+                write!(out, "{}", wrap("    ", &line))?;
+            }
         }
         if let Some(latency) = row.latency.filter(|_| look.verbose) {
             write!(out, "{}", wrap("  ", &notifications::ages(latency)))?;
