@@ -8,8 +8,9 @@ use super::globals::Globals;
 use crate::{
     app::{
         mute::{self, MuteOptions},
+        netns::NetnsFilter,
         outcome::Outcome,
-        taps::{self, NetnsFilter, TapsOptions},
+        taps::{self, TapsOptions},
     },
     engine::session,
     model::mute::{MuteAction, MuteTarget},

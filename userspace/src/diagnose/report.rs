@@ -62,7 +62,7 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
     let mut left_out = LeftOut::default();
     for (key, tally) in counts.tallies.iter().filter(|(_, tally)| **tally != Tally::default()) {
         let sender = known.sender(&key.sender);
-        if !filter.takes_sender(&sender.process) {
+        if !filter.takes_sender(&sender.process, sender.netns) {
             left_out.sender(key.sender, tally);
             continue;
         }
@@ -112,7 +112,7 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
         if failure.sends == 0 {
             continue;
         }
-        if !filter.takes_sender(&sender.process) {
+        if !filter.takes_sender(&sender.process, sender.netns) {
             left_out.sender(*key, &Tally::default());
             continue;
         }
@@ -125,7 +125,7 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
     }
     for (key, waiting) in &known.waiting {
         let sender = known.sender(key);
-        if filter.takes_sender(&sender.process) {
+        if filter.takes_sender(&sender.process, sender.netns) {
             sender_row(&mut senders, *key, &sender).waiting = Some(*waiting);
         }
     }
