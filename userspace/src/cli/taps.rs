@@ -15,7 +15,7 @@ use crate::{
     engine::session,
     model::mute::{MuteAction, MuteTarget},
     process::ProcRoot,
-    taps::programs,
+    taps::{mute::notes, programs},
 };
 
 #[derive(Debug, clap::Args)]
@@ -87,6 +87,7 @@ pub(super) fn run_mute(globals: &Globals, mute: &MuteArgs, action: MuteAction) -
         scope: Some(session::tap_list_scope()),
         proc: ProcRoot::system(),
         holders: programs::DIRECTORY.into(),
+        notes: notes::DIRECTORY.into(),
     };
     mute::run(&options, &mut io::stdout(), &mut io::stderr())
 }

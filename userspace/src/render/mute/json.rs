@@ -1,6 +1,9 @@
 //! What was done as JSON; no key is ever left out, what is not known is `null`.
 
-use std::io::{self, Write};
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -9,6 +12,7 @@ use crate::{
     model::mute::{MuteAction, MuteOutcome, MuteReport, MuteResult, MuteTarget},
     render::{
         json::{SCHEMA, harmless_line},
+        mute::text::all_the_same,
         taps::json::{CureJson, TapJson},
     },
 };
@@ -37,7 +41,7 @@ struct ResultJson<'a> {
     /// What the option was before; what it is now is in the tap.
     ignore_outgoing_before: Option<bool>,
     why: Option<&'a str>,
-    instead: Option<&'a str>,
+    instead: Option<Cow<'a, str>>,
     notes: &'a [String],
     undo: Option<String>,
     tap: Option<TapJson<'a>>,
@@ -75,9 +79,11 @@ impl<'a> From<&'a MuteResult> for ResultJson<'a> {
             MuteOutcome::Done { .. } => (ResultWord::Done, None, None),
             MuteOutcome::WouldDo => (ResultWord::WouldDo, None, None),
             MuteOutcome::Already => (ResultWord::Already, None, None),
-            MuteOutcome::LeftAlone { why } => (ResultWord::LeftAlone, Some(&why[..]), None),
+            MuteOutcome::LeftAlone { why, .. } => {
+                (ResultWord::LeftAlone, Some(&why[..]), all_the_same(result).map(Cow::Owned))
+            }
             MuteOutcome::Refused(refusal) => {
-                (ResultWord::Refused, Some(&refusal.why[..]), Some(&refusal.instead[..]))
+                (ResultWord::Refused, Some(&refusal.why[..]), Some(refusal.instead[..].into()))
             }
         };
         Self {
