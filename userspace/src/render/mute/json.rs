@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::{
     model::mute::{MuteAction, MuteOutcome, MuteReport, MuteResult, MuteTarget},
     render::{
-        json::{SCHEMA, harmless_line},
+        json::{SCHEMA, line},
         mute::text::all_the_same,
         taps::json::{CureJson, TapJson},
     },
@@ -118,7 +118,7 @@ pub fn write_json(report: &MuteReport, out: &mut dyn Write) -> io::Result<()> {
         remaining: report.remaining.iter().map(TapJson::from).collect(),
         cure: (&report.cure).into(),
     };
-    harmless_line(out, &json)
+    line(out, &json)
 }
 
 #[cfg(test)]
