@@ -62,6 +62,9 @@ enum Command {
     /// it back. Nothing else is changed.
     Mute(MuteArgs),
     /// Give the taps of a running process outgoing packets again: takes `zcdiag mute` back
+    ///
+    /// Of the taps of a process only those that zcdiag has muted, of which it keeps notes below /run/zcdiag-muted; one that
+    /// its own program has muted only by its inode.
     Unmute(MuteArgs),
     /// Say whether zero copy is back, by watching live traffic: now, or before and after a cure
     ///

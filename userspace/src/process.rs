@@ -3,6 +3,7 @@
 mod cgroup;
 mod root;
 
+pub(crate) use cgroup::is_pod_uid;
 pub use root::ProcRoot;
 pub(crate) use root::{ProcessDir, for_each_name, link_number, number};
 

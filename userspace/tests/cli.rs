@@ -89,6 +89,8 @@ fn misuse_has_a_code_of_its_own() {
         ("watch --duration never", "number with a unit"),
         ("watch --duration 0", "longer than nothing"),
         ("watch --cause gremlins", "tap_tx"),
+        ("watch --pod web-0", "kubectl get pod NAME"),
+        ("report x --container=", "--container"),
         ("watch --no-such-option", "--no-such-option"),
         ("verify --duration soon", "number with a unit"),
         ("no-such-command", "no-such-command"),
@@ -120,7 +122,7 @@ fn misuse_has_a_code_of_its_own() {
 
 #[test]
 fn what_cannot_be_done_is_said_with_its_cure() {
-    let failures: [(&str, &[&str]); 15] = [
+    let failures: [(&str, &[&str]); 18] = [
         ("check [::1", &["'[::1' is no destination", "fd00::2"]),
         ("check host.invalid", &["host.invalid: ", "cure:"]),
         ("check 127.0.0.1 --dev nope0", &["there is no device nope0", "cure: `ip -br link`"]),
@@ -133,6 +135,9 @@ fn what_cannot_be_done_is_said_with_its_cure() {
         ("watch -- /nonexistent/program", &["/nonexistent/program", "there is no such program", "cure:"]),
         ("watch --dev nope0 --duration 1s", &["there is no device nope0", "cure: `ip -br link`"]),
         ("verify --dev lo --dev nope0", &["there is no device nope0", "cure: `ip -br link`"]),
+        ("watch --netns nope", &["no network namespace nope", "cure: give a name of `ip netns list`"]),
+        ("watch --uid nobody.here", &["no user 'nobody.here'", "cure: give the number; `id -u nobody.here`"]),
+        ("verify --uid 0 --netns pid:0", &["no network namespace pid:0", "cure:"]),
         ("taps --dev nope0", &["no device nope0", "`ip -br link`"]),
         (
             "watch --qmp /nonexistent/qmp",
@@ -149,6 +154,8 @@ fn what_cannot_be_done_is_said_with_its_cure() {
 fn a_report_needs_a_recording() {
     fails("report /nonexistent/file", 1, &["cannot open /nonexistent/file", "--record FILE"]);
     fails(&format!("report {ZCDIAG}"), 1, &["it is no recording of zcdiag", "cure:"]);
+    fails("report --uid root x", 1, &["a recording has no names of users", "cure: give the number"]);
+    fails("report --netns blue x", 1, &["network namespaces by their numbers", "cure: give the number"]);
     fails("report --html --json x", 2, &["cannot be used with"]);
     fails("watch --record /nonexistent/file", 1, &["cannot record in /nonexistent/file", "cure:"]);
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask dist`: packages of all forms, in `target/packages`, and whether they are what they should be.
 
 mod check;
+mod notices;
 mod places;
 
 use std::fs;
@@ -45,6 +46,7 @@ pub(crate) fn command(options: &Options) -> Result<ExitCode> {
     for &platform in platforms {
         build(&project, platform)?;
         write_manuals(&project, platform)?;
+        notices::write(&project, platform)?;
         package(&project, platform, &dir, &epoch)?;
         archive(&project, platform, &dir, &epoch)?;
     }
@@ -93,12 +95,13 @@ fn package(project: &Project, platform: Arch, dir: &Path, epoch: &str) -> Result
 }
 
 /// What goes into the archive, by its place there.
-fn contents(project: &Project, platform: Arch) -> [(PathBuf, &'static str); 8] {
+fn contents(project: &Project, platform: Arch) -> [(PathBuf, &'static str); 9] {
     let built = built(project, platform);
     [
         (built.join("zcdiag"), "bin/zcdiag"),
         (built.join("manuals/man"), "share/man"),
         (built.join("manuals/completions"), "share/completions"),
+        (built.join("notices"), "third-party"),
         (project.root.join("packaging/systemd"), "systemd"),
         (project.root.join("packaging/zcdiag.toml"), "zcdiag.toml"),
         (project.root.join("README.md"), "README.md"),

@@ -13,7 +13,7 @@ use crate::{
     },
     process::ProcRoot,
     render::mute::{write_json, write_refusals, write_text},
-    taps::mute,
+    taps::mute::{self, notes::Notes},
 };
 
 /// What to change, and how to tell of it.
@@ -35,6 +35,8 @@ pub struct MuteOptions {
     pub proc: ProcRoot,
     /// Where an administrator's own entries of the knowledge base are.
     pub holders: PathBuf,
+    /// Where it is noted which taps zcdiag has muted.
+    pub notes: PathBuf,
 }
 
 /// Mutes or unmutes the targets, as far as possible, and gives the exit code.
@@ -46,10 +48,11 @@ pub fn run(opts: &MuteOptions, out: &mut dyn Write, err: &mut dyn Write) -> Outc
     let by_release = || inventory.kernel.as_deref().map_or(TapListScope::Unknown, TapListScope::from_release);
     let scope = opts.scope.unwrap_or_else(by_release);
     let request = MuteRequest { action: opts.action, dry_run: opts.dry_run, scope };
+    let notes = Notes::below(&opts.notes, &opts.proc);
     let mut seen = HashSet::new();
     let targets = opts.targets.iter().filter(|target| seen.insert(**target));
     let results: Vec<_> =
-        targets.flat_map(|target| mute::apply(*target, request, &inventory, &opts.proc)).collect();
+        targets.flat_map(|target| mute::apply(*target, request, &inventory, &opts.proc, &notes)).collect();
     let (remaining, cure) = match opts.action {
         MuteAction::Mute => mute::left(&results, &inventory, scope),
         MuteAction::Unmute => Default::default(),

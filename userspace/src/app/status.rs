@@ -7,7 +7,11 @@ use std::{
 };
 
 use super::outcome::{Failure, Outcome, code, is_read};
-use crate::{model::fleet::Snapshot, render::status, sys::unix};
+use crate::{
+    model::fleet::Snapshot,
+    render::{json, status},
+    sys::unix,
+};
 
 /// The daemon answers at once, or is stuck.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -37,8 +41,9 @@ pub fn run(options: &StatusOptions, out: &mut dyn Write) -> Outcome {
             "restart the daemon after an update",
         )
     })?;
+    // Written anew: who answered may escape less.
     let written =
-        if options.json { out.write_all(&answer) } else { status::text(&snapshot, options.color, out) };
+        if options.json { json::line(out, &snapshot) } else { status::text(&snapshot, options.color, out) };
     is_read(written)?;
     Ok(code::OK)
 }

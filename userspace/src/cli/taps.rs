@@ -8,13 +8,14 @@ use super::globals::Globals;
 use crate::{
     app::{
         mute::{self, MuteOptions},
+        netns::NetnsFilter,
         outcome::Outcome,
-        taps::{self, NetnsFilter, TapsOptions},
+        taps::{self, TapsOptions},
     },
     engine::session,
     model::mute::{MuteAction, MuteTarget},
     process::ProcRoot,
-    taps::programs,
+    taps::{mute::notes, programs},
 };
 
 #[derive(Debug, clap::Args)]
@@ -86,6 +87,7 @@ pub(super) fn run_mute(globals: &Globals, mute: &MuteArgs, action: MuteAction) -
         scope: Some(session::tap_list_scope()),
         proc: ProcRoot::system(),
         holders: programs::DIRECTORY.into(),
+        notes: notes::DIRECTORY.into(),
     };
     mute::run(&options, &mut io::stdout(), &mut io::stderr())
 }

@@ -38,9 +38,29 @@ pub(super) fn cause(name: &str) -> Result<String, String> {
         .ok_or_else(|| format!("`zcdiag causes` explains the causes: {}", names()))
 }
 
+/// The UID of a pod, as the kernel's control groups have it.
+pub(super) fn pod(text: &str) -> Result<String, String> {
+    let uid = text.to_ascii_lowercase().replace('_', "-");
+    if crate::process::is_pod_uid(&uid) {
+        Ok(uid)
+    } else {
+        Err("a pod is known by its UID only; `kubectl get pod NAME -o jsonpath={.metadata.uid}` says it"
+            .to_owned())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pods() {
+        let uid = "0a1b2c3d-1111-2222-3333-444455556666";
+        for text in [uid, &uid.to_uppercase(), &uid.replace('-', "_")] {
+            assert_eq!(pod(text).as_deref(), Ok(uid));
+        }
+        assert!(pod("web-0").is_err());
+    }
 
     #[test]
     fn times() {

@@ -6,17 +6,18 @@ use std::{
     time::Duration,
 };
 
-use clap::{ArgGroup, ValueEnum};
+use clap::{ArgGroup, ValueEnum, builder::NonEmptyStringValueParser};
 
 use super::{
     attach::AttachArgs,
     globals::{Globals, runtime},
-    values::{cause, duration, duration_or_none, percent},
+    values::{cause, duration, duration_or_none, percent, pod},
 };
 use crate::{
     app::{
         outcome::{Failure, Outcome},
         report::{self, ReportForm, ReportOptions},
+        senders::{self, Place},
         verify::{self, VerifyOptions},
         watch::{self, WatchOptions},
     },
@@ -32,6 +33,28 @@ use crate::{
 /// Filters can be repeated; they select what is reported. What they leave out is said.
 #[derive(Debug, clap::Args)]
 pub(super) struct FilterArgs {
+    #[command(flatten)]
+    pub(super) sender: SenderArgs,
+
+    /// Only copies on this device, of any network namespace; through which device a send went that was not copied is not
+    /// known
+    #[arg(long, value_name = "DEV")]
+    pub(super) dev: Vec<String>,
+
+    /// Only copies of this cause; `zcdiag causes` lists them
+    #[arg(long, value_name = "CAUSE", value_parser = cause)]
+    pub(super) cause: Vec<String>,
+}
+
+impl FilterArgs {
+    fn filter(&self, place: Place) -> Result<Filter, Failure> {
+        Ok(Filter { dev: self.dev.clone(), cause: self.cause.clone(), ..self.sender.filter(place)? })
+    }
+}
+
+/// Who sends; each can be repeated.
+#[derive(Debug, clap::Args)]
+pub(super) struct SenderArgs {
     /// Only sends of this process
     #[arg(long, value_name = "PID")]
     pub(super) pid: Vec<u32>,
@@ -40,27 +63,39 @@ pub(super) struct FilterArgs {
     #[arg(long, value_name = "NAME")]
     pub(super) comm: Vec<String>,
 
-    /// Only copies on this device, of any network namespace; through which device a send went that was not copied is not
-    /// known
-    #[arg(long, value_name = "DEV")]
-    pub(super) dev: Vec<String>,
-
     /// Only sends of this systemd unit
     #[arg(long, value_name = "UNIT")]
     pub(super) unit: Vec<String>,
 
-    /// Only copies of this cause; `zcdiag causes` lists them
-    #[arg(long, value_name = "CAUSE", value_parser = cause)]
-    pub(super) cause: Vec<String>,
+    /// Only sends of processes of this user: a name, or a number
+    #[arg(long, value_name = "USER", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) uid: Vec<String>,
+
+    /// Only sends of sockets in this network namespace: a name, a number, pid:PID or a path; of a recording a number
+    #[arg(long, value_name = "NETNS", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) netns: Vec<String>,
+
+    /// Only sends of this container: its id, or 12 or more digits of it, or the name where its runtime tells that (LXC)
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    pub(super) container: Vec<String>,
+
+    /// Only sends of this Kubernetes pod, by its UID
+    #[arg(long, value_name = "UID", value_parser = pod)]
+    pub(super) pod: Vec<String>,
 }
 
-fn filter(args: &FilterArgs) -> Filter {
-    Filter {
-        pid: args.pid.clone(),
-        comm: args.comm.clone(),
-        unit: args.unit.clone(),
-        dev: args.dev.clone(),
-        cause: args.cause.clone(),
+impl SenderArgs {
+    fn filter(&self, place: Place) -> Result<Filter, Failure> {
+        Ok(Filter {
+            pid: self.pid.clone(),
+            comm: self.comm.clone(),
+            unit: self.unit.clone(),
+            uid: senders::uids(&self.uid, place)?,
+            netns: senders::namespaces(&self.netns, place)?,
+            container: self.container.clone(),
+            pod: self.pod.clone(),
+            ..Filter::default()
+        })
     }
 }
 
@@ -132,7 +167,7 @@ pub(super) fn run_watch(globals: &Globals, watch: &WatchArgs) -> Outcome {
         Form::Plain
     };
     let options = WatchOptions {
-        filter: filter(&watch.filter),
+        filter: watch.filter.filter(Place::Here)?,
         duration: watch.duration,
         interval: watch.interval,
         command: watch.command.clone(),
@@ -160,9 +195,8 @@ pub(super) struct VerifyArgs {
     #[arg(long, value_name = "DEV")]
     pub(super) dev: Vec<String>,
 
-    /// Only sends of this process; can be repeated
-    #[arg(long, value_name = "PID")]
-    pub(super) pid: Vec<u32>,
+    #[command(flatten)]
+    pub(super) sender: SenderArgs,
 
     /// Watch for this time, such as 10s, 500ms, 5m
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "5s")]
@@ -182,7 +216,7 @@ pub(super) struct VerifyArgs {
 
 pub(super) fn run_verify(globals: &Globals, verify: &VerifyArgs) -> Outcome {
     let options = VerifyOptions {
-        filter: Filter { pid: verify.pid.clone(), dev: verify.dev.clone(), ..Filter::default() },
+        filter: Filter { dev: verify.dev.clone(), ..verify.sender.filter(Place::Here)? },
         duration: verify.duration,
         cure: verify.cure.clone(),
         json: verify.json,
@@ -259,7 +293,7 @@ pub(super) fn run_report(globals: &Globals, report: &ReportArgs) -> Outcome {
         Some(FoldedBy::Sends) => ReportForm::Folded(Weight::Sends),
         None => ReportForm::Text,
     };
-    let wanted = filter(&report.filter);
+    let wanted = report.filter.filter(Place::Recorded)?;
     let options = ReportOptions {
         recording: report.recording.clone(),
         form,

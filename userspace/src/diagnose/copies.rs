@@ -10,7 +10,8 @@ pub fn copies(counts: &Counts, known: &Known, filter: &Filter) -> Vec<CauseRepor
     let copied = counts.tallies.iter().filter(|(_, tally)| tally.copied_sends > 0);
     let rows = copied.filter_map(|(key, tally)| {
         let sender = known.sender(&key.sender);
-        filter.takes_sender(&sender.process).then(|| known.cause(key.site, &sender, *tally, &culprits))
+        let taken = filter.takes_sender(&sender.process, sender.netns);
+        taken.then(|| known.cause(key.site, &sender, *tally, &culprits))
     });
     rows.filter(|cause| filter.takes_cause(cause.cause, cause.device.as_ref())).collect()
 }

@@ -73,7 +73,7 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
     let mut left_out = LeftOut::default();
     for (key, tally) in counts.tallies.iter().filter(|(_, tally)| **tally != Tally::default()) {
         let sender = known.sender(&key.sender);
-        if !filter.takes_sender(&sender.process) {
+        if !filter.takes_sender(&sender.process, sender.netns) {
             left_out.sender(key.sender, tally);
             continue;
         }
@@ -134,7 +134,7 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
         if failure.sends == 0 {
             continue;
         }
-        if !filter.takes_sender(&sender.process) {
+        if !filter.takes_sender(&sender.process, sender.netns) {
             left_out.sender(*key, &Tally::default());
             continue;
         }
@@ -148,7 +148,7 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
     }
     for (key, waiting) in &known.waiting {
         let sender = known.sender(key);
-        if filter.takes_sender(&sender.process) {
+        if filter.takes_sender(&sender.process, sender.netns) {
             sender_row(&mut senders, *key, &sender).waiting = Some(*waiting);
         }
     }
@@ -179,7 +179,7 @@ fn note_drops(
         let Some(facts) = known.drops.get(key).filter(|facts| !facts.is_end_of_transmission()) else {
             continue;
         };
-        if filter.takes_sender(&sender.process) {
+        if filter.takes_sender(&sender.process, sender.netns) {
             let device = (key.ifindex != 0).then(|| DeviceId {
                 netns: key.netns,
                 ifindex: key.ifindex,

@@ -128,10 +128,13 @@ pub enum MuteOutcome {
     WouldDo,
     /// It is so already.
     Already,
-    /// A socket of a process that has others to mute; this one never sees outgoing packets.
+    /// A socket of a process that has others that are meant: this one never sees outgoing packets, or its own program has
+    /// muted it.
     LeftAlone {
         /// Why, as a clause that follows "it".
         why: String,
+        /// What clears the option all the same, if that is what is left alone.
+        instead: Option<MuteChange>,
     },
     /// It could not be done.
     Refused(Refusal),

@@ -107,10 +107,14 @@ fn pod_of(component: &str) -> Option<String> {
         _ => name.strip_prefix("pod"),
     }?;
     let uid = uid.replace('_', "-");
-    // A static pod's UID is a plain hash of 32 digits.
+    is_pod_uid(&uid).then_some(uid)
+}
+
+/// Whether it is the UID of a pod, with dashes; that of a static pod is a plain hash of 32 digits.
+pub(crate) fn is_pod_uid(uid: &str) -> bool {
     let digits = uid.bytes().filter(u8::is_ascii_hexdigit).count();
     let dashes = uid.bytes().filter(|byte| *byte == b'-').count();
-    (digits == 32 && digits + dashes == uid.len()).then_some(uid)
+    digits == 32 && digits + dashes == uid.len()
 }
 
 #[cfg(test)]

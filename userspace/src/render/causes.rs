@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    json::SCHEMA,
+    json::{SCHEMA, lines},
     lines::{Emphasis, emphasize, wrap},
 };
 use crate::model::{cause::CauseId, manual::ManualEntry};
@@ -96,8 +96,7 @@ impl CauseJson {
 pub fn write_json(causes: &[ManualEntry], out: &mut dyn Write) -> io::Result<()> {
     let causes = causes.iter().map(CauseJson::of).collect();
     // As a value: its keys are in alphabetical order.
-    serde_json::to_writer_pretty(&mut *out, &serde_json::to_value(CausesJson { schema: SCHEMA, causes })?)?;
-    writeln!(out)
+    lines(out, &serde_json::to_value(CausesJson { schema: SCHEMA, causes })?)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    json::{SCHEMA, harmless_line},
+    json::{SCHEMA, line},
     lines::{Emphasis, emphasize, harmless, wrap},
 };
 use crate::model::{doctor::SelfReport, kernel::TapListScope};
@@ -91,7 +91,7 @@ pub fn write_json(report: &SelfReport, out: &mut dyn Write) -> io::Result<()> {
             .map(|step| StepJson { function: &step.function, kind: step.kind, because: &step.because })
             .collect(),
     };
-    harmless_line(out, &json)
+    line(out, &json)
 }
 
 /// Writes the report for people: whether watching works, then what that is made from.
@@ -168,14 +168,14 @@ pub fn write_text(report: &SelfReport, color: bool, out: &mut dyn Write) -> io::
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::{
         model::doctor::{Capability, Hindrance, PlannedStep},
         render::schema::tests::document,
     };
 
-    fn report() -> SelfReport {
+    pub(crate) fn report() -> SelfReport {
         SelfReport {
             version: "0.1.0",
             kernel: "6.1.0".to_owned(),

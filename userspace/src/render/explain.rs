@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     causes::{CauseJson, describe},
-    json::SCHEMA,
+    json::{SCHEMA, lines},
     lines::{Emphasis, emphasize, wrap},
     words::plural,
 };
@@ -141,6 +141,5 @@ pub fn write_json(explained: &Explained, out: &mut dyn Write) -> io::Result<()> 
         stacks: stacks.collect(),
         causes: explained.causes.iter().map(CauseJson::of).collect(),
     };
-    serde_json::to_writer_pretty(&mut *out, &json)?;
-    writeln!(out)
+    lines(out, &json)
 }

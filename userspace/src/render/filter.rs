@@ -14,11 +14,16 @@ use crate::model::{
 
 /// As it is typed: `--comm zcd --dev v0`.
 pub(super) fn typed(filter: &Filter) -> String {
-    let pids: Vec<String> = filter.pid.iter().map(u32::to_string).collect();
+    let numbers = |numbers: &[u32]| numbers.iter().map(u32::to_string).collect::<Vec<_>>();
+    let (pids, uids, namespaces) = (numbers(&filter.pid), numbers(&filter.uid), numbers(&filter.netns));
     let options = [
         ("--pid", &pids),
         ("--comm", &filter.comm),
         ("--unit", &filter.unit),
+        ("--uid", &uids),
+        ("--netns", &namespaces),
+        ("--container", &filter.container),
+        ("--pod", &filter.pod),
         ("--dev", &filter.dev),
         ("--cause", &filter.cause),
     ];
@@ -112,6 +117,14 @@ pub(super) struct FilterJson<'a> {
     pid: &'a [u32],
     comm: &'a [String],
     unit: &'a [String],
+    /// User ids.
+    uid: &'a [u32],
+    /// Numbers of network namespaces.
+    netns: &'a [u32],
+    /// Ids of containers, or the first digits of such, or names.
+    container: &'a [String],
+    /// UIDs of Kubernetes pods.
+    pod: &'a [String],
     dev: &'a [String],
     cause: &'a [String],
     left_out: LeftOutJson<'a>,
@@ -131,11 +144,15 @@ struct LeftOutJson<'a> {
 
 impl<'a> From<&'a Filtered> for FilterJson<'a> {
     fn from(filtered: &'a Filtered) -> Self {
-        let Filter { pid, comm, unit, dev, cause } = &filtered.filter;
+        let Filter { pid, comm, unit, uid, netns, container, pod, dev, cause } = &filtered.filter;
         Self {
             pid,
             comm,
             unit,
+            uid,
+            netns,
+            container,
+            pod,
             dev,
             cause,
             left_out: LeftOutJson {
@@ -174,6 +191,13 @@ mod tests {
         let comm = || Filter { comm: words(&["zcd"]), ..Filter::default() };
         let cause = || Filter { cause: words(&["nfqueue"]), ..Filter::default() };
         let dev = || Filter { dev: words(&["v0"]), ..Filter::default() };
+        let whose = Filter {
+            uid: vec![1000],
+            netns: vec![4_026_531_840],
+            container: words(&["web"]),
+            pod: words(&["0a1b"]),
+            ..Filter::default()
+        };
         let both = || Filter { cause: words(&["nfqueue"]), ..dev() };
         let cases = [
             (
@@ -191,6 +215,13 @@ mod tests {
                 report(comm(), (7, 0), (15, 0), 0),
                 "zc=y: 7 sends of the selected senders, none was copied",
                 "only --comm zcd; left out: 15 sends of 1 other sender (none of them copied)",
+            ),
+            (
+                report(whose, (0, 0), (0, 1), 0),
+                "no zerocopy send of the selected senders was seen; 1 send of 1 other sender was left out by --uid 1000 \
+                 --netns 4026531840 --container web --pod 0a1b",
+                "only --uid 1000 --netns 4026531840 --container web --pod 0a1b; left out: 1 send of 1 other sender \
+                 (1 of them copied)",
             ),
             (
                 report(cause(), (0, 0), (0, 0), 20),

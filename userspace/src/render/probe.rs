@@ -264,7 +264,7 @@ fn merged(notifications: &Notifications) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::model::{
         probe::{Endpoint, Merged, Transport},
@@ -272,7 +272,7 @@ mod tests {
         report::Split,
     };
 
-    fn report(zerocopied: u64, copied: u64, unanswered: u64) -> ProbeReport {
+    pub(crate) fn report(zerocopied: u64, copied: u64, unanswered: u64) -> ProbeReport {
         ProbeReport {
             sends: Split { zerocopied, copied },
             bytes: Split { zerocopied: zerocopied * 1000, copied: copied * 1000 },
@@ -282,7 +282,7 @@ mod tests {
     }
 
     /// Not watched, and what was to be expected.
-    fn foreseen() -> Why {
+    pub(crate) fn foreseen() -> Why {
         let tap = Obstacle {
             cause: Some(CauseId::TapTx),
             about: "",

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     filter::{self, FilterJson},
-    json::{SCHEMA, SplitJson, harmless_line},
+    json::{SCHEMA, SplitJson, line},
     lines::{Emphasis, emphasize, harmless, wrap},
     taps::json::DeviceJson,
     watch::text::headline,
@@ -138,7 +138,7 @@ pub fn write_json(verification: &Verification, out: &mut dyn Write) -> io::Resul
         after: (&verification.after).into(),
         command: verification.cure.as_ref().map(|cure| &cure.argv[..]),
     };
-    harmless_line(out, &json)
+    line(out, &json)
 }
 
 impl<'a> From<&'a Report> for SeenJson<'a> {

@@ -10,10 +10,11 @@
 //! when the first member made the group, and nothing writes it afterwards.
 //!
 //! This is the only module that changes a socket of another process, and this option is the only thing it
-//! changes. The descriptor comes from `pidfd_getfd(2)` and is used only if it has the inode that was looked up:
+//! changes there. Of what it has muted it keeps notes. The descriptor comes from `pidfd_getfd(2)` and is used only if it has the inode that was looked up:
 //! the number may have been given to another file meanwhile.
 
 mod effects;
+pub mod notes;
 mod refusals;
 mod select;
 
@@ -21,6 +22,8 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     slice,
 };
+
+use notes::Notes;
 
 use crate::{
     links::path::Topology,
@@ -68,12 +71,14 @@ fn blind_because(tap: &Tap) -> Option<String> {
     (verdict == TapVerdict::Harmless).then_some(reason)
 }
 
-/// Mutes or unmutes what a target means; every tap that was found gets its own result.
+/// Mutes or unmutes what a target means; every tap that was found gets its own result. Of the taps of a process only
+/// those are unmuted that there are notes on.
 pub fn apply(
     target: MuteTarget,
     request: MuteRequest,
     inventory: &Inventory,
     proc: &ProcRoot,
+    notes: &Notes,
 ) -> Vec<MuteResult> {
     let taps = match select::select(target, request.action, inventory, proc) {
         Ok(taps) => taps,
@@ -86,11 +91,12 @@ pub fn apply(
     let left_alone = |tap: &Tap| if tap.ignores_outgoing() == Some(true) { None } else { blind_because(tap) };
     let any_meant = taps.iter().any(|tap| left_alone(tap).is_none());
     let topology = Topology::new(&inventory.namespaces);
+    let wish = Wish { request, as_told: matches!(target, MuteTarget::Inode(_)), inventory, notes };
     let results = taps.into_iter().map(|tap| {
         let mut after = tap.clone();
-        let mut outcome = match left_alone(tap) {
-            Some(why) if any_meant => MuteOutcome::LeftAlone { why },
-            _ => carry_out(&mut after, request),
+        let (mut outcome, trouble) = match left_alone(tap) {
+            Some(why) if any_meant => (MuteOutcome::LeftAlone { why, instead: None }, None),
+            _ => carry_out(&mut after, wish),
         };
         let before = match outcome {
             MuteOutcome::Done { undo } => Some(undo.action.ignore()),
@@ -105,21 +111,59 @@ pub fn apply(
         {
             *refusal = refusals::incoming(&refusal.why, &devices);
         }
-        let notes = effects::notes(&judged, request.action, &outcome);
+        let mut notes = effects::notes(&judged, request.action, &outcome);
+        notes.extend(trouble);
         MuteResult { target, tap: Some(judged), before, outcome, notes }
     });
     results.collect()
 }
 
-/// Does what has to be done about one tap, and notes in it what is read from the socket.
-fn carry_out(tap: &mut Tap, request: MuteRequest) -> MuteOutcome {
-    match plan(tap, request.action) {
-        MuteStep::Already => MuteOutcome::Already,
-        MuteStep::Refuse(refusal) => MuteOutcome::Refused(refusal),
-        MuteStep::Set => duplicate(tap)
-            .and_then(|socket| Ok(set(&socket, tap, request)?))
-            .unwrap_or_else(|error| MuteOutcome::Refused(refusals::failed(&error, tap))),
+/// What is wanted of each tap of a target.
+#[derive(Clone, Copy)]
+struct Wish<'a> {
+    request: MuteRequest,
+    /// Whether this very tap was named.
+    as_told: bool,
+    inventory: &'a Inventory,
+    notes: &'a Notes,
+}
+
+/// Does what has to be done about one tap, and notes in it what is read from the socket. Gives as well what went wrong
+/// without being in the way.
+fn carry_out(tap: &mut Tap, wish: Wish<'_>) -> (MuteOutcome, Option<String>) {
+    let refusal = match plan(tap, wish.request.action) {
+        MuteStep::Already => return (MuteOutcome::Already, None),
+        MuteStep::Refuse(refusal) => refusal,
+        MuteStep::Set => {
+            let done = duplicate(tap).and_then(|socket| {
+                let outcome = set(&socket, tap, wish)?;
+                let trouble =
+                    matches!(outcome, MuteOutcome::Done { .. }).then(|| note_down(&socket, tap, wish));
+                Ok((outcome, trouble.flatten()))
+            });
+            match done {
+                Ok(done) => return done,
+                Err(error) => refusals::failed(&error, tap),
+            }
+        }
+    };
+    (MuteOutcome::Refused(refusal), None)
+}
+
+/// Remembers that a tap was muted, or forgets it; gives why that cannot be.
+fn note_down(socket: impl AsFd, tap: &Tap, wish: Wish<'_>) -> Option<String> {
+    let Wish { request, inventory, notes, .. } = wish;
+    if request.action == MuteAction::Unmute {
+        notes.forget(tap.inode);
+        return None;
     }
+    let open = inventory.taps.iter().map(|tap| tap.inode).collect();
+    let kept = notes.on(socket, tap).and_then(|note| notes.keep(&note, &open));
+    let error = kept.err()?;
+    Some(format!(
+        "that zcdiag muted it cannot be noted below {} ({error}): unmute it by its inode, not by a pid",
+        notes.directory().display()
+    ))
 }
 
 fn duplicate(tap: &Tap) -> Result<OwnedFd, OptionsError> {
@@ -128,8 +172,8 @@ fn duplicate(tap: &Tap) -> Result<OwnedFd, OptionsError> {
 }
 
 /// Sets the option if that still makes sense now.
-fn set(socket: impl AsFd, tap: &mut Tap, request: MuteRequest) -> Result<MuteOutcome, SysError> {
-    let MuteRequest { action, dry_run, .. } = request;
+fn set(socket: impl AsFd, tap: &mut Tap, wish: Wish<'_>) -> Result<MuteOutcome, SysError> {
+    let MuteRequest { action, dry_run, .. } = wish.request;
     tap.ignore_outgoing = Some(packet_ignore_outgoing(&socket)?);
     if let Some(group) = packet_fanout(&socket)? {
         tap.fanout = Fanout::Member(FanoutGroup {
@@ -144,6 +188,14 @@ fn set(socket: impl AsFd, tap: &mut Tap, request: MuteRequest) -> Result<MuteOut
     match plan(tap, action) {
         MuteStep::Already => return Ok(MuteOutcome::Already),
         MuteStep::Refuse(refusal) => return Ok(MuteOutcome::Refused(refusal)),
+        MuteStep::Set
+            if action == MuteAction::Unmute && !wish.as_told && !is_ours(&socket, tap, wish.notes) =>
+        {
+            return Ok(MuteOutcome::LeftAlone {
+                why: "was muted by its own program, for zcdiag has no note on it".to_owned(),
+                instead: Some(MuteChange { action, inode: tap.inode }),
+            });
+        }
         MuteStep::Set if dry_run => return Ok(MuteOutcome::WouldDo),
         MuteStep::Set => {}
     }
@@ -154,6 +206,11 @@ fn set(socket: impl AsFd, tap: &mut Tap, request: MuteRequest) -> Result<MuteOut
         return Ok(MuteOutcome::Refused(refusals::not_kept(action)));
     }
     Ok(MuteOutcome::Done { undo: MuteChange { action, inode: tap.inode }.undo() })
+}
+
+/// Whether zcdiag has muted this socket.
+fn is_ours(socket: impl AsFd, tap: &Tap, notes: &Notes) -> bool {
+    notes.on(socket, tap).is_ok_and(|note| notes.has(&note))
 }
 
 /// What still stands in the way of sends that met the muted taps.

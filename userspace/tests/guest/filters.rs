@@ -44,7 +44,8 @@ fn what_filters_leave_out_is_no_all_clear() {
         assert_eq!((code, &summary["verdict"]), (Some(4), &json!("unknown")), "{summary:#}");
         assert_eq!(
             summary["filter"],
-            json!({"pid": [], "comm": [], "unit": [], "dev": [], "cause": ["nfqueue"], "left_out":
+            json!({"pid": [], "comm": [], "unit": [], "uid": [], "netns": [], "container": [], "pod": [], "dev": [],
+                "cause": ["nfqueue"], "left_out":
                 {"sends": {"zerocopied": 0, "copied": 20}, "senders": 0, "causes": {"tap_tx": 20}, "hidden_copies": 0}})
         );
 
@@ -52,6 +53,11 @@ fn what_filters_leave_out_is_no_all_clear() {
         let said = "no zerocopy send of the selected senders was seen; 20 sends of 1 other sender were left out by \
                     --comm zcd";
         assert_eq!((code, nobody.contains(said)), (Some(4), true), "{nobody}");
+
+        let (code, others) = watch("--uid 4242", BEHIND_D0, &[]);
+        let said = "20 sends of 1 other sender were left out by --uid 4242";
+        assert_eq!((code, others.contains(said)), (Some(4), true), "{others}");
+        assert_eq!(watch("--uid root --netns /proc/self/ns/net", BEHIND_D0, &[]).0, Some(3));
 
         let (code, elsewhere) = watch("--dev d1", BEHIND_D0, &[]);
         let said = "none was copied on d1; 20 of 20 sends were copied elsewhere";

@@ -64,7 +64,9 @@ fn who_has_libpcap_mapped_hears_what_helps_and_what_mute_takes_away() {
             "{judgement:?}"
         );
 
+        let notes = tempfile::tempdir().expect("temporary directory");
         let options = mute::MuteOptions {
+            notes: notes.path().into(),
             action: MuteAction::Mute,
             targets: vec![MuteTarget::Inode(inode)],
             dry_run: true,

@@ -30,6 +30,9 @@ use crate::{
     socket::{self, ETH_P_ALL, ETH_P_IP, inode},
 };
 
+/// Where what is muted is noted.
+const NOTES: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/muted");
+
 fn options(action: MuteAction, targets: &[MuteTarget]) -> MuteOptions {
     MuteOptions {
         action,
@@ -40,6 +43,7 @@ fn options(action: MuteAction, targets: &[MuteTarget]) -> MuteOptions {
         scope: Some(TapListScope::PerNetns),
         proc: ProcRoot::system(),
         holders: "/nonexistent".into(),
+        notes: NOTES.into(),
     }
 }
 
@@ -170,6 +174,84 @@ fn all_taps_of_a_process_by_pid() {
         assert_eq!(numbers.map(ignores), [Some(true); 2]);
         let (code, _, _) = command(Unmute, &[Pid(holder.pid())]);
         assert_eq!((code, numbers.map(ignores)), (0, [Some(false); 2]));
+    });
+}
+
+/// A process with a tap that its program has muted itself, and one that zcdiag has; the inodes of both.
+fn muted_twice(v0: u32) -> (Holder, u64, u64) {
+    let (own, ours) = (tap_on(v0), tap_on(v0));
+    socket::ignore_outgoing(&own);
+    let holder = Holder::new(&own, Some(&ours));
+    let numbers = (inode(&own), inode(&ours));
+    drop((own, ours));
+    let (code, value, _) = command(Mute, &[Pid(holder.pid())]);
+    let mut words = words(&value);
+    words.sort_unstable();
+    assert_eq!((code, &words[..]), (0, &["already", "done"][..]), "{value:#}");
+    (holder, numbers.0, numbers.1)
+}
+
+/// What became of the tap with this inode.
+fn result(value: &Value, inode: u64) -> &Value {
+    let results = value["results"].as_array().expect("a list of results");
+    results.iter().find(|result| result["tap"]["inode"] == inode).expect("it is told")
+}
+
+#[test]
+fn what_a_program_has_set_itself_is_not_taken_back() {
+    in_sandbox(|v0| {
+        let (holder, own, ours) = muted_twice(v0);
+        let dry = MuteOptions { dry_run: true, ..options(Unmute, &[Pid(holder.pid())]) };
+        let (_, value, _) = run_command(&dry);
+        assert_eq!(result(&value, own)["result"], "left_alone", "{value:#}");
+        assert_eq!(result(&value, ours)["result"], "would_do", "{value:#}");
+        assert_eq!([own, ours].map(ignores), [Some(true); 2]);
+
+        let (code, value, _) = command(Unmute, &[Pid(holder.pid())]);
+        assert_eq!((code, &result(&value, ours)["result"]), (0, &"done".into()), "{value:#}");
+        let left = result(&value, own);
+        assert_eq!(left["result"], "left_alone", "{value:#}");
+        assert!(left["why"].as_str().is_some_and(|why| why.contains("its own program")), "{value:#}");
+        let instead = format!("`zcdiag unmute --inode {own}` clears it all the same");
+        assert_eq!(left["instead"], instead);
+        assert_eq!([own, ours].map(ignores), [Some(true), Some(false)]);
+
+        let (code, value, _) = command(Unmute, &[Inode(own)]);
+        assert_eq!((code, &words(&value)[..]), (0, &["done"][..]), "as told");
+        assert_eq!(ignores(own), Some(false));
+    });
+}
+
+#[test]
+fn without_its_note_a_muted_tap_is_taken_back_only_by_its_inode() {
+    in_sandbox(|v0| {
+        let (holder, own, ours) = muted_twice(v0);
+        // As if the inode of the one were used again by the other.
+        let note = |inode| std::path::Path::new(NOTES).join(format!("{inode}"));
+        let moved = std::fs::read_to_string(note(ours)).expect("the note");
+        let moved = moved.replace(&ours.to_string(), &own.to_string());
+        std::fs::write(note(own), moved).expect("write");
+        std::fs::remove_file(note(ours)).expect("remove the note");
+        let (code, value, _) = command(Unmute, &[Pid(holder.pid())]);
+        assert_eq!((code, &words(&value)[..]), (0, &["left_alone"; 2][..]), "{value:#}");
+        std::fs::remove_file(note(own)).expect("remove the note");
+        assert_eq!(command(Unmute, &[Inode(ours)]).0, 0);
+        assert_eq!([own, ours].map(ignores), [Some(true), Some(false)]);
+    });
+}
+
+#[test]
+fn a_tap_is_muted_where_no_note_can_be_kept() {
+    in_sandbox(|v0| {
+        let tap = tap_on(v0);
+        let unnoted =
+            |action| MuteOptions { notes: "/proc/nowhere".into(), ..options(action, &[Inode(inode(&tap))]) };
+        let (code, value, _) = run_command(&unnoted(Mute));
+        assert_eq!((code, &words(&value)[..]), (0, &["done"][..]), "{value:#}");
+        let notes = value["results"][0]["notes"].to_string();
+        assert!(notes.contains("cannot be noted below /proc/nowhere"), "{notes}");
+        assert_eq!(run_command(&unnoted(Unmute)).0, 0);
+        assert_eq!(ignores(inode(&tap)), Some(false));
     });
 }
 

@@ -66,6 +66,7 @@ const FILES: &[&str] = &[
     "/usr/share/man/man1/zcdiag.1",
     "/usr/share/man/man7/zcdiag-causes.7",
     "/usr/share/bash-completion/completions/zcdiag",
+    "/usr/share/doc/zcdiag/third-party/crates.txt",
 ];
 
 /// Checks all that is in `dir`; ends with how many were right.

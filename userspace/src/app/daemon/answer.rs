@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::http::Published;
-use crate::{app::outcome::Failure, sys::unix};
+use crate::{app::outcome::Failure, render::json::line, sys::unix};
 
 /// Whoever listens where we want to has this long to let us in. That he does not is an answer as well.
 const GLANCE: Duration = Duration::from_millis(500);
@@ -102,8 +102,9 @@ async fn accept(listener: UnixListener, published: watch::Receiver<Published>) {
         };
         let snapshot = Arc::clone(&published.borrow().snapshot);
         tokio::spawn(async move {
-            let mut answer = serde_json::to_vec(&*snapshot).unwrap_or_default();
-            answer.push(b'\n');
+            let mut answer = Vec::new();
+            // Memory takes all of it.
+            let _ = line(&mut answer, &*snapshot);
             let _ = tokio::time::timeout(PATIENCE, stream.write_all(&answer)).await;
             drop(place);
         });

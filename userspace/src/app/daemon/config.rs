@@ -114,7 +114,7 @@ pub struct Status {
 pub struct Metrics {
     /// Addresses to listen at.
     pub listen: Vec<SocketAddr>,
-    /// Connections at a time.
+    /// Connections at a time of clients that have shown no password, and as many of those that have.
     pub connections: usize,
     /// Of a connection.
     #[serde(deserialize_with = "time")]

@@ -15,7 +15,7 @@ use crate::{
         netns::Xdp,
     },
     render::{
-        json::{SCHEMA, harmless_line},
+        json::{SCHEMA, line},
         remedy::sentences,
         taps::json::TapJson,
     },
@@ -248,7 +248,7 @@ pub fn write_json(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
         taps: report.taps.iter().map(TapJson::from).collect(),
         missing: &report.missing,
     };
-    harmless_line(out, &json)
+    line(out, &json)
 }
 
 #[cfg(test)]

@@ -225,7 +225,7 @@ fn limit_lines(limits: Limits) -> Vec<String> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::model::{
         check::{Offloads, Route, RouteKind, SocketSupport},
@@ -240,7 +240,7 @@ pub(super) mod tests {
     }
 
     /// A device without scatter-gather and with a name to be wary of.
-    pub(in crate::render::check) fn report() -> CheckReport {
+    pub(crate) fn report() -> CheckReport {
         let device = DeviceId { netns: 7, ifindex: 5, name: "d\u{1b}0".to_owned() };
         let details = Device {
             ifindex: 5,

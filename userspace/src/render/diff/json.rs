@@ -15,7 +15,7 @@ use crate::{
     },
     render::{
         filter::FilterJson,
-        json::{SCHEMA, SplitJson, harmless_line},
+        json::{SCHEMA, SplitJson, line},
     },
 };
 
@@ -152,7 +152,7 @@ pub fn write_json(compared: &Compared<'_>, out: &mut dyn Write) -> io::Result<()
         culprits: culprits.collect(),
         senders: senders.collect(),
     };
-    harmless_line(out, &json)
+    line(out, &json)
 }
 
 fn watch<'a>(file: &'a str, report: &'a Report, copied: Amount) -> WatchJson<'a> {

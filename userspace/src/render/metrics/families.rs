@@ -85,7 +85,7 @@ pub fn families(snapshot: &Snapshot, health: &Health) -> Vec<Family> {
         family(
             "zcdiag_http_refused",
             Kind::Counter,
-            "HTTP requests and connections refused: no or a wrong password, or too many at a time.",
+            "HTTP requests and connections refused: no or a wrong password, or closed because others came.",
             one(number(health.refused)),
         ),
     ]);

@@ -1,6 +1,9 @@
 //! What was done as JSON; no key is ever left out, what is not known is `null`.
 
-use std::io::{self, Write};
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -8,7 +11,8 @@ use serde::Serialize;
 use crate::{
     model::mute::{MuteAction, MuteOutcome, MuteReport, MuteResult, MuteTarget},
     render::{
-        json::{SCHEMA, harmless_line},
+        json::{SCHEMA, line},
+        mute::text::all_the_same,
         taps::json::{CureJson, TapJson},
     },
 };
@@ -37,7 +41,7 @@ struct ResultJson<'a> {
     /// What the option was before; what it is now is in the tap.
     ignore_outgoing_before: Option<bool>,
     why: Option<&'a str>,
-    instead: Option<&'a str>,
+    instead: Option<Cow<'a, str>>,
     notes: &'a [String],
     undo: Option<String>,
     tap: Option<TapJson<'a>>,
@@ -75,9 +79,11 @@ impl<'a> From<&'a MuteResult> for ResultJson<'a> {
             MuteOutcome::Done { .. } => (ResultWord::Done, None, None),
             MuteOutcome::WouldDo => (ResultWord::WouldDo, None, None),
             MuteOutcome::Already => (ResultWord::Already, None, None),
-            MuteOutcome::LeftAlone { why } => (ResultWord::LeftAlone, Some(&why[..]), None),
+            MuteOutcome::LeftAlone { why, .. } => {
+                (ResultWord::LeftAlone, Some(&why[..]), all_the_same(result).map(Cow::Owned))
+            }
             MuteOutcome::Refused(refusal) => {
-                (ResultWord::Refused, Some(&refusal.why[..]), Some(&refusal.instead[..]))
+                (ResultWord::Refused, Some(&refusal.why[..]), Some(refusal.instead[..].into()))
             }
         };
         Self {
@@ -112,7 +118,7 @@ pub fn write_json(report: &MuteReport, out: &mut dyn Write) -> io::Result<()> {
         remaining: report.remaining.iter().map(TapJson::from).collect(),
         cure: (&report.cure).into(),
     };
-    harmless_line(out, &json)
+    line(out, &json)
 }
 
 #[cfg(test)]

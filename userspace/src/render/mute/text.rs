@@ -83,19 +83,25 @@ fn write_fields(result: &MuteResult, out: &mut dyn Write) -> io::Result<()> {
     let mut field =
         |name: &str, text: &str| write!(out, "{}", wrap(&format!("  {name:<6}"), &harmless(text)));
     match (&result.outcome, &result.tap) {
-        (MuteOutcome::LeftAlone { why }, _) => field("why", &format!("it {why}"))?,
+        (MuteOutcome::LeftAlone { why, .. }, _) => field("why", &format!("it {why}"))?,
         (_, Some(judged)) => {
             field("now", &format!("{}: it {}", option(&judged.tap), judged.judgement.reason))?;
         }
         (_, None) => {}
     }
-    for note in &result.notes {
+    for note in result.notes.iter().chain(&all_the_same(result)) {
         field("note", note)?;
     }
     if let MuteOutcome::Done { undo } = result.outcome {
         field("undo", &undo.to_string())?;
     }
     Ok(())
+}
+
+/// What changes a tap that was left alone.
+pub(super) fn all_the_same(result: &MuteResult) -> Option<String> {
+    let MuteOutcome::LeftAlone { instead: Some(change), .. } = &result.outcome else { return None };
+    Some(format!("`{change}` clears it all the same"))
 }
 
 /// What was read from the socket.

@@ -22,6 +22,8 @@ use crate::{
     recording::Player,
     render::{
         causes,
+        json::line,
+        lines::is_dangerous,
         watch::{Face, Form, Look},
     },
 };
@@ -34,6 +36,11 @@ fn docs(path: &str) -> PathBuf {
 /// One document, read as JSON: it must be as the schema in this file says.
 pub(crate) fn document(file: &str, text: &[u8]) -> Value {
     let written: Value = serde_json::from_slice(text).expect("one JSON document");
+    let raw = str::from_utf8(text)
+        .expect("UTF-8")
+        .chars()
+        .find(|character| *character != '\n' && is_dangerous(*character));
+    assert_eq!(raw, None, "{file}");
     let schemas: BTreeMap<&str, Value> = schemas().into_iter().collect();
     let root = &schemas[file];
     if let Err(wrong) = conforms(&written, root, root) {
@@ -255,5 +262,7 @@ fn what_a_daemon_knows_is_written_as_its_schema_says() {
         programs: vec![ProgramRow::default()],
         ..Snapshot::default()
     };
-    document("status.schema.json", &serde_json::to_vec(&snapshot).expect("JSON"));
+    let mut out = Vec::new();
+    line(&mut out, &snapshot).expect("write to memory");
+    document("status.schema.json", &out);
 }

@@ -21,7 +21,7 @@ use crate::{
         tap::{Binding, Fanout, FanoutGroup, Harm, Holder, JudgedTap, PacketSocketType, TapVerdict},
     },
     render::{
-        json::{SCHEMA, harmless_line},
+        json::{SCHEMA, line},
         remedy::sentences,
     },
 };
@@ -381,7 +381,7 @@ pub fn write_json(report: &TapReport, all: bool, out: &mut dyn Write) -> io::Res
         path_lost: report.ways.as_deref().map(|ways| ways.iter().flat_map(lost).collect()),
         cure: report.cure.as_ref().map(CureJson::from),
     };
-    harmless_line(out, &json)
+    line(out, &json)
 }
 
 fn hops(ways: &[DevicePath]) -> impl Iterator<Item = HopJson<'_>> {

@@ -143,6 +143,6 @@ fn taps_that_still_make_sends_copy() {
     assert_eq!(left(&one, TapListScope::Global), [3, 4, 6]);
     let all = [result(everywhere, MuteOutcome::Already)];
     assert_eq!(left(&all, TapListScope::PerNetns), [12354, 2, 3]);
-    let refused = MuteOutcome::LeftAlone { why: String::new() };
+    let refused = MuteOutcome::LeftAlone { why: String::new(), instead: None };
     assert!(left(&[result(tap(), refused)], TapListScope::Global).is_empty());
 }

@@ -34,6 +34,11 @@ impl Users {
         Self { hashes, known: Mutex::new(None), hashing, strangers: RandomState::new() }
     }
 
+    /// Whether a password is asked for at all.
+    pub(super) fn are_asked(&self) -> bool {
+        !self.hashes.is_empty()
+    }
+
     /// Whether a request with this `Authorization` header is answered.
     pub(super) async fn let_in(&self, authorization: Option<&str>) -> bool {
         if self.hashes.is_empty() {

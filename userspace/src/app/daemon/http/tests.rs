@@ -1,7 +1,15 @@
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use std::time::{Duration, Instant};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use super::*;
-use crate::app::daemon::config::{Otlp, Tls};
+use crate::{
+    app::daemon::config::{Otlp, Tls},
+    model::fleet::Snapshot,
+};
 
 fn config() -> Metrics {
     Metrics { listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))], ..Metrics::default() }
@@ -121,22 +129,77 @@ async fn a_daemon_that_reads_nothing_is_not_healthy() {
 #[tokio::test]
 async fn a_password_is_asked_for_and_reloaded() {
     let (mut server, address, _sender) = server(&config());
-    let hash = bcrypt::hash("secret", 4).expect("hash a password");
-    let users = BTreeMap::from([("me".to_owned(), hash)]);
-    let listen = vec![address];
-    server.reload(&Metrics { basic_auth_users: users, listen, ..config() }).expect("reload");
+    let (metrics, right) = guarded();
+    server.reload(&Metrics { listen: vec![address], ..metrics }).expect("reload");
     assert!(get(address, "/metrics", "").await.starts_with("HTTP/1.1 401"));
     assert!(get(address, "/healthz", "").await.starts_with("HTTP/1.1 200"));
-    let right = "Authorization: Basic bWU6c2VjcmV0\r\n";
     assert!(get(address, "/metrics", right).await.starts_with("HTTP/1.1 200"));
     assert_eq!(server.shared.health().refused, 1);
 }
 
+/// A password is asked for, and what those send who have it.
+fn guarded() -> (Metrics, &'static str) {
+    let hash = bcrypt::hash("secret", 4).expect("hash a password");
+    let users = BTreeMap::from([("me".to_owned(), hash)]);
+    (Metrics { basic_auth_users: users, ..config() }, "Authorization: Basic bWU6c2VjcmV0\r\n")
+}
+
+/// Connects, asks without a password and stays, and asks again on a new connection when that one is closed.
+async fn stay(address: SocketAddr) {
+    loop {
+        let Ok(mut stream) = TcpStream::connect(address).await else { continue };
+        if stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: z\r\n\r\n").await.is_ok() {
+            let mut answer = Vec::new();
+            // Until it is closed.
+            let _ = stream.read_to_end(&mut answer).await;
+        }
+    }
+}
+
+/// Connects and sends a head that never ends, byte by byte, and again when that is cut off.
+async fn drip(address: SocketAddr) {
+    loop {
+        let Ok(mut stream) = TcpStream::connect(address).await else { continue };
+        let head = b"GET /metrics HTTP/1.1\r\nX: ".iter().chain(std::iter::repeat(&b'x'));
+        for byte in head {
+            if stream.write_all(&[*byte]).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_a_password_is_answered_however_many_come_without() {
+    let (metrics, right) = guarded();
+    let (server, address, _sender) = server(&metrics);
+    let mut crowd = tokio::task::JoinSet::new();
+    for _ in 0..64 {
+        crowd.spawn(stay(address));
+        crowd.spawn(drip(address));
+    }
+    // All places are held, and more are wanted.
+    while server.shared.health().refused < 64 {
+        tokio::task::yield_now().await;
+    }
+    let mut scrapes = tokio::task::JoinSet::new();
+    for _ in 0..30 {
+        scrapes.spawn(get(address, "/metrics", right));
+    }
+    for answer in scrapes.join_all().await {
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+}
+
 #[tokio::test]
-async fn clients_beyond_the_limit_are_closed_at_once() {
+async fn a_place_is_given_to_those_who_ask_when_others_only_hold_it() {
     let (_server, address, _sender) = server(&Metrics { connections: 1, ..config() });
-    let _idle = TcpStream::connect(address).await.expect("connect");
-    assert_eq!(get(address, "/metrics", "").await, "", "the only place is taken");
+    let mut idle = TcpStream::connect(address).await.expect("connect");
+    assert!(get(address, "/metrics", "").await.starts_with("HTTP/1.1 200"));
+    let mut answer = Vec::new();
+    let closed = idle.read_to_end(&mut answer).await;
+    assert!(closed.is_err() || answer.is_empty(), "it has said nothing, and is told nothing");
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ pub(crate) fn report() -> MuteReport {
         missing: Vec::new(),
         results: vec![
             done,
-            result(MuteOutcome::LeftAlone { why: "sees nothing for now".to_owned() }),
+            result(MuteOutcome::LeftAlone { why: "sees nothing for now".to_owned(), instead: None }),
             result(MuteOutcome::Refused(refusal)),
             gone,
         ],
