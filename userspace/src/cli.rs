@@ -2,6 +2,8 @@
 //! modules below, and nowhere else.
 
 mod attach;
+#[cfg(test)]
+mod book;
 mod check;
 mod diff;
 #[cfg(test)]
