@@ -189,7 +189,7 @@ struct DaemonArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Only check the configuration: exit code 0 if it is right, else 1
+    /// Only check the configuration: exit code 0 if it is OK, else 1
     #[arg(long)]
     check_config: bool,
 }
