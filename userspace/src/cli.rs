@@ -2,6 +2,8 @@
 //! modules below, and nowhere else.
 
 mod attach;
+#[cfg(test)]
+mod book;
 mod check;
 mod diff;
 #[cfg(test)]
@@ -190,7 +192,7 @@ struct DaemonArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Only check the configuration: exit code 0 if it is right, else 1
+    /// Only check the configuration: exit code 0 if it is OK, else 1
     #[arg(long)]
     check_config: bool,
 }

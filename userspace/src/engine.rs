@@ -193,7 +193,7 @@ impl Engine {
         &self.cost
     }
 
-    /// How much is left out to keep to the budget: 0 nothing, 1 most stacks, 2 also what runs for everybody's packets.
+    /// How much is left out to keep to the budget: 0 nothing, 1 most stacks, 2 also per-packet hooks.
     pub fn budget_level(&self) -> u8 {
         self.budget.as_ref().map_or(0, |budget| match budget.level() {
             Level::Full => 0,
@@ -234,7 +234,7 @@ impl Engine {
                 let resumed = loaded.resume();
                 if let Err(error) = &resumed {
                     budget.stay_detached();
-                    said = format!("what runs for everybody's packets cannot be attached again: {error}");
+                    said = format!("per-packet hooks cannot be attached again: {error}");
                 }
                 // While nobody sends they rest anyway.
                 let detach = resumed.is_err() || self.rest.resting();

@@ -14,7 +14,7 @@ use zcdiag::{
         report::{Report, Split, Verdict},
     },
 };
-use zcdiag_wire::{DropKey, Loss, SenderKey, SiteKey, SiteKind, Tally, TallyKey, Uarg, UargEnd};
+use zcdiag_wire::{DropKey, Loss, SendApi, SenderKey, SiteKey, SiteKind, Tally, TallyKey, Uarg, UargEnd};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HERE: u32 = 4_026_531_840;
@@ -119,6 +119,19 @@ fn a_sender_is_told_of_changes_and_of_sends_that_share_a_notification() {
     assert!(advice(flapping).contains(&Advice::Flips(19)));
     let joined = Tally { notifications: 4, ..copied(20) };
     assert!(advice(joined).contains(&Advice::Joined { sends: 5 }));
+}
+
+/// Pages of a registered buffer stay pinned, however it is sent.
+#[test]
+fn what_is_cheaper_meanwhile_is_told_by_how_it_sends() {
+    let told = |api| {
+        let sender = SenderKey { api, ..sender(1) };
+        let report = verdict(&counts(&[(sender, tapped(2), copied(20))]), &Known::default());
+        let of_all = |advice: &&Advice| matches!(advice, Advice::AllCopied | Advice::AllCopiedRequests);
+        report.senders[0].advice.iter().find(of_all).cloned()
+    };
+    assert_eq!(told(SendApi::MSG_ZEROCOPY), Some(Advice::AllCopied));
+    assert_eq!(told(SendApi::IO_URING), Some(Advice::AllCopiedRequests));
 }
 
 #[test]

@@ -15,7 +15,8 @@ fn pages() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let book = fs::read_dir(root.join("docs/src")).expect("the book");
     let book = book.map(|entry| entry.expect("a file of the book").path());
-    let others = ["README.md", "ARCHITECTURE.md", "userspace/tests/fixtures/btf/README.md"];
+    let others =
+        ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "userspace/tests/fixtures/btf/README.md"];
     let files = book.chain(others.map(|name| root.join(name)));
     let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
     files.map(|path| (path.display().to_string(), fs::read_to_string(&path).expect("read a page"))).collect()

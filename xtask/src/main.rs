@@ -7,6 +7,8 @@ mod demo;
 mod dist;
 #[cfg(test)]
 mod documented;
+#[cfg(test)]
+mod links;
 mod manuals;
 mod pictures;
 mod project;

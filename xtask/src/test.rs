@@ -34,7 +34,7 @@ use crate::vm::{self, Kernel, Stream, VmOptions};
 const GUEST_PACKAGE: &str = "zcdiag";
 /// The test target that runs in guests only.
 const GUEST_TESTS: &str = "guest";
-/// The test target of what the kernel does: on the host it only compares README.md.
+/// The test target of what the kernel does: on the host it only compares the table in the book.
 const SCENARIOS: &str = "scenarios";
 /// Compiled for another machine, by the build script of the program.
 const KERNEL_SIDE: &str = "zcdiag-ebpf";
@@ -55,7 +55,7 @@ pub(crate) struct Options {
     /// Run nothing but the scenarios: what the kernels do, in a table
     #[arg(long, conflicts_with = "host_only")]
     scenarios: bool,
-    /// Write the table into README.md, and what the watches recorded to userspace/tests/fixtures/watched
+    /// Write the table into docs/src/scenarios.md, and what the watches recorded to userspace/tests/fixtures/watched
     #[arg(long, requires = "scenarios", conflicts_with_all = ["kernel", "filter"])]
     write_table: bool,
     /// Run nothing but the guest tests and scenarios whose names contain one of these

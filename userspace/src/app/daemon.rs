@@ -58,7 +58,7 @@ pub struct DaemonOptions {
 pub fn run(options: &DaemonOptions) -> Outcome {
     let config = Config::read(options.config.as_deref())?;
     if options.check_config {
-        let _ = writeln!(io::stdout(), "the configuration is right");
+        let _ = writeln!(io::stdout(), "configuration OK");
         return Ok(code::OK);
     }
     // One thread: capabilities are a thread's own, and those started later inherit what is left of them.
@@ -108,7 +108,7 @@ async fn serve(options: &DaemonOptions, config: Config) -> Outcome {
             _ = hangup.recv() => {
                 notify(&[NotifyState::Reloading]);
                 match daemon.reload(options, &mut server) {
-                    Ok(()) => log("the configuration is taken in"),
+                    Ok(()) => log("configuration reloaded"),
                     Err(failure) => log(&format!("going on with the configuration as it was: {failure}")),
                 }
                 ticks = every(daemon.config.interval);

@@ -51,7 +51,7 @@ pub struct WatchOptions {
     pub filter: Filter,
     /// Stop after this time.
     pub duration: Option<Duration>,
-    /// Report what happened so often.
+    /// Reporting interval.
     pub interval: Duration,
     /// Run this, and stop when it ends.
     pub command: Vec<String>,

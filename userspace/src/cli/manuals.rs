@@ -59,8 +59,6 @@ fn causes_page() -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
-
     use clap::CommandFactory as _;
 
     use super::*;
@@ -98,48 +96,5 @@ mod tests {
         for cause in CAUSES {
             assert!(causes.contains(&format!(".SS {}\n", cause.id)), "{} in {causes}", cause.id);
         }
-    }
-
-    /// The commands in the code blocks of a text, as words.
-    fn commands(text: &str) -> Vec<Vec<String>> {
-        let mut inside = false;
-        let mut commands = Vec::new();
-        for line in text.lines() {
-            if line.starts_with("```") {
-                inside = !inside;
-                continue;
-            }
-            let line = line.trim_start_matches("$ ").trim_start_matches("sudo ");
-            if inside && line.starts_with("zcdiag ") {
-                // Up to what a shell would take for itself.
-                let words =
-                    line.split_whitespace().take_while(|word| !matches!(*word, "#" | "|" | "&&" | ";"));
-                commands.push(words.map(str::to_owned).collect());
-            }
-        }
-        commands
-    }
-
-    #[test]
-    fn every_command_of_the_documentation_can_be_typed() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let book = fs::read_dir(root.join("docs/src")).expect("the book");
-        let book = book.map(|page| page.expect("a page").path());
-        let book = book.filter(|page| page.extension().is_some_and(|extension| extension == "md"));
-        let pages = book.chain([root.join("README.md")]);
-        let mut tried = 0;
-        for page in pages {
-            let text = fs::read_to_string(&page).expect("a page");
-            for words in commands(&text) {
-                // Words that stand for something.
-                let words = words.iter().map(|word| if word == "PID" { "1" } else { word });
-                let words: Vec<&str> = words.collect();
-                if let Err(error) = Args::try_parse_from(&words) {
-                    panic!("{}: {words:?}: {error}", page.display());
-                }
-                tried += 1;
-            }
-        }
-        assert!(tried > 15, "only {tried}");
     }
 }

@@ -108,7 +108,7 @@ pub(super) struct WatchArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(super) duration: Option<Duration>,
 
-    /// Report what happened so often
+    /// Reporting interval
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "1s")]
     pub(super) interval: Duration,
 
@@ -141,12 +141,12 @@ pub(super) struct WatchArgs {
     #[command(flatten)]
     pub(super) attach: AttachArgs,
 
-    /// Detach what runs for everybody's packets once nobody has sent with zero copy for twice this time; 0s: never
+    /// Detach per-packet hooks once nobody has sent with zero copy for twice this time; 0s: never
     #[arg(long, value_name = "TIME", value_parser = duration_or_none, default_value = "30s")]
     pub(super) rest_after: Duration,
 
-    /// Percentage of one CPU that zcdiag and its BPF programs may take; above it, stacks are sampled first, and then what
-    /// runs for everybody's packets is detached, until it takes half of that for a while
+    /// Percentage of one CPU that zcdiag and its BPF programs may take; above it, stacks are sampled first, and then
+    /// per-packet hooks are detached, until it takes half of that for a while
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub(super) budget: Option<f64>,
 

@@ -24,7 +24,10 @@ pub(super) fn advice(row: &SenderReport) -> Vec<Advice> {
     let mut advice: Vec<Advice> = dropped.collect();
     let (sends, bytes) = (row.sends.total(), row.bytes.total());
     if row.sends.zerocopied == 0 && row.sends.copied >= ENOUGH {
-        advice.push(Advice::AllCopied);
+        advice.push(match row.sender.api {
+            Api::MsgZerocopy => Advice::AllCopied,
+            Api::IoUring => Advice::AllCopiedRequests,
+        });
     } else if sends >= ENOUGH && bytes / sends < WORTH_IT {
         advice.push(Advice::Small { average: bytes / sends });
     }

@@ -9,7 +9,7 @@ pub(super) enum Level {
     Full,
     /// Most stacks.
     StacksSampled,
-    /// And what runs for everybody's packets.
+    /// And per-packet hooks.
     HooksDetached,
 }
 
@@ -107,7 +107,7 @@ impl Budget {
             ),
             Level::StacksSampled => (
                 Level::HooksDetached,
-                "what runs for everybody's packets is detached: which sockets were given copied packets, why packets \
+                "per-packet hooks are detached: which sockets were given copied packets, why packets \
                  were copied on the receive path, hidden copies and failed sends are not seen any more"
                     .to_owned(),
             ),
@@ -124,9 +124,7 @@ impl Budget {
     fn give_back(&mut self) -> Option<(Level, String)> {
         let (level, what) = match self.level {
             _ if self.calm < self.wait || self.stays => return None,
-            Level::HooksDetached => {
-                (Level::StacksSampled, "what runs for everybody's packets is attached again")
-            }
+            Level::HooksDetached => (Level::StacksSampled, "per-packet hooks are attached again"),
             Level::StacksSampled => (Level::Full, "every stack is walked again"),
             Level::Full => return None,
         };
@@ -208,7 +206,7 @@ mod tests {
         let (one, other) = (said.next().expect("back").1, said.next().expect("all is back").1);
         assert_eq!(
             one,
-            "zcdiag takes 0.1 % of a CPU, and may take 0.5 %: what runs for everybody's packets is attached again"
+            "zcdiag takes 0.1 % of a CPU, and may take 0.5 %: per-packet hooks are attached again"
         );
         assert!(other.ends_with("every stack is walked again"), "{other}");
         drop(said);

@@ -1,4 +1,4 @@
-//! When the hooks rest that run for everybody's packets: while nobody sends with zero copy they tell nothing. Pure.
+//! When per-packet hooks rest: while nobody sends with zero copy they tell nothing. Pure.
 
 use std::time::Duration;
 

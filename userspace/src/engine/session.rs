@@ -57,7 +57,7 @@ pub struct SessionOptions {
     pub probes_only: bool,
     /// Count what this process sends, too.
     pub own_sends: bool,
-    /// Detach what runs for everybody's packets after this time, and once more as much, without a zerocopy send;
+    /// Detach per-packet hooks after this time, and once more as much, without a zerocopy send;
     /// `None`: never.
     pub rest_after: Option<Duration>,
     /// Have the kernel measure the programs.

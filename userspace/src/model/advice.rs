@@ -14,6 +14,8 @@ pub enum Advice {
     },
     /// Every send was copied.
     AllCopied,
+    /// Every request of io_uring was.
+    AllCopiedRequests,
     /// The sends are too small for zero copy.
     Small {
         /// Bytes of one, on average.

@@ -14,13 +14,13 @@ pub struct Run {
     pub bytes: u64,
     /// How long that took.
     pub wall: Duration,
-    /// Time of a processor that the sending thread took, in user mode and in the kernel. What the kernel does for it
+    /// CPU time that the sending thread took, in user mode and in the kernel. What the kernel does for it
     /// in interrupts and on other threads is not in it.
     pub cpu: Duration,
 }
 
 impl Run {
-    /// Seconds of a processor for a gigabyte (10⁹ bytes).
+    /// CPU seconds per GB (10⁹ bytes).
     pub fn cpu_per_gigabyte(&self) -> f64 {
         self.cpu.as_secs_f64() / self.gigabytes()
     }
@@ -53,7 +53,7 @@ pub struct Row {
 /// How one method does beside the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gain {
-    /// Every run with zero copy took less of the processor than every run that copied.
+    /// Every run with zero copy took less CPU than every run that copied.
     Pays,
     /// Every run with zero copy took more.
     Costs,
@@ -62,7 +62,7 @@ pub enum Gain {
 }
 
 impl Row {
-    /// Whether zero copy takes less of the processor for sends of this size.
+    /// Whether zero copy saves CPU for sends of this size.
     pub fn gain(&self) -> Gain {
         let [copying, zerocopy] =
             [&self.copying, &self.zerocopy].map(|runs| Spread::of(runs, Run::cpu_per_gigabyte));
@@ -131,7 +131,7 @@ impl Comparison {
 mod tests {
     use super::*;
 
-    /// A row whose runs took so many milliseconds of the processor.
+    /// A row whose runs took so many milliseconds of CPU.
     fn row(size: usize, copying: [u64; 3], zerocopy: [u64; 3]) -> Row {
         let run =
             |cpu| Run { bytes: 1_000_000, wall: Duration::from_millis(2), cpu: Duration::from_millis(cpu) };

@@ -200,9 +200,9 @@ pub struct Snapshot {
     pub losses: Vec<(String, u64)>,
     /// What is lost because of this kernel or a missing privilege.
     pub degraded: Vec<String>,
-    /// Whether what runs for everybody's packets is detached, because nobody sends with zero copy.
+    /// Whether per-packet hooks are detached, because nobody sends with zero copy.
     pub resting: bool,
-    /// What is left out to keep to the budget: 0 nothing, 1 most stacks, 2 also what runs for everybody's packets.
+    /// What is left out to keep to the budget: 0 nothing, 1 most stacks, 2 also per-packet hooks.
     pub budget_level: u8,
     /// Sends of all senders.
     pub sends: Split,

@@ -23,9 +23,9 @@ fn dropped(dropped: &Dropped, again: bool) -> String {
 pub(crate) fn sentence(advice: &Advice) -> String {
     match *advice {
         Advice::Dropped { ref dropped, again } => self::dropped(dropped, again),
-        Advice::AllCopied => "every send was copied: until the cause is cured, sending without zero copy costs less, for \
-                              the pages need not be pinned"
-            .to_owned(),
+        Advice::AllCopied => "Until this is fixed, plain send() is cheaper: it need not pin pages".to_owned(),
+        // Pages of a registered buffer stay pinned either way.
+        Advice::AllCopiedRequests => "Until this is fixed, IORING_OP_SEND is cheaper: it posts no notification".to_owned(),
         Advice::Small { average } => format!(
             "sends of {average} bytes on average gain nothing from zero copy, which pays from about 10 KB on (the kernel's \
              Documentation/networking/msg_zerocopy.rst)"

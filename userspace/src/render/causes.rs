@@ -101,30 +101,8 @@ pub fn write_json(causes: &[ManualEntry], out: &mut dyn Write) -> io::Result<()>
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path};
-
     use super::*;
     use crate::diagnose::causes::CAUSES;
-
-    /// `ZCDIAG_BLESS=1` writes it anew.
-    #[test]
-    fn readme_has_the_causes() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-        let readme = fs::read_to_string(&path).expect("the README");
-        let (before, rest) = readme.split_once("<!-- table of causes").expect("where the table begins");
-        let (mark, rest) = rest.split_once("-->\n").expect("the end of the mark");
-        let (_, after) = rest.split_once("<!-- end of the table of causes -->").expect("where it ends");
-        let rows = CAUSES.iter().map(|cause| format!("| `{}` | {} |\n", cause.id, cause.summary));
-        let table = format!("| cause | what happened |\n|---|---|\n{}", rows.collect::<String>());
-        let right = format!(
-            "{before}<!-- table of causes{mark}-->\n{table}<!-- end of the table of causes -->{after}"
-        );
-        if std::env::var_os("ZCDIAG_BLESS").is_some() {
-            fs::write(&path, &right).expect("write the README");
-        } else {
-            assert!(readme == right, "README.md has other causes: run with ZCDIAG_BLESS=1");
-        }
-    }
 
     #[test]
     fn the_manual_has_a_meaning_a_way_to_see_it_and_a_cure_for_every_cause() {

@@ -34,7 +34,7 @@ struct SizeJson {
     copying: Vec<RunJson>,
     zerocopy: Vec<RunJson>,
     sends: SplitJson,
-    /// Whether zero copy takes less of the processor.
+    /// Whether zero copy saves CPU.
     zerocopy_cpu: GainJson,
 }
 
@@ -118,7 +118,7 @@ pub fn write_text(comparison: &Comparison, out: &mut dyn Write) -> io::Result<()
     }
     let rounds = rows.first().map_or(0, |row| row.copying.len() as u64);
     let legend = format!(
-        "{} to {destination} ({}), by turns. COPYING, ZERO COPY: seconds of a processor for 10⁹ bytes, of the sending \
+        "{} to {destination} ({}), by turns. COPYING, ZERO COPY: CPU seconds per GB, of the sending \
          thread alone: middle (least to greatest). CPU: their ratio. SPEED: 10⁶ bytes per second. Zero copy pays where \
          its worst run is better than the best that copied; where they overlap, more --rounds may tell.",
         plural(rounds, "round"),
@@ -138,10 +138,22 @@ fn answer(comparison: &Comparison) -> String {
         ""
     };
     let pays = match comparison.pays_from() {
-        Some(size) => format!("zero copy takes less of the processor from {} a send on", bytes(size as u64)),
-        None => "from no size on does zero copy surely take less of the processor".to_owned(),
+        Some(size) => format!("Zero copy saves CPU from {} a send on", bytes(size as u64)),
+        None => without_a_gain(comparison).to_owned(),
     };
     wrap("", &format!("{whole}{pays}")).trim_end().to_owned()
+}
+
+/// What can be said where zero copy does not pay from any size on: no more than the runs show.
+fn without_a_gain(comparison: &Comparison) -> &'static str {
+    let all = |gain: Gain| comparison.rows.iter().all(|row| row.gain() == gain);
+    if comparison.rows.iter().any(|row| row.gain() == Gain::Pays) {
+        "Zero copy saved CPU at some sizes tested, but not at the largest"
+    } else if all(Gain::Costs) {
+        "Zero copy saved no CPU at any size tested"
+    } else {
+        "Zero copy showed no clear CPU saving at any size tested"
+    }
 }
 
 fn spread(spread: Spread) -> String {
@@ -212,10 +224,7 @@ mod tests {
     #[test]
     fn the_answer_comes_first_and_then_the_measurements() {
         let text = text(&comparison(false));
-        assert!(
-            text.starts_with("zero copy takes less of the processor from 64.0 KiB a send on\n\n"),
-            "{text}"
-        );
+        assert!(text.starts_with("Zero copy saves CPU from 64.0 KiB a send on\n\n"), "{text}");
         assert!(
             text.contains("0.410 (0.400 to 0.420)  0.110 (0.100 to 0.120)   0.27x  500 -> 500\n"),
             "{text}"
@@ -227,10 +236,28 @@ mod tests {
     fn what_was_copied_all_the_same_is_said_first() {
         let text = text(&comparison(true));
         assert!(
-            text.starts_with("zc=n: the kernel copied every zerocopy send all the same. zero copy"),
+            text.starts_with("zc=n: the kernel copied every zerocopy send all the same. Zero copy"),
             "{text}"
         );
         assert!(text.contains("  zc=n\n"), "{text}");
+    }
+
+    #[test]
+    fn no_more_is_said_of_a_missing_gain_than_was_measured() {
+        let answer = |indices: &[usize], meets: bool| {
+            let mut comparison = comparison(false);
+            comparison.rows = indices.iter().map(|&index| comparison.rows[index].clone()).collect();
+            if meets && let Some(row) = comparison.rows.last_mut() {
+                row.zerocopy = row.copying.clone();
+            }
+            super::answer(&comparison)
+        };
+        assert_eq!(answer(&[0], false), "Zero copy saved no CPU at any size tested");
+        assert_eq!(answer(&[0, 1], true), "Zero copy showed no clear CPU saving at any size tested");
+        assert_eq!(
+            answer(&[1, 0], false),
+            "Zero copy saved CPU at some sizes tested, but not at the largest"
+        );
     }
 
     #[test]

@@ -34,9 +34,9 @@ pub(crate) fn besides(cure: &Cure) -> impl Iterator<Item = String> {
 /// The head of a set of changes.
 pub(crate) fn head(cure: &Cure) -> &'static str {
     match cure.enough() {
-        Enough::Yes => "For zero copy in spite of these taps all of this is needed",
-        Enough::Perhaps => "Against these taps all of this is needed; zero copy may take more",
-        Enough::No => "Against these taps all of this is needed; it does not bring zero copy back",
+        Enough::Yes => "To restore zero copy, do all of the following",
+        Enough::Perhaps => "Against these taps, do all of the following; zero copy may take more",
+        Enough::No => "Against these taps, do all of the following; it does not bring zero copy back",
     }
 }
 

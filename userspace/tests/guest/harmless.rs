@@ -50,7 +50,7 @@ fn over_its_budget_it_leaves_out_what_it_said_and_still_counts_every_send() {
         let left_out = cost["left_out"].as_array().expect("a list");
         let says =
             |index: usize, what: &str| left_out[index].as_str().is_some_and(|said| said.contains(what));
-        assert!(says(0, "one stack of 64") && says(1, "everybody's packets"), "{cost:#}");
+        assert!(says(0, "one stack of 64") && says(1, "per-packet hooks"), "{cost:#}");
         assert_eq!((left_out.len(), &cost["measured"]), (2, &true.into()), "{cost:#}");
         let births =
             |row: &&serde_json::Value| row["program"].as_str().is_some_and(|name| name.contains("birth"));

@@ -1,4 +1,4 @@
-//! What runs for everybody's packets rests while nobody sends with zero copy.
+//! Per-packet hooks rest while nobody sends with zero copy.
 
 use std::process;
 

@@ -3,7 +3,7 @@
 //! that kernel.
 //!
 //! A scenario is a file in `recipes/`: the world it takes, the sends in it, and for every kernel what becomes of
-//! them. `cargo xtask test --scenarios [NAME..]` runs them; what they show is the table of README.md. Outside of a
+//! them. `cargo xtask test --scenarios [NAME..]` runs them; what they show is the table of docs/src/scenarios.md. Outside of a
 //! guest only the table is compared.
 
 #[path = "../guest/probe.rs"]
@@ -67,7 +67,7 @@ fn on_host() -> Vec<Trial> {
     let scenarios =
         SCENARIOS.iter().map(|scenario| Trial::test(scenario.name, || Ok(())).with_ignored_flag(true));
     let table = [
-        Trial::test("readme_has_the_table", || table::check().map_err(Into::into)),
+        Trial::test("the_book_has_the_table", || table::check().map_err(Into::into)),
         Trial::test("names_are_unique", || table::check_names().map_err(Into::into)),
         Trial::test("every_cause_has_a_scenario", || table::check_causes().map_err(Into::into)),
     ];

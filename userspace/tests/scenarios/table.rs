@@ -1,4 +1,4 @@
-//! The table of causes and kernels: what `cargo xtask test --scenarios` collects, and what README.md has of it.
+//! The table of causes and kernels: what `cargo xtask test --scenarios` collects, and what the book has of it.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,8 @@ use crate::{
     world::{Kernel, kernel},
 };
 
-const README: &str = include_str!("../../../README.md");
+/// docs/src/scenarios.md
+const PAGE: &str = include_str!("../../../docs/src/scenarios.md");
 const BEGIN: &str = "<!-- table of scenarios, written by `cargo xtask test --scenarios --write-table` -->";
 const END: &str = "<!-- end of the table of scenarios -->";
 
@@ -42,11 +43,11 @@ fn row(scenario: &Scenario, sends: &Sends) -> [String; 3] {
     [cause, what, sends.foresight().cell().to_owned()]
 }
 
-/// Whether README.md has the table that the scenarios' data make.
+/// Whether the book has the table that the scenarios' data make.
 pub(crate) fn check() -> Result<(), String> {
     let rewrite = "run `cargo xtask test --scenarios --write-table`";
-    let table = README.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END));
-    let (table, _) = table.ok_or_else(|| format!("README.md has no table of scenarios: {rewrite}"))?;
+    let table = PAGE.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END));
+    let (table, _) = table.ok_or_else(|| format!("docs/src/scenarios.md has no table: {rewrite}"))?;
     let cells = |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
     // The first two lines are the head.
     let found: BTreeSet<Vec<String>> =
@@ -63,7 +64,7 @@ pub(crate) fn check() -> Result<(), String> {
     }
     let (missing, extra) = (expected.difference(&found), found.difference(&expected));
     Err(format!(
-        "the table of README.md is not that of the scenarios: {rewrite}\nmissing: {:#?}\nwrong: {:#?}",
+        "the table of docs/src/scenarios.md is not that of the scenarios: {rewrite}\nmissing: {:#?}\nwrong: {:#?}",
         missing.collect::<Vec<_>>(),
         extra.collect::<Vec<_>>()
     ))

@@ -1,15 +1,31 @@
 //! Commands of zcdiag as the documentation types them.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// The pages: the README, and the book.
 pub(crate) fn pages() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let book = fs::read_dir(root.join("docs/src")).expect("the book");
-    let files = book.map(|entry| entry.expect("a file of the book").path());
-    let files = files.chain([root.join("README.md")]);
-    let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
-    files.map(|path| (path.display().to_string(), fs::read_to_string(&path).expect("read a page"))).collect()
+    let mut files = vec![root.join("README.md")];
+    markdown(&root.join("docs/src"), &mut files);
+    files
+        .iter()
+        .map(|path| (path.display().to_string(), fs::read_to_string(path).expect("read a page")))
+        .collect()
+}
+
+/// All pages below a directory.
+fn markdown(dir: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).expect("a directory of the book") {
+        let path = entry.expect("a file of the book").path();
+        if path.is_dir() {
+            markdown(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            files.push(path);
+        }
+    }
 }
 
 /// The commands of a page: in blocks the lines that begin with one, elsewhere what is between backticks.

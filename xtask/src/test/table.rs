@@ -9,7 +9,9 @@ use crate::vm::Kernel;
 
 /// What a row's beginning and one cell follow in a line of a guest: `scenario: CAUSE | WHAT | FORESEEN | CELL`.
 const PREFIX: &str = "scenario: ";
-/// Between these README.md has the table.
+/// The page of the book that has it.
+const PAGE: &str = "docs/src/scenarios.md";
+/// Between these the page has the table.
 const BEGIN: &str = "<!-- table of scenarios, written by `cargo xtask test --scenarios --write-table` -->\n";
 const END: &str = "<!-- end of the table of scenarios -->";
 /// In the head of the table: the first columns.
@@ -80,11 +82,12 @@ impl Table {
         lines.join("\n") + "\n"
     }
 
-    /// Puts it into README.md.
+    /// Puts it into the book.
     pub(super) fn write(&self, project: &Project) -> Result<()> {
-        let path = project.root.join("README.md");
-        let readme = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-        let new = replaced(&readme, &self.markdown()).context("README.md has no place for the table")?;
+        let path = project.root.join(PAGE);
+        let page = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+        let new = replaced(&page, &self.markdown())
+            .with_context(|| format!("{PAGE} has no place for the table"))?;
         fs::write(&path, new).with_context(|| format!("write {}", path.display()))
     }
 }

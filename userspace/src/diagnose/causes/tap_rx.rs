@@ -8,7 +8,7 @@ use crate::{
         cause::{Blame, Case, Cause, Example, Explanation, Foreseen, Remedies, Stage},
         evidence::{Evidence, RECEIVE},
     },
-    model::{cause::CauseId, remedy::Remedy, tap::JudgedTap},
+    model::{cause::CauseId, remedy::Remedy},
 };
 
 /// The cause.
@@ -65,14 +65,11 @@ fn recognises(evidence: &Evidence<'_>) -> bool {
 }
 
 fn explain(case: &Case<'_>) -> String {
-    let ignoring: Vec<&JudgedTap> =
-        case.taps.iter().copied().filter(|judged| judged.tap.ignores_outgoing() == Some(true)).collect();
-    let ignored = match ignoring[..] {
-        [] => String::new(),
-        _ => format!(
-            " That {} what leaves (PACKET_IGNORE_OUTGOING) does not help: here it arrives.",
-            holders(&ignoring, "ignores", "ignore")
-        ),
+    let ignores = case.taps.iter().any(|judged| judged.tap.ignores_outgoing() == Some(true));
+    let ignored = if ignores {
+        " PACKET_IGNORE_OUTGOING has no effect here: the packet is incoming on this device."
+    } else {
+        ""
     };
     format!(
         "The packet came in again on this machine, through {}, where {} what is received; for that the kernel copied \

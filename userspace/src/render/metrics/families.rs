@@ -252,14 +252,13 @@ fn own(snapshot: &Snapshot) -> Vec<Family> {
         ),
         Family {
             name: "zcdiag_resting",
-            help: "1 while what runs for everybody's packets is detached, because nobody sends with zero copy.",
+            help: "1 while per-packet hooks are detached, because nobody sends with zero copy.",
             kind: Kind::Gauge,
             samples: one(flag(snapshot.resting)),
         },
         Family {
             name: "zcdiag_budget_level",
-            help: "What is left out to keep to the budget: 0 nothing, 1 most stacks, 2 also what runs for everybody's \
-                   packets.",
+            help: "What is left out to keep to the budget: 0 nothing, 1 most stacks, 2 also per-packet hooks.",
             kind: Kind::Gauge,
             samples: one(f64::from(snapshot.budget_level)),
         },

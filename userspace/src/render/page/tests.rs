@@ -117,7 +117,7 @@ fn the_verdict_comes_first_and_every_part_is_there() {
 fn what_counts_of_copies_do_not_show_is_there_as_well() {
     let mut report = hostile();
     for part in
-        ["zc=y, copied", "whose code is wrong", "failed sends", "Hidden copies", "all of this is needed"]
+        ["zc=y, copied", "whose code is wrong", "failed sends", "Hidden copies", "do all of the following"]
     {
         assert!(!page(&report).contains(part), "there is nothing of it: {part}");
     }

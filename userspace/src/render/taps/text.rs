@@ -135,7 +135,7 @@ fn write_way(report: &TapReport, options: TextOptions<'_>, out: &mut dyn Write) 
     {
         if cure.changes() > 1 {
             let head = match cure.enough() {
-                Enough::Yes => format!("For zero copy on {} all of this is needed", harmless(dev)),
+                Enough::Yes => format!("For zero copy on {}, do all of the following", harmless(dev)),
                 _ => further::head(cure).to_owned(),
             };
             writeln!(out, "\n{}", emphasize(&head, Emphasis::Heading, options.color))?;

@@ -259,7 +259,7 @@ pub(crate) fn describe(
         format!("{} of {}, {}", plural(cause.sends, "send"), who(&cause.sender), bytes(cause.bytes))
     } else {
         format!(
-            "copied again what another cause had copied before, {} of {}",
+            "additional copies of data already copied, {} of {}",
             plural(cause.copies, "packet"),
             who(&cause.sender)
         )

@@ -207,7 +207,7 @@ fn what_several_take_is_said_together() {
     write_text(&report, options, &mut out).expect("write to memory");
     let text = String::from_utf8(out).expect("text is UTF-8");
     let expected = "
-For zero copy on v0 all of this is needed
+For zero copy on v0, do all of the following
   zcdiag mute --inode 1 --inode 2
   stop tcpdump
   perhaps: zcdiag mute --inode 4
