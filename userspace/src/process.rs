@@ -2,9 +2,11 @@
 
 mod cgroup;
 mod root;
+mod users;
 
 pub use root::ProcRoot;
 pub(crate) use root::{ProcessDir, for_each_name, link_number, number};
+pub use users::user_name;
 
 use std::{io::Read, path::Path};
 

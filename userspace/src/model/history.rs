@@ -147,6 +147,13 @@ pub struct Question {
     pub unit: Option<String>,
 }
 
+/// The line by which a daemon is asked for its history.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// What is asked.
+    pub history: Question,
+}
+
 /// What a daemon says that was asked for its history.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Answer {

@@ -101,8 +101,10 @@ impl Drop for Fleet {
 fn configuration(dir: &TempDir, port: u16, more: &str) -> String {
     format!(
         "interval = \"1s\"\n[status]\nsocket = \"{}\"\n[events]\nto = \"stdout\"\nhold = \"1s\"\n\
-         [taps]\ninterval = \"5s\"\n[metrics]\nlisten = [\"127.0.0.1:{port}\"]\n{more}",
-        dir.path().join("status.sock").display()
+         [taps]\ninterval = \"5s\"\n[history]\ndirectory = \"{}\"\n\
+         [metrics]\nlisten = [\"127.0.0.1:{port}\"]\n{more}",
+        dir.path().join("status.sock").display(),
+        dir.path().join("history").display()
     )
 }
 
