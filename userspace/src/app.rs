@@ -7,6 +7,7 @@ pub mod daemon;
 mod devices;
 pub mod doctor;
 pub mod explain;
+pub mod history;
 pub mod mute;
 pub mod outcome;
 pub mod probe;

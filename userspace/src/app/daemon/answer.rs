@@ -160,7 +160,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        app::status::{self, StatusOptions},
+        app::{
+            history::{self, HistoryOptions},
+            status::{self, StatusOptions},
+        },
         history::{Keeper, Origin, Settings, Tick},
         ledger::Caps,
         model::fleet::Snapshot,
@@ -229,6 +232,21 @@ mod tests {
         asker.get_or_init(|| keeper.asker());
         let history = &answer(&path, request, false)["history"];
         assert_eq!((&history["until"], &history["gaps"]), (&500.into(), &serde_json::json!([])), "{history}");
+        let options = HistoryOptions {
+            question: Question { since: 0, until: 1000, unit: None },
+            directory: None,
+            socket: path.clone(),
+            json: false,
+            color: false,
+        };
+        let mut out = Vec::new();
+        assert_eq!(history::run(&options, &mut out).expect("an answer"), 0);
+        let text = String::from_utf8_lossy(&out);
+        assert!(text.starts_with("there were no zerocopy sends\n"), "{text}");
+        let directory = Some(dir.path().to_owned());
+        let busy =
+            history::run(&HistoryOptions { directory, ..options }, &mut out).expect_err("it is written to");
+        assert!(busy.cure.contains("leave --directory out"), "{busy}");
         for (asked, over) in [(&b""[..], true), (b"", false), (b"what?\n", false), (&[b'x'; 4096], false)] {
             assert_eq!(answer(&path, asked, over)["kernel"], "6.1.0");
         }
