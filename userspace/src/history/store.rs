@@ -15,7 +15,7 @@ use std::{
 
 use redb::{Database, ReadableTable as _, ReadableTableMetadata as _};
 
-pub(super) use self::reading::Live;
+pub(super) use self::reading::{Live, read_copy};
 use self::{
     codec::{pack, plain},
     error::{failed, guarded},
@@ -152,8 +152,6 @@ impl Store {
 
     /// Answers a question, with what the daemon knows that is not written yet.
     pub(super) fn answer(&self, question: &Question, live: &Live<'_>) -> Result<History, StoreError> {
-        // What comes after that is not known.
-        let question = Question { until: question.until.min(live.run.until), ..question.clone() };
         answer(&self.path, &self.db, question, Some(live))
     }
 

@@ -6,7 +6,7 @@ use super::paper::{Origin, Settings, Shared, Tick};
 use crate::{
     history::{
         minute::join,
-        store::{Batch, Bounds, Live, Opened, Store, StoreError},
+        store::{Batch, Bounds, Live, Opened, Store, StoreError, read_copy},
     },
     model::history::{Answer, End, Lost, Millis, Minute, Question, Run},
 };
@@ -19,6 +19,8 @@ const LONGEST: Millis = 5 * MINUTE;
 const SIGN_OF_LIFE: Millis = 5 * MINUTE;
 /// The clock on the wall was set when it differs by so much from the other one.
 const CLOCKS: Millis = 2000;
+/// Bytes of a store that is read into memory where it cannot be written to.
+const LARGEST: u64 = 64_000_000;
 /// Stretches of lost minutes that are remembered until they can be written.
 const LOST: usize = 64;
 
@@ -83,16 +85,20 @@ impl Desk {
 
     pub(super) fn answer(&mut self, question: &Question) -> Answer {
         let none = |none: String| Answer { history: None, none: Some(none) };
-        if self.settings.directory.is_none() {
+        let Some(directory) = &self.settings.directory else {
             return none("the daemon keeps no history: see [history] in its configuration".to_owned());
-        }
-        let (Some(store), Some(run)) = (&self.store, &self.run) else {
-            let trouble = self.shared.trouble();
-            return none(trouble.unwrap_or_else(|| "the daemon is starting".to_owned()));
         };
-        match store.answer(question, &Live { run, minute: self.minute.as_ref(), lost: &self.lost }) {
-            Ok(history) => Answer { history: Some(history), none: None },
-            Err(error) => none(error.to_string()),
+        let Some(run) = &self.run else { return none("the daemon is starting".to_owned()) };
+        let live = Live { run, minute: self.minute.as_ref(), lost: &self.lost };
+        let told = match &self.store {
+            Some(store) => store.answer(question, &live),
+            // What cannot be written now may be read.
+            None => read_copy(directory, question, Some(&live), LARGEST),
+        };
+        match (told, self.shared.trouble()) {
+            (Ok(history), _) => Answer { history: Some(history), none: None },
+            (Err(_), Some(trouble)) => none(trouble),
+            (Err(error), None) => none(error.to_string()),
         }
     }
 

@@ -209,6 +209,9 @@ fn writes_until_the_disk_is_full() {
         assert!(number < 10_000, "the disk is never full");
     }
     say(&format!("\nlost {}", number - 1));
+    let history = desk.answer(&until(number)).history.expect("what is on the disk is told nevertheless");
+    let (last, told) = (history.gaps.last().map(|gap| gap.why), history.windows.len());
+    say(&format!("told {told} {last:?}"));
 }
 
 #[test]
@@ -224,6 +227,7 @@ fn a_full_disk_loses_the_last_minute_and_no_other() {
         .find_map(|line| line.strip_prefix("lost ")?.parse().ok())
         .unwrap_or_else(|| panic!("{said}"));
     assert!(lost > 5, "{said}");
+    assert!(said.contains(&format!("told {} Some(Lost(12))", lost - 1)), "{said}");
     assert_eq!(said.matches("said the history is not kept: ").count(), 1, "{said}");
     let history = read(dir.path(), &until(lost)).expect("what was written is whole");
     assert_eq!(copied(&history), (1..lost).collect::<Vec<_>>());

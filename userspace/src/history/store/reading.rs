@@ -43,6 +43,16 @@ pub(in crate::history) struct Live<'a> {
 /// # Errors
 /// If there is none, a daemon writes to it, or it cannot be read.
 pub fn read(directory: &Path, question: &Question) -> Result<History, StoreError> {
+    read_copy(directory, question, None, LARGEST)
+}
+
+/// The same, with what the daemon knows that is not written, from a file of no more than `largest` bytes.
+pub(in crate::history) fn read_copy(
+    directory: &Path,
+    question: &Question,
+    live: Option<&Live<'_>>,
+    largest: u64,
+) -> Result<History, StoreError> {
     let path = directory.join(FILE);
     let file = File::open(&path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => StoreError::None(directory.to_owned()),
@@ -54,16 +64,16 @@ pub fn read(directory: &Path, question: &Question) -> Result<History, StoreError
         Err(TryLockError::WouldBlock) => return Err(StoreError::Busy(path)),
         Err(TryLockError::Error(error)) => return Err(failed(&path, &error)),
     }
-    let copy = copy(&path, &file)?;
+    let copy = copy(&path, &file, largest)?;
     drop(file);
     // A store whose writer was killed is put in order when it is opened; so the copy is.
     let db = guarded(&path, || Ok(builder().create_with_backend(copy)?))?;
-    answer(&path, &db, question.clone(), None)
+    answer(&path, &db, question, live)
 }
 
-fn copy(path: &Path, mut file: &File) -> Result<InMemoryBackend, StoreError> {
+fn copy(path: &Path, mut file: &File, largest: u64) -> Result<InMemoryBackend, StoreError> {
     let length = file.metadata().map_err(|error| failed(path, &error))?.len();
-    if length > LARGEST {
+    if length > largest {
         return Err(StoreError::Failed { path: path.to_owned(), what: "it is too large".to_owned() });
     }
     let copy = InMemoryBackend::new();
@@ -88,9 +98,12 @@ fn copy(path: &Path, mut file: &File) -> Result<InMemoryBackend, StoreError> {
 pub(super) fn answer(
     path: &Path,
     db: &impl ReadableDatabase,
-    question: Question,
+    question: &Question,
     live: Option<&Live<'_>>,
 ) -> Result<History, StoreError> {
+    // What comes after the daemon's last interval is not known.
+    let until = live.map_or(question.until, |live| question.until.min(live.run.until));
+    let question = Question { until, ..question.clone() };
     let deadline = Instant::now() + PATIENCE;
     let told = guarded(path, || {
         let read = db.begin_read()?;
