@@ -103,6 +103,7 @@ fn what_a_daemon_has_left_is_told() {
         &["--until is not later than --since"],
     );
     fails("history --since yesterday", 2, &["such as 22:00"]);
+    fails("history --json --html", 2, &["cannot be used with"]);
 
     let settings = Settings {
         directory: Some(dir.path().to_owned()),
@@ -163,6 +164,9 @@ fn what_a_daemon_has_left_is_told() {
     assert_eq!(history["complete"], false);
     let why: Vec<&Value> = history["gaps"].as_array().into_iter().flatten().map(|gap| &gap["why"]).collect();
     assert_eq!(why, ["before", "not_running"]);
+    let told = zcdiag(&format!("history --html --directory {directory}"));
+    let page = String::from_utf8(told.stdout).expect("UTF-8");
+    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("97 % of 600"), "{page}");
     let told = zcdiag(&format!("history --json --directory {directory} --unit other.service"));
     let history: Value = serde_json::from_slice(&told.stdout).expect("JSON");
     assert_eq!(history["windows"].as_array().map(Vec::len), Some(0));

@@ -29,6 +29,17 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// More than any daemon has to say: it tells of the last windows only.
 const LONGEST: usize = 64 << 20;
 
+/// The form of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HistoryForm {
+    /// For people.
+    Text,
+    /// One document.
+    Json,
+    /// A page.
+    Html,
+}
+
 /// What to tell, and how.
 #[derive(Clone, Debug)]
 pub struct HistoryOptions {
@@ -38,9 +49,9 @@ pub struct HistoryOptions {
     pub directory: Option<PathBuf>,
     /// The daemon's socket.
     pub socket: PathBuf,
-    /// Write JSON.
-    pub json: bool,
-    /// Use colour.
+    /// The form.
+    pub form: HistoryForm,
+    /// Use colour, in text.
     pub color: bool,
 }
 
@@ -55,10 +66,10 @@ pub fn run(options: &HistoryOptions, out: &mut dyn Write) -> Outcome {
         None => ask(socket, question)?,
     };
     let zone = TimeZone::system();
-    let written = if options.json {
-        history::json::write(&remembered, &zone, out)
-    } else {
-        history::text(&remembered, &zone, options.color, out)
+    let written = match options.form {
+        HistoryForm::Text => history::text(&remembered, &zone, options.color, out),
+        HistoryForm::Json => history::json::write(&remembered, &zone, out),
+        HistoryForm::Html => history::page::write(&remembered, &zone, out),
     };
     is_read(written)?;
     Ok(code::OK)

@@ -11,7 +11,7 @@ use super::{globals::Globals, values::duration_or_none};
 use crate::{
     app::{
         daemon::config::DEFAULT_SOCKET,
-        history::{self, HistoryOptions},
+        history::{self, HistoryForm, HistoryOptions},
         outcome::{Failure, Outcome},
     },
     model::history::{Millis, Question},
@@ -35,6 +35,10 @@ pub(super) struct HistoryArgs {
     #[arg(long)]
     json: bool,
 
+    /// Write a page of HTML that loads nothing
+    #[arg(long, conflicts_with = "json")]
+    html: bool,
+
     /// Read what a daemon has left here, such as one of another machine; without it the daemon is asked
     #[arg(long, value_name = "DIR", conflicts_with = "socket")]
     directory: Option<PathBuf>,
@@ -56,7 +60,11 @@ pub(super) fn run_history(globals: &Globals, args: &HistoryArgs) -> Outcome {
         question: Question { since: args.since, until, unit: args.unit.clone() },
         directory: args.directory.clone(),
         socket: args.socket.clone(),
-        json: args.json,
+        form: match (args.json, args.html) {
+            (true, _) => HistoryForm::Json,
+            (false, true) => HistoryForm::Html,
+            (false, false) => HistoryForm::Text,
+        },
         color: globals.color(io::stdout().is_terminal()),
     };
     history::run(&options, &mut io::stdout())

@@ -2,6 +2,7 @@
 
 pub mod json;
 mod moment;
+pub mod page;
 
 use std::io::{self, Write};
 

@@ -161,7 +161,7 @@ mod tests {
     use super::*;
     use crate::{
         app::{
-            history::{self, HistoryOptions},
+            history::{self, HistoryForm, HistoryOptions},
             status::{self, StatusOptions},
         },
         history::{Keeper, Origin, Settings, Tick},
@@ -236,7 +236,7 @@ mod tests {
             question: Question { since: 0, until: 1000, unit: None },
             directory: None,
             socket: path.clone(),
-            json: false,
+            form: HistoryForm::Text,
             color: false,
         };
         let mut out = Vec::new();

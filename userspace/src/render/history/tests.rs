@@ -137,6 +137,35 @@ fn names_that_somebody_chose_cannot_move_the_terminal() {
     let mut out = Vec::new();
     json::write(&nasty, &berlin(), &mut out).expect("write to memory");
     assert!(!out.contains(&0x1b));
+    out.clear();
+    nasty.windows[0].cause = "<script>".to_owned();
+    page::write(&nasty, &berlin(), &mut out).expect("write to memory");
+    let page = String::from_utf8(out).expect("UTF-8");
+    assert!(
+        !page.contains('\x1b') && !page.contains("<script>") && page.contains("&lt;script&gt;"),
+        "{page}"
+    );
+}
+
+#[test]
+fn the_page_tells_what_the_text_tells() {
+    let mut out = Vec::new();
+    page::write(&history(), &berlin(), &mut out).expect("write to memory");
+    let page = String::from_utf8(out).expect("UTF-8");
+    for part in [
+        "<title>zcdiag: sends of nginx.service were copied: 11,673 of 12,034 sends</title>",
+        "web7",
+        "2026-11-29 23:03:00",
+        "97 % of 12,034",
+        "tcpdump (pid 4711, alice)",
+        "opens its tap",
+        "nothing is known from 2026-11-30 00:30:00 to 2026-11-30 00:50:00: the daemon was not running",
+    ] {
+        assert!(page.contains(part), "{part} in:\n{page}");
+    }
+    for loads in ["http://", "https://", "<script", "src=", "url("] {
+        assert!(!page.contains(loads), "{loads}");
+    }
 }
 
 #[test]
