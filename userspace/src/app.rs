@@ -8,6 +8,7 @@ mod devices;
 pub mod diff;
 pub mod doctor;
 pub mod explain;
+pub mod history;
 pub mod mute;
 pub mod netns;
 pub mod outcome;

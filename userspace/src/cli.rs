@@ -9,6 +9,7 @@ mod diff;
 #[cfg(test)]
 mod documented;
 mod globals;
+mod history;
 mod manuals;
 mod probe;
 mod taps;
@@ -26,6 +27,7 @@ use self::{
     check::{CheckArgs, run_check},
     diff::{DiffArgs, run_diff},
     globals::Globals,
+    history::{HistoryArgs, run_history},
     probe::{ProbeArgs, run_probe},
     taps::{MuteArgs, TapsArgs, run_mute, run_taps},
     watch::{ReportArgs, VerifyArgs, WatchArgs, run_report, run_verify, run_watch},
@@ -106,6 +108,10 @@ enum Command {
     Daemon(DaemonArgs),
     /// Show what the running daemon knows
     Status(StatusArgs),
+    /// Tell what the daemon remembers: when sends were copied, whose, why, who was to blame, and what it cost
+    ///
+    /// What is not known is said as well: that the daemon was not running, or that rows were deleted or lost.
+    History(HistoryArgs),
 }
 
 /// Runs the command that the arguments ask for, and gives the exit code.
@@ -133,6 +139,7 @@ pub fn main() -> u8 {
         Command::Explain(ref explain) => run_explain(globals, explain),
         Command::Daemon(ref daemon) => run_daemon(daemon),
         Command::Status(ref status) => run_status(globals, status),
+        Command::History(ref history) => run_history(globals, history),
     };
     result.unwrap_or_else(|failure| {
         // Nobody left to tell is no reason to fail in another way.

@@ -37,6 +37,7 @@ use crate::{
         counts::{Counts, add},
         migration::Migration,
         report::Report,
+        sighting::Lifetime,
     },
     sys::{clock, ring::awaitable},
 };
@@ -437,6 +438,16 @@ impl Engine {
         while self.session.loaded.uargs().unwrap_or_default().values().any(under_way) {
             pause.tick().await;
         }
+    }
+
+    /// Time since the start.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// When the packet socket of this inode was there, since the start.
+    pub fn lifetime(&self, inode: u64) -> Lifetime {
+        self.gatherer.lifetime(inode)
     }
 
     /// What the last reports were made from.

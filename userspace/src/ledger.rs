@@ -8,13 +8,11 @@ mod verdicts;
 
 use std::{collections::BTreeMap, time::Duration};
 
+use self::names::{device, identity};
+pub(crate) use self::table::{Overflow, Sum, Table};
 pub use self::{
     limit::Limit,
     verdicts::{Rules, Verdicts},
-};
-use self::{
-    names::{device, identity},
-    table::{Overflow, Sum, Table},
 };
 use crate::model::{
     cause::CauseId,

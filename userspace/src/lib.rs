@@ -9,6 +9,7 @@ pub mod check;
 pub mod cli;
 pub mod diagnose;
 pub mod engine;
+pub mod history;
 pub mod kernel;
 pub mod ledger;
 pub mod links;

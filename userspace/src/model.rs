@@ -18,6 +18,7 @@ pub mod filter;
 pub mod fleet;
 pub mod further;
 pub mod handler;
+pub mod history;
 pub mod inventory;
 pub mod kernel;
 pub mod latency;

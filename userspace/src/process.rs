@@ -2,10 +2,12 @@
 
 mod cgroup;
 mod root;
+mod users;
 
 pub(crate) use cgroup::is_pod_uid;
 pub use root::ProcRoot;
 pub(crate) use root::{ProcessDir, for_each_name, link_number, number};
+pub use users::user_name;
 
 use std::{io::Read, path::Path};
 

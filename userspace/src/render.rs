@@ -12,6 +12,7 @@ pub mod explain;
 mod filter;
 pub mod folded;
 pub(crate) mod further;
+pub mod history;
 pub(crate) mod json;
 pub(crate) mod lines;
 pub mod live;

@@ -9,11 +9,21 @@ use std::{
     os::unix::net::UnixListener,
     path::Path,
     process::{Child, Command, Output, Stdio},
+    time::{Duration, SystemTime},
 };
 
 use flate2::{Compression, write::GzEncoder};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use zcdiag::{
+    history::{Keeper, Origin, Settings, Tick},
+    ledger::Caps,
+    model::{
+        fleet::Identity,
+        history::{Copied, Culprit, Minute, Sent},
+        report::Split,
+    },
+};
 
 const ZCDIAG: &str = env!("CARGO_BIN_EXE_zcdiag");
 
@@ -81,6 +91,90 @@ impl Drop for Sink {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+#[test]
+fn what_a_daemon_has_left_is_told() {
+    let dir = tempfile::tempdir().expect("temporary directory");
+    let directory = dir.path().display().to_string();
+    fails(
+        &format!("history --directory {directory}"),
+        1,
+        &["there is no history here", &directory, "/var/lib/zcdiag"],
+    );
+    fails(
+        &format!("history --socket {directory}/status.sock --since 1h --until 2h"),
+        1,
+        &["--until is not later than --since"],
+    );
+    fails("history --since yesterday", 2, &["such as 22:00"]);
+    fails("history --json --html", 2, &["cannot be used with"]);
+
+    let settings = Settings {
+        directory: Some(dir.path().to_owned()),
+        keep: Duration::from_hours(24),
+        size: 8 << 20,
+        caps: Caps { senders: 10, causes: 10 },
+    };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is later");
+    let from = u64::try_from(now.as_millis()).expect("milliseconds") - 3_600_000;
+    let minute = |number: u64| {
+        let identity = Identity { unit: Some("nginx.service".to_owned()), ..Identity::default() };
+        let sends = Split { zerocopied: 3, copied: 97 };
+        let culprit = Culprit { comm: Some("tcpdump".to_owned()), pid: Some(4711), ..Culprit::default() };
+        let cause = Copied {
+            identity: identity.clone(),
+            cause: "tap_tx".to_owned(),
+            device: Some("eth0".to_owned()),
+            culprits: vec![culprit],
+            sends: 97,
+            bytes: 97,
+            copy_seconds: 0.5,
+        };
+        Minute {
+            from: from + number * 60_000,
+            until: from + (number + 1) * 60_000,
+            intervals: 12,
+            exact: true,
+            senders: vec![Sent { identity, sends, bytes: sends, copy_seconds: 0.5 }],
+            causes: vec![cause],
+            taps: Vec::new(),
+        }
+    };
+    let mut keeper = Keeper::start(settings, Origin { host: "web7".to_owned(), ..Origin::default() }, |_| {});
+    for number in 0..6 {
+        let Minute { from, until, .. } = minute(number);
+        let uptime = Duration::from_mins(number + 1);
+        keeper.add(Tick { from, until, uptime, minute: Some(minute(number)) });
+    }
+    drop(keeper);
+
+    let told = zcdiag(&format!("history --directory {directory}"));
+    let text = String::from_utf8(told.stdout).expect("UTF-8");
+    assert_eq!(told.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&told.stderr));
+    for part in [
+        "sends of nginx.service were copied: 582 of 600 sends",
+        "history of web7 from ",
+        "nginx.service: 97 % of 600 sends copied",
+        "tcpdump (pid 4711)",
+        "3.0 s of CPU",
+        "the daemon was not running",
+    ] {
+        assert!(text.split_whitespace().collect::<Vec<_>>().join(" ").contains(part), "{part} in:\n{text}");
+    }
+    let told = zcdiag(&format!("history --json --since 2h --directory {directory} --unit nginx.service"));
+    let history: Value = serde_json::from_slice(&told.stdout).expect("JSON");
+    assert_eq!(history["windows"].as_array().map(Vec::len), Some(1), "{history:#}");
+    assert_eq!(history["windows"][0]["sends"]["copied"], 582);
+    assert_eq!(history["complete"], false);
+    let why: Vec<&Value> = history["gaps"].as_array().into_iter().flatten().map(|gap| &gap["why"]).collect();
+    assert_eq!(why, ["before", "not_running"]);
+    let told = zcdiag(&format!("history --html --directory {directory}"));
+    let page = String::from_utf8(told.stdout).expect("UTF-8");
+    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("97 % of 600"), "{page}");
+    let told = zcdiag(&format!("history --json --directory {directory} --unit other.service"));
+    let history: Value = serde_json::from_slice(&told.stdout).expect("JSON");
+    assert_eq!(history["windows"].as_array().map(Vec::len), Some(0));
 }
 
 #[test]

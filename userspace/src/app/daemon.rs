@@ -5,13 +5,14 @@ pub mod config;
 mod console;
 mod http;
 mod journal;
+pub mod memory;
 mod privileges;
 mod tapped;
 
 use std::{
     io::{self, Write as _},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -28,6 +29,7 @@ use self::{
     console::{log, unix_now},
     http::{Published, Server},
     journal::Journal,
+    memory::Memory,
 };
 use super::outcome::{Failure, Outcome, code, with_sources};
 use crate::{
@@ -77,11 +79,13 @@ async fn serve(options: &DaemonOptions, config: Config) -> Outcome {
     let handed = handed::take()
         .map_err(|error| Failure::new(format!("cannot take over sockets of systemd: {error}"), ""))?;
     let mut server = Server::start(&config.metrics, handed, published.clone())?;
+    let asker = Arc::new(OnceLock::new());
     let answers = match &config.status.socket {
         path if path.as_os_str().is_empty() => None,
-        path => Some(Answers::start(path, published)?),
+        path => Some(Answers::start(path, published, Arc::clone(&asker))?),
     };
     let mut daemon = Daemon::start(config, publish)?;
+    asker.get_or_init(|| daemon.memory.asker());
     daemon.tick().await?;
     for url in server.urls() {
         log(&format!("metrics at {url}"));
@@ -128,6 +132,7 @@ struct Daemon {
     engine: Engine,
     ledger: Ledger,
     verdicts: Verdicts,
+    memory: Memory,
     started: Instant,
     started_unix: f64,
     taps: Taps,
@@ -152,6 +157,7 @@ impl Daemon {
         Ok(Self {
             ledger: Ledger::new(config.caps()),
             verdicts: Verdicts::new(config.rules()),
+            memory: Memory::start(&config),
             started: Instant::now(),
             started_unix: unix_now(),
             taps: Taps::default(),
@@ -177,6 +183,7 @@ impl Daemon {
         self.journal = journal;
         self.ledger.resize(config.caps());
         self.verdicts.set_rules(config.rules());
+        self.memory.reload(&config);
         self.config = config;
         Ok(())
     }
@@ -192,6 +199,7 @@ impl Daemon {
         for event in self.verdicts.observe(&interval, now) {
             self.tell(&event);
         }
+        self.memory.add(&interval, &self.engine, now);
         self.evicted += self.engine.evict()? as u64;
         if self.taps_at.is_none_or(|at| at.elapsed() >= self.config.taps.interval) {
             self.look_at_taps().await;
@@ -231,7 +239,13 @@ impl Daemon {
             uptime_seconds: now.uptime.as_secs_f64(),
             exact: losses.is_empty(),
             losses,
-            degraded: self.degraded.iter().chain(self.engine.left_out()).cloned().collect(),
+            degraded: self
+                .degraded
+                .iter()
+                .chain(self.engine.left_out())
+                .cloned()
+                .chain(self.memory.trouble())
+                .collect(),
             resting: self.engine.resting(),
             budget_level: self.engine.budget_level(),
             failed: self.ledger.failed(),
@@ -247,6 +261,7 @@ impl Daemon {
             events_suppressed: self.verdicts.suppressed(),
             programs: self.engine.cost().programs.clone(),
             evicted_entries: self.evicted,
+            history_lost_intervals: self.memory.lost(),
             ..nothing_seen()
         }
     }

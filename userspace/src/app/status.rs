@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write},
+    net::Shutdown,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -61,6 +62,10 @@ fn ask(socket: &Path) -> Result<Vec<u8>, Failure> {
     };
     let deadline = Instant::now() + PATIENCE;
     unix::connect_within(socket, PATIENCE)
-        .and_then(|stream| unix::read_to_end(&stream, deadline, LONGEST))
+        .and_then(|stream| {
+            // Nothing in particular is asked.
+            stream.shutdown(Shutdown::Write)?;
+            unix::read_to_end(&stream, deadline, LONGEST)
+        })
         .map_err(|error| failed(&error))
 }

@@ -15,7 +15,7 @@ use crate::{
     links::path::Topology,
     model::{
         counts::Counts, device::DeviceKey, dropped::DropFacts, further::Onward, kernel::TapListScope,
-        migration::Migration, process::ProcessIdentity, report::Report, tap::JudgedTap,
+        migration::Migration, process::ProcessIdentity, report::Report, sighting::Lifetime, tap::JudgedTap,
     },
     process::{ProcRoot, identify, remembered},
     taps::{
@@ -70,6 +70,11 @@ impl Gatherer {
     /// What is known, and the culprits of the last look at each device.
     pub(super) fn findings(&self) -> (&Known, &Culprits) {
         (&self.known, &self.latest)
+    }
+
+    /// When a packet socket was there.
+    pub(super) fn lifetime(&self, inode: u64) -> Lifetime {
+        self.sockets.lifetime(inode)
     }
 
     /// Takes what QEMUs say of their migrations.

@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, time::Duration};
 
 /// A key that knows whose row takes what it has no row for.
-pub(super) trait Overflow {
+pub(crate) trait Overflow {
     /// The key of that row.
     fn others(&self) -> Self;
 }
 
 /// Something that can be added up.
-pub(super) trait Sum {
+pub(crate) trait Sum {
     /// Adds another one.
     fn add(&mut self, more: &Self);
 }
@@ -19,7 +19,7 @@ const IDLE: Duration = Duration::from_mins(10);
 
 /// When there is no room for a new key, the row that was idle for longest makes place, if it was idle for long. What it
 /// had counted is then in no row, for a row that took it would count again what was counted before.
-pub(super) struct Table<K, V> {
+pub(crate) struct Table<K, V> {
     rows: BTreeMap<K, Row<V>>,
     /// Everything that was added.
     total: V,
@@ -33,15 +33,15 @@ struct Row<V> {
 }
 
 impl<K: Overflow + Ord + Clone, V: Sum + Default> Table<K, V> {
-    pub(super) fn new(cap: usize) -> Self {
+    pub(crate) fn new(cap: usize) -> Self {
         Self { rows: BTreeMap::new(), total: V::default(), cap, folded: 0 }
     }
 
-    pub(super) fn resize(&mut self, cap: usize) {
+    pub(crate) fn resize(&mut self, cap: usize) {
         self.cap = cap;
     }
 
-    pub(super) fn add(&mut self, key: K, at: Duration, more: &V) {
+    pub(crate) fn add(&mut self, key: K, at: Duration, more: &V) {
         self.total.add(more);
         let key = if self.has_room_for(&key, at) {
             key
@@ -54,16 +54,16 @@ impl<K: Overflow + Ord + Clone, V: Sum + Default> Table<K, V> {
         row.touched = at;
     }
 
-    pub(super) fn rows(&self) -> impl Iterator<Item = (&K, &V)> {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&K, &V)> {
         self.rows.iter().map(|(key, row)| (key, &row.value))
     }
 
-    pub(super) fn total(&self) -> &V {
+    pub(crate) fn total(&self) -> &V {
         &self.total
     }
 
     /// How often something went to the row of others, or a row made place.
-    pub(super) fn folded(&self) -> u64 {
+    pub(crate) fn folded(&self) -> u64 {
         self.folded
     }
 

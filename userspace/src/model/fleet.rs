@@ -230,6 +230,9 @@ pub struct Snapshot {
     pub programs: Vec<ProgramRow>,
     /// Entries removed from the kernel side's maps to make room.
     pub evicted_entries: u64,
+    /// Intervals in which something happened and that could not be written to the history on disk.
+    #[serde(default)]
+    pub history_lost_intervals: u64,
 }
 
 /// The time since the daemon's start as it is compared; seconds since 1970 are for people.

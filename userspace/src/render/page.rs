@@ -59,34 +59,20 @@ impl Page<'_> {
 
     fn markup(&self) -> Markup {
         let Self { start, report, timeline, copies, .. } = self;
-        html! {
-            (DOCTYPE)
-            html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta http-equiv="Content-Security-Policy" content=(POLICY);
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    title { "zcdiag: " (headline(report)) }
-                    style { (PreEscaped(STYLE)) }
-                }
-                body {
-                    main {
-                        (self.verdict())
-                        (timeline::section(timeline, report))
-                        (causes::section(report))
-                        (causes::hidden(report))
-                        (senders(&report.senders))
-                        (migrations(report))
-                        (flame::section(copies))
-                        (taps::section(&report.taps))
-                        (cure(&report.cure))
-                        (notes(report))
-                        (attached(start))
-                    }
-                    footer { "zcdiag " (env!("CARGO_PKG_VERSION")) }
-                }
-            }
-        }
+        let main = html! {
+            (self.verdict())
+            (timeline::section(timeline, report))
+            (causes::section(report))
+            (causes::hidden(report))
+            (senders(&report.senders))
+            (migrations(report))
+            (flame::section(copies))
+            (taps::section(&report.taps))
+            (cure(&report.cure))
+            (notes(report))
+            (attached(start))
+        };
+        frame(&headline(report), &main)
     }
 
     /// The first thing that is seen.
@@ -121,6 +107,26 @@ impl Page<'_> {
                         }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// What every page has in common.
+pub(super) fn frame(title: &str, main: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { "zcdiag: " (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                main { (main) }
+                footer { "zcdiag " (env!("CARGO_PKG_VERSION")) }
             }
         }
     }

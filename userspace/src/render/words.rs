@@ -20,6 +20,19 @@ pub fn bytes(count: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
+/// A number with a comma between thousands.
+pub fn thousands(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// A duration with three digits or so.
 pub fn time(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
@@ -69,6 +82,7 @@ mod tests {
 
     #[test]
     fn numbers_read_well() {
+        assert_eq!([7, 999, 1000, 1_234_567].map(thousands), ["7", "999", "1,000", "1,234,567"]);
         assert_eq!(bytes(1023), "1023 B");
         assert_eq!(bytes(1_638_400), "1.6 MiB");
         assert_eq!(time(Duration::from_micros(12_300)), "12.3 ms");

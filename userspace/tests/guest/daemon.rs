@@ -71,6 +71,14 @@ impl Fleet {
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
 
+    fn history(&self) -> Value {
+        let socket = self.dir.path().join("status.sock");
+        let output = Command::new(ZCDIAG).args(["history", "--json", "--socket"]).arg(socket).output();
+        let output = output.expect("run zcdiag history");
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+
     fn metrics(&self) -> String {
         get(self.port, "/metrics").expect("an answer")
     }
@@ -101,8 +109,10 @@ impl Drop for Fleet {
 fn configuration(dir: &TempDir, port: u16, more: &str) -> String {
     format!(
         "interval = \"1s\"\n[status]\nsocket = \"{}\"\n[events]\nto = \"stdout\"\nhold = \"1s\"\n\
-         [taps]\ninterval = \"5s\"\n[metrics]\nlisten = [\"127.0.0.1:{port}\"]\n{more}",
-        dir.path().join("status.sock").display()
+         [taps]\ninterval = \"5s\"\n[history]\ndirectory = \"{}\"\n\
+         [metrics]\nlisten = [\"127.0.0.1:{port}\"]\n{more}",
+        dir.path().join("status.sock").display(),
+        dir.path().join("history").display()
     )
 }
 
@@ -146,6 +156,21 @@ fn agrees(fleet: &Fleet, all: &[Sent]) {
     assert_eq!(sum(&metrics, "zcdiag_exact", &[]), 1, "{metrics}");
 }
 
+/// Asserts that the daemon remembers what the senders say, and whose tap came and went.
+fn remembers(history: &Value, all: &[Sent]) {
+    let windows = history["windows"].as_array().expect("windows");
+    let copied: u64 = windows.iter().filter_map(|window| window["sends"]["copied"].as_u64()).sum();
+    assert_eq!(copied, all.iter().map(|sent| sent.copied).sum::<u64>(), "{history:#}");
+    for window in windows {
+        assert_eq!((&window["cause"], &window["device"]), (&"tap_tx".into(), &"d0".into()), "{history:#}");
+        assert_eq!(window["culprits"][0]["comm"], crate::watch::own_comm(), "{history:#}");
+        assert_eq!(window["culprits"][0]["pid"], std::process::id(), "{history:#}");
+    }
+    let taps = history["taps"].as_array().into_iter().flatten();
+    let changes: Vec<&Value> = taps.map(|change| &change["change"]).collect();
+    assert_eq!(changes, ["opened", "closed"], "{history:#}");
+}
+
 #[test]
 fn a_tap_comes_and_goes() {
     in_world(|| {
@@ -184,6 +209,7 @@ fn a_tap_comes_and_goes() {
         assert_eq!(restored["change"], "restored", "{restored:#}");
         eventually("the tap is gone", || fleet.metric("zcdiag_taps", &offending) == 0);
         agrees(&fleet, &all);
+        remembers(&fleet.history(), &all);
         fleet.stop();
     });
 }

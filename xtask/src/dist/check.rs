@@ -14,7 +14,8 @@ use crate::setup::{self, Purpose};
 use crate::vm::arch::Arch;
 use crate::vm::{self, Kernel, VmOptions};
 
-/// The deb under a real systemd: installed, it serves; removed, nothing is left but its configuration; purged, nothing.
+/// The deb under a real systemd: installed, it serves; removed, nothing is left but its configuration and history;
+/// purged, nothing.
 const DEB: &str = r#"
 set -eu
 until systemctl list-jobs > /dev/null 2>&1; do sleep 1; done
@@ -38,7 +39,9 @@ for file in /usr/bin/zcdiag /run/zcdiag; do
 done
 ls /etc/zcdiag/zcdiag.toml
 dpkg --purge zcdiag
-if [ -e /etc/zcdiag ]; then echo "/etc/zcdiag is left"; exit 1; fi
+for file in /etc/zcdiag /var/lib/zcdiag /var/lib/private/zcdiag; do
+    if [ -e $file ]; then echo "$file is left"; exit 1; fi
+done
 "#;
 
 /// The static program in a root directory with nothing else in it.

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path, path::PathBuf, time::Duration};
 
+use bytesize::ByteSize;
 use hyper::Uri;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
@@ -29,6 +30,8 @@ pub struct Config {
     pub taps: Taps,
     /// Changes of verdicts.
     pub events: Events,
+    /// What is kept on disk.
+    pub history: History,
     /// The socket of `zcdiag status`.
     pub status: Status,
     /// The HTTP server.
@@ -100,6 +103,21 @@ pub struct Events {
     pub copied_share: f64,
 }
 
+/// `[history]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct History {
+    /// Whether there is any.
+    pub enabled: bool,
+    /// How long.
+    #[serde(deserialize_with = "time")]
+    pub keep: Duration,
+    /// How much.
+    pub size: ByteSize,
+    /// Where; `None` for the usual place.
+    pub directory: Option<PathBuf>,
+}
+
 /// `[status]`
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -159,6 +177,7 @@ impl Default for Config {
             limits: Limits::default(),
             taps: Taps::default(),
             events: Events::default(),
+            history: History::default(),
             status: Status::default(),
             metrics: Metrics::default(),
         }
@@ -186,6 +205,12 @@ impl Default for Taps {
 impl Default for Events {
     fn default() -> Self {
         Self { to: EventsTo::Auto, hold: Duration::from_mins(1), per_minute: 60, copied_share: 0.05 }
+    }
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { enabled: true, keep: Duration::from_hours(7 * 24), size: ByteSize::mb(64), directory: None }
     }
 }
 
@@ -252,6 +277,14 @@ impl Config {
         within("interval", config.interval, second, minute)?;
         within("taps.interval", config.taps.interval, 5 * second, hour)?;
         within("events.hold", config.events.hold, second, 24 * hour)?;
+        within("history.keep", config.history.keep, hour, 366 * 24 * hour)?;
+        if !(ByteSize::mb(8)..=ByteSize::gb(1)).contains(&config.history.size) {
+            let size = config.history.size.display().si();
+            return Err(format!("history.size is {size}; it may be 8MB to 1GB"));
+        }
+        if config.history.directory.as_ref().is_some_and(|directory| !directory.is_absolute()) {
+            return Err("history.directory is no absolute path".to_owned());
+        }
         within("metrics.timeout", config.metrics.timeout, second, 10 * minute)?;
         if let Some(otlp) = &config.metrics.otlp {
             within("metrics.otlp.interval", otlp.interval, second, hour)?;
@@ -357,6 +390,7 @@ mod tests {
         let config = Config::parse(&uncommented()).expect("it is right");
         let tls = config.metrics.tls_server_config.expect("encryption");
         assert!(tls.client_ca_file.is_some() && config.attach.btf.is_some());
+        assert!(config.history.directory.is_some());
         assert!(config.metrics.basic_auth_users.contains_key("prometheus"));
         let otlp = config.metrics.otlp.expect("a collector");
         assert_eq!((otlp.endpoint.port_u16(), otlp.interval), (Some(4318), Duration::from_mins(1)));
@@ -381,6 +415,10 @@ mod tests {
                 "metrics.otlp.interval is 0s",
             ),
             ("[events]\ncopied_share = 2.0\n", "events.copied_share is 2"),
+            ("[history]\nkeep = \"1m\"\n", "history.keep is 1m; it may be 1h to 1year"),
+            ("[history]\nsize = \"1MB\"\n", "history.size is 1.0 MB; it may be 8MB to 1GB"),
+            ("[history]\nsize = \"much\"\n", "line 2"),
+            ("[history]\ndirectory = \"here\"\n", "history.directory is no absolute path"),
         ] {
             let error = Config::parse(text).expect_err(text);
             assert!(error.contains(said), "{said} in: {error}");

@@ -1,19 +1,24 @@
 //! Whatever somebody calls his things, a document's text moves no terminal, and its value is what it was.
 
+use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::{super::lines::is_dangerous, line, lines};
 use crate::{
     model::{
         cost::Cost,
+        difference::Difference,
         explained::{Explained, ExplainedStack, Told},
         fleet::{Change, Event, Identity, Snapshot},
+        history::History,
         report::{CommandOutcome, Report, Split},
         start::Start,
         verification::Verification,
     },
     render::{
-        check, doctor, event, explain, mute, probe,
+        check,
+        diff::{self, Compared},
+        doctor, event, explain, history, mute, probe,
         schema::{schemas, tests::document},
         taps, verify,
         watch::{Face, Form, Look},
@@ -71,7 +76,14 @@ fn documents() -> Vec<(&'static str, Vec<u8>)> {
     let stack = ExplainedStack { copies: None, frames: vec![name()], told: Told::NoCopy };
     let explained = Explained { stacks: vec![stack], causes: Vec::new() };
     let report = Report { kernel: name(), ..Report::default() };
+    let history = History { host: name(), ..History::default() };
+    let [before, after] = [report.clone(), report.clone()];
+    let difference =
+        Difference { before, after, causes: Vec::new(), culprits: Vec::new(), senders: Vec::new() };
+    let compared = Compared { difference: &difference, before: "a", after: "b" };
     vec![
+        ("history.schema.json", written(|out| history::json::write(&history, &TimeZone::UTC, out))),
+        ("diff.schema.json", written(|out| diff::write_json(&compared, out))),
         ("taps.schema.json", written(|out| taps::json::write_json(&taps, true, out))),
         ("mute.schema.json", written(|out| mute::write_json(&mute, out))),
         ("check.schema.json", written(|out| check::json::write_json(&check, out))),

@@ -250,6 +250,11 @@ fn own(snapshot: &Snapshot) -> Vec<Family> {
             "Entries taken out of the BPF maps because nothing will come for them any more.",
             one(number(snapshot.evicted_entries)),
         ),
+        counter(
+            "zcdiag_history_lost_intervals",
+            "Intervals in which something happened and that could not be written to the history on disk.",
+            one(number(snapshot.history_lost_intervals)),
+        ),
         Family {
             name: "zcdiag_resting",
             help: "1 while per-packet hooks are detached, because nobody sends with zero copy.",
