@@ -6,6 +6,7 @@ mod connections;
 mod evict;
 pub mod failure;
 mod known;
+mod names;
 mod rest;
 pub mod session;
 mod sockets;

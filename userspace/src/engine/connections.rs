@@ -9,7 +9,7 @@ use std::{
 
 use zcdiag_wire::{Connection, ConnectionSite, Ends, SenderKey, SiteKey, Uarg};
 
-use super::known::text;
+use super::names::text;
 use crate::model::{
     connection::{ConnectionCounts, ConnectionEnds, KEPT},
     device::DeviceId,

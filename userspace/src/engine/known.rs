@@ -8,7 +8,9 @@ use std::{
 
 use zcdiag_wire::{Rare, RareKind, SenderInfo, SenderKey, SiteKey, TapEvent, TapEventKind, TapKey, TapTally};
 
-use super::{connections, failure::with_sources, session::Session, sockets::Sockets, sockets_held};
+use super::{
+    connections, failure::with_sources, names::text, session::Session, sockets::Sockets, sockets_held,
+};
 use crate::{
     diagnose::{self, Culprits, Filter, Known, SiteFacts},
     kernel::optmem::optmem_max,
@@ -361,12 +363,6 @@ fn named(proc: &ProcRoot, key: &SenderKey, info: &SenderInfo) -> ProcessIdentity
 fn same(found: &ProcessIdentity, key: &SenderKey) -> bool {
     let tick = 1_000_000_000 / rustix::param::clock_ticks_per_second();
     found.start_time == key.start_ns / tick
-}
-
-/// A name out of a fixed-size kernel field.
-pub(super) fn text(bytes: &[u8]) -> String {
-    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-    String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
 #[cfg(test)]
