@@ -38,6 +38,7 @@ mod read;
 mod records;
 mod sender;
 mod sending;
+mod shared;
 mod site;
 mod skb;
 mod sock;

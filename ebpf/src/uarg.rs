@@ -3,7 +3,7 @@
 //! A uarg (`struct ubuf_info_msgzc`, before 6.0 `struct ubuf_info`) counts the references from
 //! packets to one or several merged sends. Its notification is queued when the last one goes.
 
-use zcdiag_wire::{Loss, MISSING, SiteKind, TallyKey, Uarg, UargEnd};
+use zcdiag_wire::{Loss, MISSING, SiteKind, TallyKey, Uarg, UargEnd, UargFlags};
 
 use crate::{
     connections::{self, Place},
@@ -12,7 +12,7 @@ use crate::{
     read::{Addr, Block, Fields, Struct},
     records::{self, Any, Kernel, New, Requests},
     sender::UDP,
-    sock, tally,
+    shared, sock, tally,
 };
 
 /// What a uarg holds right now.
@@ -212,11 +212,13 @@ pub(crate) fn is_copied(record: &Uarg) -> bool {
 pub(crate) fn finish_plainly(uarg: impl Struct, record: &Uarg) -> bool {
     let state = State::of(uarg);
     let copied = !state.zerocopy();
-    let usual = if copied {
-        record.settled == 1 && record.ended == 0
-    } else {
-        record.settled == 0 && record.hidden.kind == SiteKind::NONE
-    };
+    let usual = record.flags & UargFlags::SHARED == 0;
+    let usual = usual
+        && if copied {
+            record.settled == 1 && record.ended == 0
+        } else {
+            record.settled == 0 && record.hidden.kind == SiteKind::NONE
+        };
     let len = u64::from(state.len());
     if !usual || len == 0 || outcome::may_be_told_wrong(record.sock, copied) {
         return false;
@@ -247,7 +249,8 @@ pub(crate) fn finish<K: Kernel>(uarg: Addr, record: &Uarg, notified: bool) {
     // Without a send left in it, all have failed: there is no notification, but the bytes still stand there.
     let empty = known == 1 && len == 0;
     let place = Place::of(record.connection);
-    if empty || known == 0 || misreported | unasked != 0 || hidden || place.is_none() {
+    let shared = record.flags & UargFlags::SHARED != 0;
+    if shared || empty || known == 0 || misreported | unasked != 0 || hidden || place.is_none() {
         finish_by_key::<K>(uarg, record, notified);
         return;
     }
@@ -272,6 +275,7 @@ fn finish_by_key<K: Kernel>(uarg: Addr, record: &Uarg, notified: bool) {
     let mut key = TallyKey { sender: record.sender, site: record.site };
     let UargEnd { len, bytes, known, misreported, unasked, .. } = record.end;
     let (hidden, copied, unsent) = (record.hidden, is_copied(record), record.unsent);
+    let shared = record.flags & UargFlags::SHARED != 0;
     let empty = known == 1 && len == 0;
     let notification = if notified || empty { None } else { Some(flips(record)) };
     let place = if K::WITH_PLACES { Place::of(record.connection) } else { None };
@@ -291,6 +295,12 @@ fn finish_by_key<K: Kernel>(uarg: Addr, record: &Uarg, notified: bool) {
     if known == 0 {
         loss::count(Loss::END_UNKNOWN);
         return;
+    }
+    let (mut sends, mut bytes) = (sends, bytes);
+    if shared {
+        let of_others = shared::of(uarg);
+        (sends, bytes) = (sends.saturating_sub(of_others.0), bytes.saturating_sub(of_others.1));
+        shared::settle(uarg, &key.site, &hidden, copied);
     }
     tally::add_sends(&key, !copied, (sends, bytes), notification);
     if misreported | unasked != 0 {

@@ -60,6 +60,25 @@ fn dropped(copied: u32, function: &str) -> (DropKey, DropFacts) {
 }
 
 #[test]
+fn times_of_senders_and_causes_add_up_to_that_of_the_whole() {
+    let timed = |tally: Tally, copies, copy_bytes, copy_ns| Tally { copies, copy_bytes, copy_ns, ..tally };
+    let counts = counts(&[
+        (sender(7), tapped(5), timed(copied(3), 3, 3000, 300)),
+        // Acknowledgements that a tap was given: nothing of the application's.
+        (sender(7), tapped(6), timed(Tally::default(), 9, 0, 5000)),
+        (sender(8), stack(1, 5), timed(Tally::default(), 2, 2000, 70)),
+        (sender(8), SiteKey::default(), copied(2)),
+    ]);
+    let report = verdict(&counts, &Known::default());
+    let causes: Duration = report.causes.iter().map(|cause| cause.copy_time).sum();
+    let senders: Duration = report.senders.iter().map(|row| row.copy_time).sum();
+    assert_eq!(
+        (report.copy_time, causes, senders),
+        (Duration::from_nanos(370), report.copy_time, report.copy_time)
+    );
+}
+
+#[test]
 fn dropped_packets_are_told_beside_zero_copy() {
     let (key, facts) = dropped(0, "__dev_queue_xmit");
     let known = Known { drops: BTreeMap::from([(key, facts.clone())]), ..Known::default() };

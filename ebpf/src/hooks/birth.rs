@@ -16,7 +16,7 @@ use crate::{
     read::{Addr, Struct, Typed},
     records::{Any, New},
     sender::{self, TCP, UDP},
-    sending, sock, switches, uarg,
+    sending, shared, sock, switches, uarg,
 };
 
 /// What is known of a uarg that the function returns.
@@ -24,8 +24,9 @@ struct Born {
     uarg: Addr,
     /// Whether it has merged one more send into a uarg that it was given: those are counted from the uarg when it ends.
     merged: bool,
-    /// Bytes of the send.
+    /// Bytes of the send; with those before it that it was merged with if `is_sum`.
     size: u32,
+    is_sum: bool,
     /// Whether it is the first on its socket.
     first: bool,
 }
@@ -36,7 +37,7 @@ impl Born {
     fn from_arguments(sk: impl Struct, size: u64, given: Addr, uarg: Addr) -> Self {
         // The socket has counted it already.
         let first = offset!(sock_zckey) == MISSING || sk.value::<u32>(offset!(sock_zckey)) == 1;
-        Self { uarg, merged: given == uarg, size: size as u32, first }
+        Self { uarg, merged: given == uarg, size: size as u32, is_sum: false, first }
     }
 
     /// As the uarg itself tells: a new one has one send and one reference.
@@ -44,18 +45,17 @@ impl Born {
     fn from_uarg(uarg: Addr) -> Option<Self> {
         let state = uarg::State::read(uarg)?;
         let merged = state.len() != 1 || state.refs() != 1;
-        Some(Self { uarg, merged, size: state.bytes(), first: state.id() == 0 })
+        Some(Self { uarg, merged, size: state.bytes(), is_sum: true, first: state.id() == 0 })
     }
 }
 
 #[inline(always)]
 fn on_birth<K: Follow>(ctx: &impl EbpfContext, sk: impl Struct, born: &Born) -> Option<()> {
     let task = sending::begin(born.uarg);
-    if born.merged {
-        uarg::record(born.uarg)?.merged += 1;
-        return None;
-    }
     let tgid = sender::tgid_of(task);
+    if born.merged {
+        return on_merge(born, sk, tgid);
+    }
     if facts::is_left_out(tgid) {
         return None;
     }
@@ -67,6 +67,22 @@ fn on_birth<K: Follow>(ctx: &impl EbpfContext, sk: impl Struct, born: &Born) -> 
     record.size = born.size;
     K::follow(record, sk, tgid, born.first);
     record.flags = flags(record, sk) | if timed { UargFlags::TIMED } else { 0 };
+    Some(())
+}
+
+/// The kernel has merged a send into a uarg that is on its way.
+#[inline(always)]
+fn on_merge(born: &Born, sk: impl Struct, tgid: u32) -> Option<()> {
+    let record = uarg::record(born.uarg)?;
+    record.merged += 1;
+    let before = record.size.wrapping_add(record.merged_bytes);
+    let size = if born.is_sum { born.size.wrapping_sub(before) } else { born.size };
+    record.merged_bytes = record.merged_bytes.wrapping_add(size);
+    if record.sender.tgid != tgid
+        && shared::note(born.uarg, &sender::current(tgid, sk, SendApi::MSG_ZEROCOPY), u64::from(size))
+    {
+        record.flags |= UargFlags::SHARED;
+    }
     Some(())
 }
 

@@ -99,6 +99,8 @@ pub mod rooms {
     pub const FAILURES: u32 = 4096;
     /// Tasks that are in the middle of a send call on a vsock.
     pub const VSOCK_CALLS: u32 = 1024;
+    /// Sends on their way that several processes have a part in.
+    pub const SHARED: u32 = 4096;
     /// Of [`LATENCIES`](super::maps::LATENCIES). Senders without room have no ages.
     pub const LATENCIES: u32 = 2048;
     /// Of [`DROPS`](super::maps::DROPS).

@@ -297,9 +297,8 @@ pub struct Uarg {
     pub slot: u32,
     /// Sends that the kernel has merged into it, besides the first.
     pub merged: u32,
-    /// Explicit padding, zero.
-    #[cfg_attr(feature = "serde", serde(skip))]
-    pub pad: u32,
+    /// Their bytes.
+    pub merged_bytes: u32,
     /// For a request of io_uring: others that share its packets.
     pub riders: Riders,
     /// For a request of io_uring: the uarg of the request whose packet its data went into, or 0.
@@ -328,7 +327,7 @@ impl Uarg {
         connection: 0,
         slot: 0,
         merged: 0,
-        pad: 0,
+        merged_bytes: 0,
         riders: Riders { waiting: 0, sends: 0, bytes: 0, told_copied: 0, unasked: 0, pad: 0 },
         carrier: 0,
         in_call: 0,
@@ -371,6 +370,8 @@ impl UargFlags {
     pub const UNROUTED: u32 = 128;
     /// The time of its birth is exact; else it is that of the jiffy.
     pub const TIMED: u32 = 256;
+    /// Some of its sends are of other processes than the one that has begun it.
+    pub const SHARED: u32 = 512;
 }
 
 /// A copy on the receive path, held back until the packet's next stop tells its cause.

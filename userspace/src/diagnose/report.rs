@@ -12,7 +12,7 @@ use super::{
     blame::{blamed, sightings},
     cure::cure,
     failures, further,
-    known::{Known, place},
+    known::{Culprits, Known, place},
     left_out::LeftOut,
     losses,
 };
@@ -89,10 +89,9 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
             row.bytes.zerocopied += tally.zerocopied_bytes;
             row.misreported += tally.misreported_sends;
             row.unasked += tally.unasked_sends;
-            if let Some(cause) = selected {
+            if selected.is_some() {
                 row.sends.copied += tally.copied_sends;
                 row.bytes.copied += tally.copied_bytes;
-                row.copy_time += cause.copy_time;
             }
         }
         if tally.hidden_sends > 0 {
@@ -112,22 +111,13 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
         let Some(new) = copied else { continue };
         add(&mut causes, CauseKey::of(key.sender, key.site, new.cause, known), new);
     }
-    for (key, tally) in &counts.tallies {
+    // From the causes that are told, so that all times add up.
+    for (key, cause) in causes.iter().filter(|(_, cause)| taken(cause) && is_told(cause)) {
         if let Some(row) = senders.get_mut(&key.sender) {
-            row.notifications += tally.notifications;
-            row.flips += tally.flips;
+            row.copy_time += cause.copy_time;
         }
     }
-    for (key, latency) in &counts.latencies {
-        if let Some(row) = senders.get_mut(key) {
-            row.latency = Ages::of(latency);
-        }
-    }
-    for connection in &known.connections {
-        if let Some(row) = senders.get_mut(&connection.sender) {
-            row.connections.push(known.connection(connection, &culprits));
-        }
-    }
+    fill_in(&mut senders, counts, known, &culprits);
     note_drops(&mut senders, counts, known, filter);
     for (FailureKey { sender: key, errno, .. }, failure) in &counts.failures {
         let sender = known.sender(key);
@@ -165,6 +155,31 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
     }
     let report = finish(counts, known, senders, causes, hidden, duration);
     Report { filtered: left_out.by(filter), ..report }
+}
+
+/// What else is told of senders that have sent.
+fn fill_in(
+    senders: &mut BTreeMap<SenderKey, SenderReport>,
+    counts: &Counts,
+    known: &Known,
+    culprits: &Culprits,
+) {
+    for (key, tally) in &counts.tallies {
+        if let Some(row) = senders.get_mut(&key.sender) {
+            row.notifications += tally.notifications;
+            row.flips += tally.flips;
+        }
+    }
+    for (key, latency) in &counts.latencies {
+        if let Some(row) = senders.get_mut(key) {
+            row.latency = Ages::of(latency);
+        }
+    }
+    for connection in &known.connections {
+        if let Some(row) = senders.get_mut(&connection.sender) {
+            row.connections.push(known.connection(connection, culprits));
+        }
+    }
 }
 
 /// Packets that were dropped with the application's pages; those that were copied before, their cause tells of.
@@ -238,6 +253,11 @@ fn merge(row: &mut CauseReport, more: &CauseReport) {
     row.copy_time += more.copy_time;
 }
 
+/// Whether a cause is told: not for copies of packets without data of their own.
+fn is_told(cause: &CauseReport) -> bool {
+    cause.sends > 0 || cause.copy_bytes > 0
+}
+
 fn finish(
     counts: &Counts,
     known: &Known,
@@ -247,8 +267,7 @@ fn finish(
     duration: Duration,
 ) -> Report {
     senders.sort_by_key(|row| std::cmp::Reverse((row.sends.copied, row.sends.zerocopied)));
-    // Copies of packets without data of their own.
-    causes.retain(|row| row.sends > 0 || row.copy_bytes > 0);
+    causes.retain(is_told);
     causes.sort_by_key(|row| std::cmp::Reverse((row.sends, row.copies)));
     hidden.sort_by_key(|row| std::cmp::Reverse(row.sends));
     let mut sends = Split::default();

@@ -194,8 +194,7 @@ mod tests {
         comes_back(Tally::default(), 0);
         comes_back(Failure::default(), 0);
         comes_back(TapTally::default(), 0);
-        let uarg = Uarg::default();
-        comes_back(uarg, size_of_val(&uarg.riders.pad) + size_of_val(&uarg.pad));
+        comes_back(Uarg::default(), size_of_val(&Uarg::default().riders.pad));
     }
 
     /// What readers of this format know stands where they look for it.

@@ -37,15 +37,15 @@ pub(crate) fn lines(row: &SenderReport, by: By) -> Vec<String> {
     for (name, (sends, waiting, cause)) in groups.iter().take(SHOWN) {
         rest = minus(rest, *sends);
         let waits = if *waiting > 0 { format!(", {waiting} to come") } else { String::new() };
-        let cause = cause.as_ref().map_or_else(String::new, |cause| format!("  {cause}"));
-        lines.push(format!("{name}  zc=y {}, zc=n {}{waits}{cause}", sends.zerocopied, sends.copied));
+        let cause = cause.as_ref().map_or_else(String::new, |cause| format!(", {cause}"));
+        lines.push(format!("{name}: zc=y {}, zc=n {}{waits}{cause}", sends.zerocopied, sends.copied));
     }
     if rest.total() > 0 {
         let more = groups.len().saturating_sub(SHOWN);
         let of =
             if more > 0 { format!("{} and what", plural(more as u64, "other")) } else { "what".to_owned() };
         lines.push(format!(
-            "{of} is counted by no connection  zc=y {}, zc=n {}",
+            "{of} is counted by no connection: zc=y {}, zc=n {}",
             rest.zerocopied, rest.copied
         ));
     }

@@ -93,12 +93,12 @@ fn sends_are_told_by_connection() {
             String::from_utf8_lossy(&command.output().expect("run zcdiag report").stdout).into_owned()
         };
         let by = text("connection");
-        assert!(by.contains(&format!("> {BEHIND_D0}  zc=y 0, zc=n 5  tap_tx on d0")), "{by}");
+        assert!(by.contains(&format!("> {BEHIND_D0}: zc=y 0, zc=n 5, tap_tx on d0")), "{by}");
         assert!(
-            text("destination").contains(&format!("    {BEHIND_D1}  zc=y 7, zc=n 0\n")),
+            text("destination").contains(&format!("    {BEHIND_D1}: zc=y 7, zc=n 0\n")),
             "{}",
             text("destination")
         );
-        assert!(text("device").contains("    d0  zc=y 0, zc=n 5  tap_tx\n"), "{}", text("device"));
+        assert!(text("device").contains("    d0: zc=y 0, zc=n 5, tap_tx\n"), "{}", text("device"));
     });
 }

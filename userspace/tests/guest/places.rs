@@ -3,6 +3,8 @@
 #![expect(unsafe_code, reason = "another process sends on the same socket between fork and exec")]
 
 use std::{
+    io::Read as _,
+    net::TcpListener,
     os::unix::process::CommandExt as _,
     process::{self, Command},
     sync::Arc,
@@ -101,6 +103,47 @@ fn sockets_that_come_and_go_on_all_cpus() {
             sums.fold((0, 0), |sum: Sends, sends| (sum.0 + sends.0, sum.1 + sends.1))
         });
         agrees(&watch.stop(), process::id(), told);
+    });
+}
+
+/// What the kernel joins to one notification may be of several processes.
+#[test]
+fn processes_that_share_a_stream_are_charged_for_their_own_sends() {
+    in_world(|| {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
+        let to = listener.local_addr().expect("its address").to_string();
+        let watch = Watch::start(&[]);
+        let stream = Arc::new(Sender::new(AddressFamily::INET, SocketType::STREAM));
+        let cork = |on: i32| stream.set(libc::IPPROTO_TCP, libc::TCP_CORK, &on.to_ne_bytes());
+        stream.connect(&to);
+        let (mut peer, _) = listener.accept().expect("accept");
+        cork(1);
+        let child = |sends: u32| {
+            let (stream, to, mut command) = (Arc::clone(&stream), to.clone(), Command::new("true"));
+            let send = move || {
+                (0..sends).for_each(|_| stream.send(&to, 1000, 0));
+                Ok(())
+            };
+            // SAFETY: it makes system calls on a socket, and asks for no memory.
+            unsafe { command.pre_exec(send) };
+            let mut child = command.spawn().expect("run true");
+            child.wait().expect("it ends");
+            child.id()
+        };
+        stream.send(&to, 1000, 0);
+        let two = child(2);
+        (0..3).for_each(|_| stream.send(&to, 1000, 0));
+        let four = child(4);
+        cork(0);
+        peer.read_exact(&mut vec![0; 10_000]).expect("read");
+        let told = stream.told(10);
+        assert_eq!(told, (0, 10), "the receiver is on this machine");
+        let report = watch.stop();
+        for (pid, sends) in [(process::id(), 4), (two, 2), (four, 4)] {
+            agrees(&report, pid, (0, sends));
+            let row = report.list("senders").iter().find(|row| row["pid"] == pid).expect("a sender");
+            assert!(report.0["exact"] != true || row["bytes"]["copied"] == sends * 1000, "{row:#}");
+        }
     });
 }
 
