@@ -323,6 +323,7 @@ impl Engine {
         if take(self.rare.get_mut(), &mut self.gatherer) {
             self.stir()?;
         }
+        self.said.extend(self.gatherer.renew());
         self.hook_new_modules()?;
         if let Some(act) = self.rest.due(self.started.elapsed()) {
             self.act(act)?;

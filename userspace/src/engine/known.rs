@@ -20,8 +20,9 @@ use crate::{
     model::{
         counts::Counts, device::DeviceKey, dropped::DropFacts, further::Onward, inventory::TapReport,
         kernel::TapListScope, migration::Migration, process::ProcessIdentity, report::Report, tap::JudgedTap,
+        words::plural,
     },
-    process::{ProcRoot, identify, remembered},
+    process::{Groups, ProcRoot, identify, remembered},
     taps::{
         inventory::{self, Inventory},
         programs::{self, Programs},
@@ -48,6 +49,7 @@ pub(super) struct Gatherer {
     /// Those that the last look at each device found.
     latest: Culprits,
     proc: ProcRoot,
+    groups: Groups,
     programs: Programs,
     /// Copies on each tapped device when its taps were last looked at.
     looked_at: BTreeMap<DeviceKey, u64>,
@@ -80,6 +82,7 @@ impl Gatherer {
             known,
             latest: Culprits::default(),
             proc,
+            groups: Groups::default(),
             programs: Programs::default(),
             looked_at: BTreeMap::new(),
             to_look: BTreeSet::new(),
@@ -100,6 +103,18 @@ impl Gatherer {
     /// Takes what QEMUs say of their migrations.
     pub(super) fn learn_migrations(&mut self, migrations: Vec<Migration>) {
         self.known.migrations = migrations;
+    }
+
+    /// Lets control groups be looked for again; a sentence if some were not since the last time.
+    pub(super) fn renew(&mut self) -> Option<String> {
+        let unsought = self.groups.renew();
+        (unsought > 0).then(|| {
+            let count = plural(unsought, "process");
+            format!(
+                "unit, container and pod of {count} are not known: too many had ended before they could be looked at; senders \
+                 that live longer are named"
+            )
+        })
     }
 
     /// Takes an announcement of the kernel side.
@@ -126,8 +141,8 @@ impl Gatherer {
         }
         let at = Duration::from_nanos(event.at_ns.saturating_sub(self.started_ns));
         let key = SenderKey { tgid: event.tgid, start_ns: event.start_ns, ..SenderKey::default() };
-        let proc = &self.proc;
-        self.sockets.take(event, at, || named(proc, &key, &event.info));
+        let (proc, groups) = (&self.proc, &mut self.groups);
+        self.sockets.take(event, at, || named(proc, groups, &key, &event.info));
         if event.kind == TapEventKind::CLOSED
             && let Some(judged) = self.known.taps.get_mut(&event.inode)
         {
@@ -364,8 +379,8 @@ impl Gatherer {
             return;
         }
         for (key, info) in session.senders() {
-            let proc = &self.proc;
-            self.known.senders.entry(key).or_insert_with(|| named(proc, &key, &info));
+            let (proc, groups) = (&self.proc, &mut self.groups);
+            self.known.senders.entry(key).or_insert_with(|| named(proc, groups, &key, &info));
         }
     }
 
@@ -433,10 +448,10 @@ impl Gatherer {
 }
 
 /// The process of `key`, or what the kernel side remembers of it.
-fn named(proc: &ProcRoot, key: &SenderKey, info: &SenderInfo) -> ProcessIdentity {
+fn named(proc: &ProcRoot, groups: &mut Groups, key: &SenderKey, info: &SenderInfo) -> ProcessIdentity {
     identify(proc, key.tgid)
         .filter(|found| same(found, key))
-        .unwrap_or_else(|| remembered(key.tgid, text(&info.comm), info.uid, info.cgroup))
+        .unwrap_or_else(|| remembered(groups, key.tgid, text(&info.comm), info.uid, info.cgroup))
 }
 
 /// Whether a process is the one that sent, and not a later one of the same id. `/proc` counts in clock ticks.
