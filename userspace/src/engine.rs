@@ -11,6 +11,7 @@ mod rest;
 pub mod session;
 mod sockets;
 mod sockets_held;
+mod survey;
 mod trial;
 
 use std::{
@@ -36,6 +37,7 @@ use crate::{
     model::{
         cost::Cost,
         counts::{Counts, add},
+        inventory::TapReport,
         migration::Migration,
         report::Report,
         sighting::Lifetime,
@@ -140,10 +142,18 @@ impl Engine {
     /// # Errors
     /// If the ring buffer cannot be awaited, or hooks that have rested cannot be attached again.
     pub async fn announced(&mut self) -> Result<(), Failure> {
-        let mut ready = self.rare.readable_mut().await.map_err(|error| Failure::new(error, ""))?;
-        let stirred = take(ready.get_inner_mut(), &mut self.gatherer);
-        ready.clear_ready();
-        if stirred { self.stir() } else { Ok(()) }
+        let scope = self.session.scope;
+        loop {
+            tokio::select! {
+                ready = self.rare.readable_mut() => {
+                    let mut ready = ready.map_err(|error| Failure::new(error, ""))?;
+                    let stirred = take(ready.get_inner_mut(), &mut self.gatherer);
+                    ready.clear_ready();
+                    return if stirred { self.stir() } else { Ok(()) };
+                }
+                () = self.gatherer.looked(scope) => (),
+            }
+        }
     }
 
     /// Whether hooks rest because nobody sends with zero copy.
@@ -285,12 +295,29 @@ impl Engine {
         self.gatherer.learn_migrations(migrations);
     }
 
-    /// Looks who taps the devices that have come up since.
-    pub async fn look(&mut self) {
-        self.gatherer.look(self.session.scope).await;
+    /// Begins to look who taps the devices that have come up since; what is found is taken in by
+    /// [`announced`](Self::announced), a [`tick`](Self::tick) or the end.
+    pub fn look(&mut self) {
+        self.gatherer.look(self.session.scope);
     }
 
-    /// Begins a new interval: reads the counts, and looks who taps the devices with copies.
+    /// Waits for all that is still to be looked at, some seconds at most. What is not done by then is told in the reports.
+    pub async fn look_to_the_end(&mut self) {
+        self.gatherer.look_to_the_end(self.session.scope).await;
+    }
+
+    /// Has the next look tell of all packet sockets of the machine.
+    pub fn want_taps(&mut self) {
+        self.gatherer.want_taps();
+    }
+
+    /// All packet sockets of the machine, or why none could be seen; once for each time that they were wanted.
+    pub fn taps_seen(&mut self) -> Option<Result<TapReport, String>> {
+        self.gatherer.taps_seen()
+    }
+
+    /// Begins a new interval: reads the counts, and looks who taps the devices with copies. A look that takes long is not
+    /// waited for: what it finds belongs to a later interval.
     ///
     /// # Errors
     /// If the counts cannot be read.
@@ -300,6 +327,7 @@ impl Engine {
         if take(self.rare.get_mut(), &mut self.gatherer) {
             self.stir()?;
         }
+        self.said.extend(self.gatherer.renew());
         self.hook_new_modules()?;
         if let Some(act) = self.rest.due(self.started.elapsed()) {
             self.act(act)?;
@@ -310,7 +338,7 @@ impl Engine {
         now.counts.hold(&self.latest.counts);
         self.earlier = std::mem::replace(&mut self.latest, now);
         self.gatherer.follow(&self.latest.counts);
-        self.look().await;
+        self.gatherer.look_quickly(self.session.scope).await;
         Ok(())
     }
 
@@ -490,7 +518,7 @@ impl Engine {
         self.gatherer.settle(&self.session, &mut counts, at_ns);
         self.gatherer.follow(&counts);
         self.earlier = std::mem::replace(&mut self.latest, Moment { counts, at });
-        self.look().await;
+        self.look_to_the_end().await;
         Ok(())
     }
 

@@ -1,15 +1,17 @@
 //! Who a process is: command, executable, systemd unit, container, user.
 
 mod cgroup;
+mod groups;
 mod root;
 mod users;
 
 pub(crate) use cgroup::is_pod_uid;
+pub use groups::Groups;
 pub use root::ProcRoot;
 pub(crate) use root::{ProcessDir, for_each_name, link_number, number};
 pub use users::user_name;
 
-use std::{io::Read, path::Path};
+use std::io::Read;
 
 use procfs::process::Process;
 
@@ -42,8 +44,8 @@ pub fn identify(proc: &ProcRoot, pid: u32) -> Option<ProcessIdentity> {
 
 /// The identity of a process that has ended, from what the kernel remembers of it: its name, its user and the
 /// id of its control group.
-pub fn remembered(pid: u32, comm: String, uid: u32, cgroup: u64) -> ProcessIdentity {
-    let membership = cgroup::by_id(Path::new("/sys/fs/cgroup"), cgroup);
+pub fn remembered(groups: &mut Groups, pid: u32, comm: String, uid: u32, cgroup: u64) -> ProcessIdentity {
+    let membership = groups.membership(cgroup);
     ProcessIdentity {
         pid,
         comm,

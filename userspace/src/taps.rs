@@ -2,11 +2,13 @@
 //!
 //! Nothing here ever opens a packet socket: that would be a tap of our own.
 
+mod budget;
 pub mod cure;
 mod diag;
 mod fds;
 pub mod inventory;
 mod libraries;
+mod mounts;
 pub mod mute;
 mod netns;
 mod options;

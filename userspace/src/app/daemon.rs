@@ -31,16 +31,14 @@ use self::{
     journal::Journal,
     memory::Memory,
 };
-use super::outcome::{Failure, Outcome, code, with_sources};
+use super::outcome::{Failure, Outcome, code};
 use crate::{
     diagnose::Filter,
     engine::{Engine, session},
     ledger::{Ledger, Verdicts},
     model::fleet::{Clock, Event, LastInterval, Snapshot, Taps},
-    process::ProcRoot,
     render::{event, json::SCHEMA},
     sys::handed,
-    taps::inventory,
 };
 
 /// How to run it.
@@ -100,7 +98,7 @@ async fn serve(options: &DaemonOptions, config: Config) -> Outcome {
                 if let Err(failure) = announced {
                     break Err(failure);
                 }
-                daemon.engine.look().await;
+                daemon.engine.look();
             }
             _ = ticks.tick() => {
                 if let Err(failure) = daemon.tick().await {
@@ -189,6 +187,10 @@ impl Daemon {
     }
 
     async fn tick(&mut self) -> Result<(), Failure> {
+        if self.taps_at.is_none_or(|at| at.elapsed() >= self.config.taps.interval) {
+            self.taps_at = Some(Instant::now());
+            self.engine.want_taps();
+        }
         self.engine.tick().await?;
         for sentence in self.engine.said() {
             log(&sentence);
@@ -201,24 +203,15 @@ impl Daemon {
         }
         self.memory.add(&interval, &self.engine, now);
         self.evicted += self.engine.evict()? as u64;
-        if self.taps_at.is_none_or(|at| at.elapsed() >= self.config.taps.interval) {
-            self.look_at_taps().await;
+        match self.engine.taps_seen() {
+            Some(Ok(report)) => self.taps = tapped::rows(&report, self.config.taps.rows),
+            Some(Err(error)) => self.taps = no_taps_seen(&error),
+            None => (),
         }
         let last = LastInterval { seconds: interval.duration.as_secs_f64(), sends: interval.sends };
         let snapshot = Arc::new(self.snapshot(now, last));
         self.publish.send_replace(Published { snapshot, at: Instant::now(), interval: self.config.interval });
         Ok(())
-    }
-
-    async fn look_at_taps(&mut self) {
-        self.taps_at = Some(Instant::now());
-        let scope = self.engine.session().scope;
-        let taken = tokio::task::spawn_blocking(|| inventory::collect(&ProcRoot::system())).await;
-        self.taps = match taken {
-            Ok(Ok(inventory)) => tapped::rows(&inventory.judge(scope), self.config.taps.rows),
-            Ok(Err(error)) => no_taps_seen(&with_sources(&error)),
-            Err(error) => no_taps_seen(&error.to_string()),
-        };
     }
 
     fn tell(&self, event: &Event) {

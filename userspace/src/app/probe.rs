@@ -92,7 +92,7 @@ async fn followed(
             sent = &mut sent => break sent.map_err(|_| Failure::new("the sending thread has ended early", ""))?,
             announced = engine.announced() => announced?,
         }
-        engine.look().await;
+        engine.look();
     };
     let own = Filter { pid: vec![std::process::id()], ..Filter::default() };
     let seen = engine.finish(&own).await?;

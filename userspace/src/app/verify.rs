@@ -90,6 +90,7 @@ async fn verify(options: &VerifyOptions) -> Result<Verification, Failure> {
 async fn watch(engine: &mut Engine, options: &VerifyOptions) -> Result<Report, Failure> {
     pass(engine, options.duration).await?;
     engine.tick().await?;
+    engine.look_to_the_end().await;
     Ok(engine.interval(&options.filter))
 }
 
@@ -101,7 +102,7 @@ async fn pass(engine: &mut Engine, time: Duration) -> Result<(), Failure> {
             () = sleep_until(until) => return Ok(()),
             announced = engine.announced() => announced?,
         }
-        engine.look().await;
+        engine.look();
     }
 }
 

@@ -118,7 +118,7 @@ pub async fn run(options: WatchOptions, face: &mut Face<'_>) -> Outcome {
             tokio::select! {
                 announced = engine.announced() => {
                     announced?;
-                    engine.look().await;
+                    engine.look();
                 }
                 // The report on the interval waits for what they say; nothing else does.
                 _ = ticks.tick() => qemus.ask(),

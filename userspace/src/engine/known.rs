@@ -9,17 +9,23 @@ use std::{
 use zcdiag_wire::{Rare, RareKind, SenderInfo, SenderKey, SiteKey, TapEvent, TapEventKind, TapKey, TapTally};
 
 use super::{
-    connections, failure::with_sources, names::text, session::Session, sockets::Sockets, sockets_held,
+    connections,
+    names::text,
+    session::Session,
+    sockets::Sockets,
+    sockets_held,
+    survey::{Surveys, Taken},
 };
 use crate::{
     diagnose::{self, Culprits, Filter, Known, SiteFacts},
     kernel::optmem::optmem_max,
     links::path::Topology,
     model::{
-        counts::Counts, device::DeviceKey, dropped::DropFacts, further::Onward, kernel::TapListScope,
-        migration::Migration, process::ProcessIdentity, report::Report, sighting::Lifetime, tap::JudgedTap,
+        counts::Counts, device::DeviceKey, dropped::DropFacts, further::Onward, inventory::TapReport,
+        kernel::TapListScope, migration::Migration, process::ProcessIdentity, report::Report,
+        sighting::Lifetime, tap::JudgedTap, words::plural,
     },
-    process::{ProcRoot, identify, remembered},
+    process::{Groups, ProcRoot, identify, remembered},
     taps::{
         inventory::{self, Inventory},
         programs::{self, Programs},
@@ -29,6 +35,16 @@ use crate::{
     },
 };
 
+/// A look that takes no longer holds nobody up; longer ones are not waited for before the end.
+const QUICK: Duration = Duration::from_millis(500);
+
+/// Whether something is wanted of the look under way, and of the next one.
+#[derive(Default)]
+struct Wanted {
+    now: bool,
+    next: bool,
+}
+
 /// Collects [`Known`].
 pub(super) struct Gatherer {
     /// With every culprit since the start.
@@ -36,11 +52,19 @@ pub(super) struct Gatherer {
     /// Those that the last look at each device found.
     latest: Culprits,
     proc: ProcRoot,
+    groups: Groups,
     programs: Programs,
     /// Copies on each tapped device when its taps were last looked at.
     looked_at: BTreeMap<DeviceKey, u64>,
     /// Devices whose taps are to be looked at.
     to_look: BTreeSet<DeviceKey>,
+    /// Those that the look under way is for.
+    looking: BTreeSet<DeviceKey>,
+    /// Whether all packet sockets are to be told of.
+    all_wanted: Wanted,
+    /// What was seen of them.
+    all_seen: Option<Result<TapReport, String>>,
+    surveys: Surveys,
     /// Packet sockets as the kernel side announces them.
     sockets: Sockets,
     /// When the watch began, on the kernel side's clock.
@@ -61,9 +85,14 @@ impl Gatherer {
             known,
             latest: Culprits::default(),
             proc,
+            groups: Groups::default(),
             programs: Programs::default(),
             looked_at: BTreeMap::new(),
             to_look: BTreeSet::new(),
+            looking: BTreeSet::new(),
+            all_wanted: Wanted::default(),
+            all_seen: None,
+            surveys: Surveys::default(),
             sockets: Sockets::default(),
             started_ns: 0,
         }
@@ -82,6 +111,18 @@ impl Gatherer {
     /// Takes what QEMUs say of their migrations.
     pub(super) fn learn_migrations(&mut self, migrations: Vec<Migration>) {
         self.known.migrations = migrations;
+    }
+
+    /// Lets control groups be looked for again; a sentence if some were not since the last time.
+    pub(super) fn renew(&mut self) -> Option<String> {
+        let unsought = self.groups.renew();
+        (unsought > 0).then(|| {
+            let count = plural(unsought, "process");
+            format!(
+                "unit, container and pod of {count} are not known: too many had ended before they could be looked at; senders \
+                 that live longer are named"
+            )
+        })
     }
 
     /// Takes an announcement of the kernel side.
@@ -108,8 +149,8 @@ impl Gatherer {
         }
         let at = Duration::from_nanos(event.at_ns.saturating_sub(self.started_ns));
         let key = SenderKey { tgid: event.tgid, start_ns: event.start_ns, ..SenderKey::default() };
-        let proc = &self.proc;
-        self.sockets.take(event, at, || named(proc, &key, &event.info));
+        let (proc, groups) = (&self.proc, &mut self.groups);
+        self.sockets.take(event, at, || named(proc, groups, &key, &event.info));
         if event.kind == TapEventKind::CLOSED
             && let Some(judged) = self.known.taps.get_mut(&event.inode)
         {
@@ -130,33 +171,104 @@ impl Gatherer {
         }
     }
 
-    /// Looks who taps the devices noted. What is found stays known when the tap closes; without privileges
-    /// or under a vanishing `/proc` fewer are found, which is told at the end. Devices that could not be looked at
-    /// stay noted.
-    pub(super) async fn look(&mut self, scope: TapListScope) {
-        if self.to_look.is_empty() {
+    /// Has the next look also tell of all packet sockets of the machine.
+    pub(super) fn want_taps(&mut self) {
+        self.all_wanted.next = true;
+    }
+
+    /// All packet sockets of the machine, or why they could not be seen; once after they were wanted and a look was over.
+    pub(super) fn taps_seen(&mut self) -> Option<Result<TapReport, String>> {
+        self.all_seen.take()
+    }
+
+    /// Takes in the look that is over, if one is, and begins the next, if there is anything to look for and none is under way.
+    pub(super) fn look(&mut self, scope: TapListScope) {
+        if let Some(taken) = self.surveys.try_taken() {
+            self.take_in(taken, scope);
+        }
+        self.begin_look();
+    }
+
+    /// Waits until the look that is under way is over, and takes it in; forever if none is. May be cancelled.
+    ///
+    /// What has come up meanwhile is looked at next: at once after a quick look, else when [`look`](Self::look) is called.
+    pub(super) async fn looked(&mut self, scope: TapListScope) {
+        let (taken, time) = self.surveys.taken().await;
+        if self.take_in(taken, scope) && time < QUICK {
+            self.begin_look();
+        }
+    }
+
+    /// As [`look`](Self::look), and waits until nothing is left to look at, or for this time; whether that was enough.
+    pub(super) async fn look_for(&mut self, scope: TapListScope, patience: Duration) -> bool {
+        let patience = tokio::time::sleep(patience);
+        tokio::pin!(patience);
+        self.look(scope);
+        while self.surveys.running().is_some() {
+            tokio::select! {
+                (taken, _) = self.surveys.taken() => if self.take_in(taken, scope) {
+                    self.begin_look();
+                },
+                () = &mut patience => return false,
+            }
+        }
+        true
+    }
+
+    /// As [`look_for`](Self::look_for), while a look is quick: one that has been under way for longer is not waited for.
+    pub(super) async fn look_quickly(&mut self, scope: TapListScope) {
+        if self.surveys.running().is_none_or(|time| time < QUICK) {
+            self.look_for(scope, QUICK).await;
+        } else {
+            self.look(scope);
+        }
+    }
+
+    /// As [`look_for`](Self::look_for), for as long as a look may take; says so if that was not enough.
+    pub(super) async fn look_to_the_end(&mut self, scope: TapListScope) {
+        if !self.look_for(scope, inventory::LONGEST).await {
+            let sentence = "packet sockets at the end: looking at them was not done in time; watch again when the machine \
+                            is less busy";
+            self.known.missing.push(sentence.to_owned());
+        }
+    }
+
+    fn begin_look(&mut self) {
+        if self.surveys.running().is_some() || (self.to_look.is_empty() && !self.all_wanted.next) {
             return;
         }
-        let devices = std::mem::take(&mut self.to_look);
-        let proc = self.proc.clone();
-        let taken = tokio::task::spawn_blocking(move || inventory::collect(&proc)).await;
-        let taken = match taken {
-            Ok(taken) => taken.map_err(|error| with_sources(&error)),
-            Err(error) => Err(error.to_string()),
-        };
-        let (namespaces, report) = match taken {
-            Ok(inventory) => {
-                let namespaces = inventory.namespaces.clone();
-                (namespaces, Inventory { programs: self.programs.clone(), ..inventory }.judge(scope))
-            }
+        self.looking = std::mem::take(&mut self.to_look);
+        self.all_wanted = Wanted { now: self.all_wanted.next, next: false };
+        self.surveys.begin(&self.proc);
+    }
+
+    /// Takes in what has come of a look; whether anything has. What is found stays known when the tap closes; without
+    /// privileges or under a vanishing `/proc` fewer are found, which is told at the end. Devices that could not be looked at
+    /// stay noted.
+    fn take_in(&mut self, taken: Taken, scope: TapListScope) -> bool {
+        let devices = std::mem::take(&mut self.looking);
+        let wanted = std::mem::take(&mut self.all_wanted.now);
+        let inventory = match taken {
+            Ok(inventory) => inventory,
             Err(error) => {
                 self.known.missing = vec![format!("any packet socket: {error}")];
                 self.to_look.extend(devices);
-                return;
+                if wanted {
+                    self.all_seen = Some(Err(error));
+                }
+                return false;
             }
         };
-        self.known.missing = report.missing;
-        self.accuse(&devices, &Topology::new(&namespaces), report.taps, scope);
+        let namespaces = inventory.namespaces.clone();
+        let report = Inventory { programs: self.programs.clone(), ..inventory }.judge(scope);
+        if wanted {
+            self.all_seen = Some(Ok(report.clone()));
+        }
+        if !devices.is_empty() {
+            self.known.missing = report.missing;
+            self.accuse(&devices, &Topology::new(&namespaces), report.taps, scope);
+        }
+        true
     }
 
     /// Takes in what a look at devices has found.
@@ -284,8 +396,8 @@ impl Gatherer {
             return;
         }
         for (key, info) in session.senders() {
-            let proc = &self.proc;
-            self.known.senders.entry(key).or_insert_with(|| named(proc, &key, &info));
+            let (proc, groups) = (&self.proc, &mut self.groups);
+            self.known.senders.entry(key).or_insert_with(|| named(proc, groups, &key, &info));
         }
     }
 
@@ -353,10 +465,10 @@ impl Gatherer {
 }
 
 /// The process of `key`, or what the kernel side remembers of it.
-fn named(proc: &ProcRoot, key: &SenderKey, info: &SenderInfo) -> ProcessIdentity {
+fn named(proc: &ProcRoot, groups: &mut Groups, key: &SenderKey, info: &SenderInfo) -> ProcessIdentity {
     identify(proc, key.tgid)
         .filter(|found| same(found, key))
-        .unwrap_or_else(|| remembered(key.tgid, text(&info.comm), info.uid, info.cgroup))
+        .unwrap_or_else(|| remembered(groups, key.tgid, text(&info.comm), info.uid, info.cgroup))
 }
 
 /// Whether a process is the one that sent, and not a later one of the same id. `/proc` counts in clock ticks.
@@ -415,9 +527,46 @@ mod tests {
         let mut gatherer = Gatherer::of("6.1.0".to_owned(), ProcRoot::new("/nonexistent"));
         let devices = BTreeSet::from([DeviceKey { netns: 1, ifindex: 5 }]);
         gatherer.to_look.clone_from(&devices);
-        gatherer.look(TapListScope::Global).await;
+        assert!(
+            gatherer.look_for(TapListScope::Global, Duration::MAX).await,
+            "nothing is tried again by itself"
+        );
         assert_eq!(gatherer.to_look, devices);
         let [missing] = gatherer.known.missing.as_slice() else { panic!("{:?}", gatherer.known.missing) };
         assert!(missing.starts_with("any packet socket: read the processes in /nonexistent: "), "{missing}");
+    }
+
+    #[tokio::test]
+    async fn a_look_holds_nobody_up_and_what_comes_up_meanwhile_is_for_the_next() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let process = dir.path().join("5000001");
+        std::fs::create_dir_all(process.join("ns")).expect("create the process");
+        for (link, target) in [("net", "net:[77]"), ("mnt", "mnt:[78]")] {
+            std::os::unix::fs::symlink(target, process.join("ns").join(link)).expect("link a namespace");
+        }
+        // Opening a pipe for reading waits for a writer.
+        let pipe = process.join("mountinfo");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::from(0o600)).expect("make a pipe");
+        let scope = TapListScope::Global;
+        let mut gatherer = Gatherer::of("6.1.0".to_owned(), ProcRoot::new(dir.path()));
+        let device = |ifindex| DeviceKey { netns: 77, ifindex };
+        gatherer.to_look.insert(device(5));
+        gatherer.look(scope);
+        gatherer.to_look.insert(device(6));
+        gatherer.want_taps();
+        gatherer.look(scope);
+        assert!(!gatherer.look_for(scope, Duration::ZERO).await, "it is not over");
+        assert_eq!((&gatherer.looking, &gatherer.to_look), (&[device(5)].into(), &[device(6)].into()));
+        assert!(gatherer.latest.onward.is_empty() && gatherer.taps_seen().is_none());
+
+        // The look under way waits for this writer, the next one finds a file.
+        let writer = std::fs::OpenOptions::new().write(true).open(&pipe).expect("open the pipe");
+        std::fs::remove_file(&pipe).expect("remove the pipe");
+        std::fs::write(&pipe, "").expect("write no mounts");
+        drop(writer);
+        assert!(gatherer.look_for(scope, Duration::MAX).await);
+        assert_eq!(gatherer.latest.onward.keys().copied().collect::<Vec<_>>(), [device(5), device(6)]);
+        assert!(matches!(gatherer.taps_seen(), Some(Ok(_))));
+        assert!(gatherer.to_look.is_empty());
     }
 }

@@ -1,7 +1,5 @@
 //! The systemd unit and the container that a `/proc/PID/cgroup` tells of.
 
-use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
-
 /// What the control groups of a process say of its surroundings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Membership {
@@ -42,25 +40,7 @@ fn ranked_path(line: &str) -> Option<(u8, &str)> {
     Some((rank, path))
 }
 
-/// What the control group of this id says, for a process that has ended; nothing if it is gone, too.
-///
-/// In the v2 hierarchy, mounted at `root`, the id is the inode number of the group's directory
-/// (`cgroup_id()`, `include/linux/cgroup.h`).
-pub(crate) fn by_id(root: &Path, id: u64) -> Membership {
-    let mut to_visit = vec![root.to_owned()];
-    while let Some(directory) = to_visit.pop() {
-        if fs::symlink_metadata(&directory).is_ok_and(|metadata| metadata.ino() == id) {
-            let path = directory.strip_prefix(root).unwrap_or(&directory);
-            return parse_path(&path.to_string_lossy());
-        }
-        let Ok(entries) = fs::read_dir(&directory) else { continue };
-        let is_directory = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
-        to_visit.extend(entries.filter_map(Result::ok).filter(is_directory).map(|entry| entry.path()));
-    }
-    Membership::default()
-}
-
-fn parse_path(path: &str) -> Membership {
+pub(super) fn parse_path(path: &str) -> Membership {
     let mut membership = Membership::default();
     let mut parent = "";
     for component in path.split('/').filter(|component| !component.is_empty()) {
@@ -119,24 +99,12 @@ pub(crate) fn is_pod_uid(uid: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::MetadataExt as _};
-
-    use super::{Membership, by_id, parse};
+    use super::parse;
 
     /// What it is, the path, and the unit, container and pod it tells of.
     type Case = (&'static str, String, Option<&'static str>, Option<&'static str>, Option<&'static str>);
 
     const ID: &str = "4f5e6d7c8b9a0f1e2d3c4b5a69788796a5b4c3d2e1f00112233445566778899a";
-
-    #[test]
-    fn a_group_is_found_by_its_id() {
-        let root = tempfile::tempdir().expect("temporary directory");
-        let group = root.path().join("system.slice/docker-0123456789ab.scope");
-        fs::create_dir_all(&group).expect("create the group");
-        let id = fs::metadata(&group).expect("read the group").ino();
-        assert_eq!(by_id(root.path(), id).unit.as_deref(), Some("docker-0123456789ab.scope"));
-        assert_eq!(by_id(root.path(), u64::MAX), Membership::default());
-    }
 
     #[test]
     fn paths() {

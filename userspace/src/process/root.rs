@@ -3,12 +3,13 @@
 use std::{
     ffi::CStr,
     io,
+    ops::ControlFlow,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
 };
 
 use rustix::{
-    fs::{CWD, Mode, OFlags, RawDir, openat, readlinkat_raw},
+    fs::{CWD, Mode, OFlags, RawDir, fstat, openat, readlinkat_raw},
     io::Errno,
 };
 
@@ -54,7 +55,10 @@ impl ProcRoot {
     pub fn pids(&self) -> io::Result<Vec<u32>> {
         let directory = openat(CWD, &self.0, DIRECTORY, Mode::empty())?;
         let mut pids = Vec::new();
-        for_each_name(&directory, |name| pids.extend(number(name)))?;
+        for_each_name(&directory, |name| {
+            pids.extend(number(name));
+            ControlFlow::Continue(())
+        })?;
         Ok(pids)
     }
 
@@ -82,6 +86,11 @@ impl ProcessDir {
         self.fd.as_fd()
     }
 
+    /// The user that the directory belongs to: root also where the process may not be looked into.
+    pub(crate) fn user(&self) -> u32 {
+        fstat(&self.fd).map_or(0, |status| status.st_uid)
+    }
+
     /// The number in a link such as `ns/net` → `net:[4026531840]`.
     pub(crate) fn namespace_inum(&self, link: &CStr, kind: &str) -> io::Result<Option<u32>> {
         let mut buffer = [0; 64];
@@ -99,32 +108,40 @@ impl ProcessDir {
         Ok(openat(&self.fd, name, DIRECTORY, Mode::empty())?)
     }
 
-    /// Calls `visit` with every descriptor number and what its link says (`socket:[12354]`).
+    /// Calls `visit` with every descriptor number and what its link says (`socket:[12354]`), until it breaks.
     ///
     /// Descriptors that are closed meanwhile are passed over. Links longer than 63 bytes are cut: those
     /// are paths, not sockets or namespaces. Root without CAP_SYS_PTRACE may list descriptors and not read
     /// their links: that is an error too.
-    pub(crate) fn for_each_fd(&self, mut visit: impl FnMut(u32, &[u8])) -> io::Result<()> {
+    pub(crate) fn for_each_fd(&self, mut visit: impl FnMut(u32, &[u8]) -> ControlFlow<()>) -> io::Result<()> {
         let directory = self.open_directory(c"fd")?;
         let mut link = [0; 63];
         let mut refused = false;
         for_each_name(&directory, |name| {
-            let Some(fd) = number(name) else { return };
+            let Some(fd) = number(name) else { return ControlFlow::Continue(()) };
             match readlinkat_raw(&directory, name, &mut link) {
                 Ok(length) => visit(fd, &link[..length]),
-                Err(errno) => refused |= errno == Errno::ACCESS,
+                Err(errno) => {
+                    refused |= errno == Errno::ACCESS;
+                    ControlFlow::Continue(())
+                }
             }
         })?;
         if refused { Err(Errno::ACCESS.into()) } else { Ok(()) }
     }
 }
 
-/// Calls `visit` with every name in a directory, without allocating for each.
-pub(crate) fn for_each_name(directory: impl AsFd, mut visit: impl FnMut(&CStr)) -> io::Result<()> {
+/// Calls `visit` with every name in a directory until it breaks, without allocating for each.
+pub(crate) fn for_each_name(
+    directory: impl AsFd,
+    mut visit: impl FnMut(&CStr) -> ControlFlow<()>,
+) -> io::Result<()> {
     let mut buffer = Vec::with_capacity(8192);
     let mut entries = RawDir::new(directory, buffer.spare_capacity_mut());
     while let Some(entry) = entries.next() {
-        visit(entry?.file_name());
+        if visit(entry?.file_name()).is_break() {
+            break;
+        }
     }
     Ok(())
 }
@@ -143,7 +160,7 @@ pub(crate) fn link_number(link: &[u8], kind: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::symlink};
+    use std::{fs, ops::ControlFlow, os::unix::fs::symlink};
 
     use super::{ProcRoot, link_number};
 
@@ -174,7 +191,11 @@ mod tests {
         assert_eq!(proc.pids().expect("list the processes"), [17]);
         let mut seen = Vec::new();
         let process = proc.process(17).expect("open the process");
-        process.for_each_fd(|fd, link| seen.push((fd, link.to_vec()))).expect("list the descriptors");
+        let visit = |fd: u32, link: &[u8]| {
+            seen.push((fd, link.to_vec()));
+            ControlFlow::Continue(())
+        };
+        process.for_each_fd(visit).expect("list the descriptors");
         seen.sort();
         assert_eq!(seen, [(4, b"socket:[99]".to_vec()), (5, vec![b'x'; 63])]);
         assert!(proc.process(18).is_err());

@@ -1,28 +1,25 @@
 //! Every network namespace of the machine once, with a descriptor to enter it by.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     ffi::CStr,
-    io::{self, Read},
-    os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
-        unix::ffi::OsStringExt,
-    },
-    path::{Path, PathBuf},
+    io,
+    ops::ControlFlow,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
 use rustix::{
-    fs::{
-        AtFlags, FsWord, Mode, OFlags, ResolveFlags, fstat, fstatfs, openat, openat2, readlinkat_raw, statat,
-    },
-    io::Errno,
+    fs::{AtFlags, Mode, OFlags, openat, readlinkat_raw, statat},
     process::{Resource, getrlimit},
 };
 
-use crate::process::{ProcRoot, ProcessDir, for_each_name, link_number, number};
-
-/// `NSFS_MAGIC` of `linux/magic.h`.
-const NSFS_MAGIC: FsWord = 0x6e73_6673;
+use crate::{
+    process::{ProcRoot, ProcessDir, for_each_name, link_number, number},
+    taps::{
+        budget::{Budget, Kind, Owner, Share},
+        mounts,
+    },
+};
 
 /// How many open files to leave for all else.
 const OTHER_FILES: u64 = 128;
@@ -34,6 +31,8 @@ pub(crate) struct Found {
     pub(crate) name: Option<String>,
     /// A descriptor on it; keeps it alive. `None` if it could not be opened.
     pub(crate) handle: Option<OwnedFd>,
+    /// The process that it was found by.
+    pub(crate) owner: Owner,
     /// A process that is in it, if it was found through one.
     pub(crate) member: Option<u32>,
 }
@@ -49,26 +48,66 @@ pub(crate) struct Census {
     pub(crate) unopened: BTreeSet<u32>,
     /// Whether there were more namespaces than the limit on open files (`RLIMIT_NOFILE`) lets us keep open.
     pub(crate) exhausted: bool,
+    /// How many processes' mounts could not be read, with the first and the reason.
+    pub(crate) unread_mounts: Option<(u64, Owner, String)>,
     /// How many more may be kept open.
-    budget: u64,
-    mount_namespaces: HashSet<u32>,
+    room: u64,
 }
 
+/// Where else than at the leaders of processes there may be namespaces.
+#[derive(Debug, Default)]
+struct Further {
+    /// Processes with several threads.
+    threaded: Vec<Owner>,
+    /// Processes in each mount namespace, in the order in which those were found.
+    mounts: Vec<Vec<Owner>>,
+    /// Where each mount namespace is in `mounts`.
+    mount_namespaces: HashMap<u32, usize>,
+}
+
+/// How many processes of a mount namespace are asked for its mounts, should some end meanwhile.
+const WITNESSES: usize = 3;
+
+/// What it costs to open a mounted namespace, in bytes of mounts.
+const OPENING: u64 = 1 << 10;
+
 impl Census {
-    /// Looks at every process and thread, and at what is mounted in each mount namespace.
-    pub(crate) fn take(proc: &ProcRoot) -> io::Result<Self> {
+    /// Looks at every process first, then at every thread, then at what is mounted in each mount namespace.
+    pub(crate) fn take(proc: &ProcRoot, budget: &mut Budget) -> io::Result<Self> {
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        let mut census = Self { budget: limit.saturating_sub(OTHER_FILES), ..Self::default() };
+        let mut census = Self { room: limit.saturating_sub(OTHER_FILES), ..Self::default() };
         let mut pids = proc.pids()?;
         // Names are those of our own mount namespace first.
         let own = std::process::id();
         pids.sort_by_key(|pid| *pid != own);
+        let mut further = Further::default();
         for pid in pids {
             // A process that has gone meanwhile is nobody's.
             if let Ok(process) = proc.process(pid) {
-                census.visit(&process);
+                census.visit(&process, &mut further);
             }
         }
+        let threaded = further.threaded.into_iter().map(|owner| (owner, owner));
+        budget.share_out(Kind::Threads, threaded, |owner, share| {
+            if let Ok(process) = proc.process(owner.pid) {
+                census.visit_threads(&process, *owner, share);
+            }
+        });
+        let mounts = further.mounts.into_iter().map(|witnesses| (witnesses[0], witnesses));
+        budget.share_out(Kind::Mounts, mounts, |witnesses, share| {
+            // Only those that have ended meanwhile are passed over.
+            let read = |owner: &Owner| {
+                let process = proc.process(owner.pid).ok()?;
+                match census.visit_mounts(&process, *owner, share) {
+                    Err(error) if has_ended(&error) => None,
+                    read => Some((*owner, read)),
+                }
+            };
+            if let Some((owner, Err(error))) = witnesses.iter().find_map(read) {
+                let unread = census.unread_mounts.get_or_insert((0, owner, error.to_string()));
+                unread.0 += 1;
+            }
+        });
         Ok(census)
     }
 
@@ -78,11 +117,12 @@ impl Census {
         found.filter_map(|(inum, found)| Some((*inum, found.handle.take()?))).collect()
     }
 
-    fn visit(&mut self, process: &ProcessDir) {
+    fn visit(&mut self, process: &ProcessDir, further: &mut Further) {
+        let owner = Owner::of(process);
         match process.namespace_inum(c"ns/net", "net") {
             Ok(Some(inum)) => {
                 if self.wants(inum) {
-                    self.add(inum, process.open(c"ns/net").ok(), Some(process.pid));
+                    self.add(inum, process.open(c"ns/net").ok(), owner, Some(owner.pid));
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -92,31 +132,30 @@ impl Census {
             // Zombies have no namespaces any more.
             _ => return,
         }
-        self.visit_threads(process);
-        if let Ok(Some(inum)) = process.namespace_inum(c"ns/mnt", "mnt")
-            && self.mount_namespaces.insert(inum)
-        {
-            self.visit_mounts(process);
+        // `proc_task_getattr()` counts the threads into the links of the directory.
+        let single = statat(process.fd(), c"task", AtFlags::empty()).is_ok_and(|status| status.st_nlink == 3);
+        if !single {
+            further.threaded.push(owner);
+        }
+        if let Ok(Some(inum)) = process.namespace_inum(c"ns/mnt", "mnt") {
+            further.saw(inum, owner);
         }
     }
 
     /// Threads that have moved to another namespace than their leader's.
-    fn visit_threads(&mut self, process: &ProcessDir) {
-        // `proc_task_getattr()` counts the threads into the links of the directory.
-        let single = statat(process.fd(), c"task", AtFlags::empty()).is_ok_and(|status| status.st_nlink == 3);
-        if single {
-            return;
-        }
+    fn visit_threads(&mut self, process: &ProcessDir, owner: Owner, share: &mut Share) {
         let Ok(tasks) = process.open_directory(c"task") else { return };
         // Threads that end meanwhile, and directories that cannot be listed to the end, leave fewer to see.
         let _ = for_each_name(&tasks, |name| {
             if number(name).is_some() {
-                self.visit_thread(tasks.as_fd(), name, process.pid);
+                share.take(1)?;
+                self.visit_thread(tasks.as_fd(), name, owner);
             }
+            ControlFlow::Continue(())
         });
     }
 
-    fn visit_thread(&mut self, tasks: BorrowedFd<'_>, thread: &CStr, pid: u32) {
+    fn visit_thread(&mut self, tasks: BorrowedFd<'_>, thread: &CStr, owner: Owner) {
         let mut path = [0_u8; 32];
         let Some(path) = join(&mut path, thread.to_bytes(), b"/ns/net\0") else { return };
         let mut link = [0; 64];
@@ -124,26 +163,25 @@ impl Census {
         let inum = link_number(&link[..length], "net").and_then(|inum| u32::try_from(inum).ok());
         if let Some(inum) = inum.filter(|inum| self.wants(*inum)) {
             let handle = openat(tasks, path, OFlags::RDONLY.union(OFlags::CLOEXEC), Mode::empty());
-            self.add(inum, handle.ok(), Some(pid));
+            self.add(inum, handle.ok(), owner, Some(owner.pid));
         }
     }
 
     /// Namespaces that a bind mount keeps, named or not (`ip netns`, container runtimes).
-    fn visit_mounts(&mut self, process: &ProcessDir) {
-        let mut text = Vec::new();
-        let Ok(file) = process.open(c"mountinfo") else { return };
-        let _ = std::fs::File::from(file).read_to_end(&mut text);
-        for mount in text.split(|byte| *byte == b'\n').filter_map(parse_mount) {
+    fn visit_mounts(&mut self, process: &ProcessDir, owner: Owner, share: &mut Share) -> io::Result<()> {
+        mounts::for_each(process, share, |mount, share| {
             if self.wants(mount.inum) {
-                match open_mount(process, &mount) {
-                    Ok(handle) => self.add(mount.inum, Some(handle), None),
+                share.take(OPENING)?;
+                match mounts::open(process, &mount) {
+                    Ok(handle) => self.add(mount.inum, Some(handle), owner, None),
                     Err(_) => drop(self.unopened.insert(mount.inum)),
                 }
             }
             if let Some(found) = self.namespaces.get_mut(&mount.inum) {
                 found.name = found.name.take().or_else(|| mount.name());
             }
-        }
+            ControlFlow::Continue(())
+        })
     }
 
     /// Every namespace that can be entered, with a descriptor on it.
@@ -157,11 +195,12 @@ impl Census {
     }
 
     /// Adds a namespace, or a descriptor to one that could not be opened before.
-    pub(crate) fn add(&mut self, inum: u32, handle: Option<OwnedFd>, member: Option<u32>) {
-        let found = self.namespaces.entry(inum).or_insert(Found { name: None, handle: None, member });
+    pub(crate) fn add(&mut self, inum: u32, handle: Option<OwnedFd>, owner: Owner, member: Option<u32>) {
+        let new = Found { name: None, handle: None, owner, member };
+        let found = self.namespaces.entry(inum).or_insert(new);
         if found.handle.is_none() && handle.is_some() {
-            match self.budget.checked_sub(1) {
-                Some(left) => (found.handle, self.budget) = (handle, left),
+            match self.room.checked_sub(1) {
+                Some(left) => (found.handle, self.room) = (handle, left),
                 None => self.exhausted = true,
             }
         }
@@ -171,74 +210,22 @@ impl Census {
     }
 }
 
-/// A network namespace mounted on a file.
-#[derive(Debug, PartialEq, Eq)]
-struct NamespaceMount {
-    inum: u32,
-    path: PathBuf,
-}
-
-impl NamespaceMount {
-    /// The name `ip netns` would use.
-    fn name(&self) -> Option<String> {
-        let directory = self.path.parent()?;
-        let named = directory == Path::new("/run/netns") || directory == Path::new("/var/run/netns");
-        named.then(|| self.path.file_name().map(|name| name.to_string_lossy().into_owned()))?
-    }
-}
-
-/// Reads a line of mountinfo, if it is about a network namespace.
-///
-/// `102 25 0:4 net:[4026532180] /run/netns/blue rw shared:50 - nsfs nsfs rw`
-fn parse_mount(line: &[u8]) -> Option<NamespaceMount> {
-    let mut fields = line.split(|byte| *byte == b' ').skip(3);
-    let inum = link_number(fields.next()?, "net")?.try_into().ok()?;
-    let path = unescape(fields.next()?);
-    Some(NamespaceMount { inum, path: PathBuf::from(std::ffi::OsString::from_vec(path)) })
-}
-
-/// Undoes the octal escapes (`\040`) of mountinfo.
-fn unescape(field: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let [first, tail @ ..] = rest {
-        let octal = tail.get(..3).filter(|digits| *first == b'\\' && digits.iter().all(u8::is_ascii_digit));
-        let value = octal.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
-        bytes.push(value.unwrap_or(*first));
-        rest = if value.is_some() { &tail[3..] } else { tail };
-    }
-    bytes
-}
-
-/// Opens a mounted namespace through the root of a process that sees the mount.
-///
-/// The path belongs to that process's mount namespace, where anyone may have put anything: no symbolic
-/// link is followed, opening does not block, and what is opened must be the namespace that was looked for.
-fn open_mount(process: &ProcessDir, mount: &NamespaceMount) -> io::Result<OwnedFd> {
-    let directory = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-    let root = openat(process.fd(), c"root", directory, Mode::empty())?;
-    let flags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
-    let resolve = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_SYMLINKS);
-    let handle = match openat2(&root, &mount.path, flags, Mode::empty(), resolve) {
-        // Before 5.6.
-        Err(Errno::NOSYS) => {
-            let relative = mount.path.strip_prefix("/").unwrap_or(&mount.path);
-            openat(&root, relative, flags.union(OFlags::NOFOLLOW), Mode::empty())?
+impl Further {
+    /// Notes a process in a mount namespace.
+    fn saw(&mut self, inum: u32, owner: Owner) {
+        let place = *self.mount_namespaces.entry(inum).or_insert(self.mounts.len());
+        match self.mounts.get_mut(place) {
+            None => self.mounts.push(vec![owner]),
+            Some(witnesses) if witnesses.len() < WITNESSES => witnesses.push(owner),
+            Some(_) => (),
         }
-        opened => opened?,
-    };
-    if inum_of(handle.as_fd()) == Some(mount.inum) { Ok(handle) } else { Err(io::ErrorKind::NotFound.into()) }
+    }
 }
 
-/// The number of the namespace that a descriptor refers to; `None` if it is something else.
-///
-/// Namespaces of all kinds draw their numbers from one pool, and the number is the inode in nsfs.
-pub(crate) fn inum_of(handle: BorrowedFd<'_>) -> Option<u32> {
-    let in_nsfs = fstatfs(handle).is_ok_and(|status| status.f_type == NSFS_MAGIC);
-    if !in_nsfs {
-        return None;
-    }
-    fstat(handle).ok()?.st_ino.try_into().ok()
+/// Whether an error only says that the process has ended: its mounts are gone (EINVAL), or all of it.
+fn has_ended(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+        || [libc::ESRCH, libc::EINVAL].map(Some).contains(&error.raw_os_error())
 }
 
 /// Two byte strings, the second with its NUL, in a buffer.
@@ -253,28 +240,8 @@ fn join<'buffer>(buffer: &'buffer mut [u8], first: &[u8], second: &[u8]) -> Opti
 mod tests {
     use std::{fs, os::unix::fs::symlink};
 
-    use super::{Census, NamespaceMount, parse_mount};
-    use crate::process::ProcRoot;
-
-    #[test]
-    fn mount_lines() {
-        let named = "102 25 0:4 net:[4026532180] /run/netns/blue rw shared:50 - nsfs nsfs rw";
-        let spaced = "102 25 0:4 net:[7] /srv/my\\040net\\134s rw - nsfs nsfs rw";
-        let mount = |inum, path: &str| Some(NamespaceMount { inum, path: path.into() });
-        let cases = [
-            (named, mount(4_026_532_180, "/run/netns/blue"), Some("blue")),
-            (spaced, mount(7, "/srv/my net\\s"), None),
-            ("25 1 8:1 / / rw - ext4 /dev/sda1 rw", None, None),
-            ("102 25 0:4 mnt:[4026532180] /run/x rw - nsfs nsfs rw", None, None),
-            ("102 25 0:4 net:[1]", None, None),
-            ("", None, None),
-        ];
-        for (line, expected, name) in cases {
-            let parsed = parse_mount(line.as_bytes());
-            assert_eq!(parsed, expected, "{line}");
-            assert_eq!(parsed.and_then(|mount| mount.name()).as_deref(), name, "{line}");
-        }
-    }
+    use super::Census;
+    use crate::{process::ProcRoot, taps::budget::Budget};
 
     #[test]
     fn every_namespace_of_a_fake_proc_once() {
@@ -290,7 +257,7 @@ mod tests {
         }
         fs::create_dir(dir.path().join("4")).expect("create a process that has gone");
 
-        let census = Census::take(&ProcRoot::new(dir.path())).expect("read the fake");
+        let census = Census::take(&ProcRoot::new(dir.path()), &mut Budget::usual()).expect("read the fake");
         let members: Vec<_> = census.namespaces.iter().map(|(inum, found)| (*inum, found.member)).collect();
         assert_eq!(members.iter().map(|(inum, _)| *inum).collect::<Vec<_>>(), [10, 11, 12]);
         assert_eq!(members[1].1, Some(2), "the thread's process");

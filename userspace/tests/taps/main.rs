@@ -4,6 +4,7 @@ mod check;
 mod command;
 mod daemons;
 mod libraries;
+mod mess;
 mod mute;
 mod sandbox;
 mod socket;

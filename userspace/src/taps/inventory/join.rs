@@ -1,6 +1,9 @@
 //! Sockets, holders and options put together into taps.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use crate::{
     model::{
@@ -24,7 +27,7 @@ use crate::{
 
 /// Joins a survey into an inventory.
 pub(crate) fn join(proc: &ProcRoot, survey: Survey) -> Inventory {
-    let Survey { here, census, mut listings, descriptors, gaps } = survey;
+    let Survey { here, census, mut listings, descriptors, gaps, deadline } = survey;
     let kernel = proc.release().ok();
     let mut joiner = Joiner {
         proc,
@@ -32,6 +35,7 @@ pub(crate) fn join(proc: &ProcRoot, survey: Survey) -> Inventory {
         identities: HashMap::new(),
         flag_obeyed: kernel.as_deref().and_then(fanout_flag_obeyed),
         uptime: proc.uptime(),
+        deadline,
     };
     let mut taps = Vec::new();
     let mut namespaces = Vec::new();
@@ -61,8 +65,12 @@ pub(crate) fn join(proc: &ProcRoot, survey: Survey) -> Inventory {
         handlers: handlers(listed),
         namespaces,
         programs: Programs::default(),
-        unlisted: gaps.closed_namespaces.union(&gaps.shaky_namespaces).copied().collect(),
-        hidden: gaps.hidden_processes > 0 || gaps.too_many_namespaces || !gaps.homeless_sockets.is_empty(),
+        unlisted: [&gaps.closed_namespaces, &gaps.shaky_namespaces, &gaps.late_namespaces]
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect(),
+        hidden: gaps.hide(),
         complete: missing.is_empty(),
         missing,
     }
@@ -84,6 +92,7 @@ struct Joiner<'proc> {
     identities: HashMap<u32, Option<ProcessIdentity>>,
     flag_obeyed: Option<bool>,
     uptime: Option<Duration>,
+    deadline: Instant,
 }
 
 impl Joiner<'_> {
@@ -95,13 +104,18 @@ impl Joiner<'_> {
         devices: Option<&[Device]>,
         fds: &[SocketFd],
     ) -> Option<Tap> {
-        let live = options::read(fds);
+        let late = Instant::now() >= self.deadline;
+        let live = if late {
+            Err("there was no time to read it".to_owned())
+        } else {
+            options::read(fds).map_err(|error| error.to_string())
+        };
         if let Err(error) = &live {
             if !fds.is_empty() && !fds.iter().any(|fd| fd.is_open(self.proc)) {
                 return None;
             }
             let unread = self.gaps.unread_taps.as_ref().map_or(0, |(unread, _)| *unread);
-            self.gaps.unread_taps = Some((unread + 1, error.to_string()));
+            self.gaps.unread_taps = Some((unread + 1, error.clone()));
         }
         let live = live.ok();
         let holders: Vec<_> = fds.iter().filter_map(|fd| self.holder(*fd)).collect();

@@ -1,8 +1,11 @@
 //! What could not be seen, in sentences with the cure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::words::plural;
+use crate::{
+    model::words::plural,
+    taps::budget::{Kind, LeftOut, Owner, Why},
+};
 
 /// Gaps met on the way.
 #[derive(Debug, Default)]
@@ -21,6 +24,14 @@ pub(crate) struct Gaps {
     pub(crate) nameless_namespaces: BTreeSet<u32>,
     /// Whether PACKET_DIAG was missing where a namespace could be entered.
     pub(crate) no_packet_diag: bool,
+    /// Namespaces that there was no time for, or too many of one owner's.
+    pub(crate) late_namespaces: BTreeSet<u32>,
+    /// What was not looked at to the end.
+    pub(crate) left_out: BTreeMap<Kind, LeftOut>,
+    /// How many processes' mounts could not be read, with the first and the reason.
+    pub(crate) unread_mounts: Option<(u64, Owner, String)>,
+    /// Whether there was no time to look again at what had changed meanwhile.
+    pub(crate) unsettled: bool,
     /// Packet sockets whose namespace could not be found.
     pub(crate) homeless_sockets: BTreeSet<u64>,
     /// Taps that nobody seems to hold.
@@ -77,6 +88,18 @@ impl Gaps {
             let count = plural(self.homeless_sockets.len() as u64, "packet socket");
             sentences.push(format!("{count} in network namespaces that could not be reached; {cure}"));
         }
+        sentences.extend(self.left_out.iter().map(|(kind, left_out)| sentence(*kind, left_out)));
+        if let Some((processes, first, why)) = &self.unread_mounts {
+            let more = more(*processes, 1);
+            sentences.push(format!("network namespaces mounted for {}{more}: {why}; {cure}", named(*first)));
+        }
+        if self.unsettled {
+            sentences.push(
+                "packet sockets and network namespaces that came meanwhile: there was no time to look again; run it \
+                 again"
+                    .to_owned(),
+            );
+        }
         if self.unheld_taps > 0 {
             let count = plural(self.unheld_taps as u64, "tap");
             sentences.push(format!(
@@ -89,6 +112,54 @@ impl Gaps {
             sentences.push(format!("whether {count} ignore outgoing packets: {why}; {cure}"));
         }
         sentences
+    }
+}
+
+/// What was not looked at to the end of one kind, whose it is, and the cure.
+fn sentence(kind: Kind, left_out: &LeftOut) -> String {
+    let LeftOut { processes, first } = left_out;
+    let (lost, of_what) = match kind {
+        Kind::Threads => ("network namespaces of some threads", "threads"),
+        Kind::Mounts => ("network namespaces mounted somewhere", "mounts"),
+        Kind::Namespaces => ("packet sockets and links of some network namespaces", "network namespaces"),
+        Kind::Descriptors => ("some open sockets and network namespaces", "open files"),
+        Kind::Sockets => ("some packet sockets in network namespaces without processes", "open sockets"),
+    };
+    let whose: Vec<String> = first.iter().map(|(owner, _)| named(*owner)).collect();
+    let whose = format!("{}{}", whose.join(", "), more(*processes, first.len() as u64));
+    if first.iter().any(|(_, why)| *why == Why::TooMuch) {
+        format!(
+            "{lost}: the {of_what} of {whose} are more than zcdiag reads; end what has so many, and run it again"
+        )
+    } else {
+        format!(
+            "{lost}: the {of_what} of {whose} could not be read in time; run it again when the machine is less busy"
+        )
+    }
+}
+
+/// A process, so that it can be found and spoken of.
+fn named(owner: Owner) -> String {
+    format!("process {} (user {})", owner.pid, owner.uid)
+}
+
+/// How many there are besides those that are named.
+fn more(all: u64, named: u64) -> String {
+    match all.saturating_sub(named) {
+        0 => String::new(),
+        more => format!(" and {} more", plural(more, "process")),
+    }
+}
+
+impl Gaps {
+    /// Whether there may be namespaces, or packet sockets in some, that were not found at all.
+    pub(crate) fn hide(&self) -> bool {
+        self.hidden_processes > 0
+            || self.too_many_namespaces
+            || self.unsettled
+            || self.unread_mounts.is_some()
+            || !self.left_out.is_empty()
+            || !self.homeless_sockets.is_empty()
     }
 }
 

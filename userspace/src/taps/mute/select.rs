@@ -1,6 +1,6 @@
 //! Which taps a target means.
 
-use std::io;
+use std::{io, ops::ControlFlow};
 
 use crate::{
     model::{
@@ -8,7 +8,7 @@ use crate::{
         tap::Tap,
     },
     process::ProcRoot,
-    taps::{fds::Descriptors, inventory::Inventory, mute::refusals},
+    taps::{budget::Budget, fds::Descriptors, inventory::Inventory, mute::refusals},
 };
 
 /// Finds them; never none.
@@ -33,7 +33,8 @@ pub(super) fn select<'a>(
 }
 
 fn no_such_tap(inode: u64, inventory: &Inventory, proc: &ProcRoot) -> Refusal {
-    let is_socket = Descriptors::read(proc).is_ok_and(|open| !open.holders(inode).is_empty());
+    let is_socket =
+        Descriptors::read(proc, &mut Budget::usual()).is_ok_and(|open| !open.holders(inode).is_empty());
     if is_socket {
         return Refusal::new(
             "it is a socket, but no packet socket (AF_PACKET)",
@@ -65,7 +66,7 @@ fn no_tap_of(pid: u32, action: MuteAction, proc: &ProcRoot) -> Refusal {
             format!("zcdiag {} {leader}", action.name()),
         );
     }
-    match process.for_each_fd(|_, _| {}) {
+    match process.for_each_fd(|_, _| ControlFlow::Break(())) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             refusals::not_permitted("its open files may not be read")
         }
