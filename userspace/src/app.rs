@@ -1,5 +1,6 @@
 //! One file per command; owns tasks, wiring and exit codes.
 
+pub mod bundle;
 pub mod causes;
 pub mod check;
 pub mod command;
@@ -9,6 +10,7 @@ pub mod diff;
 pub mod doctor;
 pub mod explain;
 pub mod history;
+pub mod host;
 pub mod mute;
 pub mod netns;
 pub mod outcome;

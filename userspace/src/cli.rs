@@ -4,6 +4,7 @@
 mod attach;
 #[cfg(test)]
 mod book;
+mod bundle;
 mod check;
 mod diff;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use std::{
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use self::{
+    bundle::{BundleArgs, run_bundle},
     check::{CheckArgs, run_check},
     diff::{DiffArgs, run_diff},
     globals::Globals,
@@ -112,6 +114,11 @@ enum Command {
     ///
     /// What is not known is said as well: that the daemon was not running, or that rows were deleted or lost.
     History(HistoryArgs),
+    /// Put what support needs into one file: the report of `check --self --report`, all packet sockets, what the daemon knows
+    /// and how it is configured
+    ///
+    /// It says first what goes into the file, and what of that is private. Nothing is sent anywhere.
+    Bundle(BundleArgs),
 }
 
 /// Runs the command that the arguments ask for, and gives the exit code.
@@ -140,6 +147,7 @@ pub fn main() -> u8 {
         Command::Daemon(ref daemon) => run_daemon(daemon),
         Command::Status(ref status) => run_status(globals, status),
         Command::History(ref history) => run_history(globals, history),
+        Command::Bundle(ref bundle) => run_bundle(bundle),
     };
     result.unwrap_or_else(|failure| {
         // Nobody left to tell is no reason to fail in another way.

@@ -2,6 +2,7 @@
 //! version number.
 
 pub mod btf;
+pub mod host;
 pub mod offsets;
 pub mod optmem;
 pub mod preempt;

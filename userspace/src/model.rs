@@ -1,6 +1,7 @@
 //! Words of the domain: plain data, no input or output; serialised where two zcdiags talk ([`fleet`]), in recordings, and by name.
 
 pub mod advice;
+pub mod bundle;
 pub mod cause;
 pub mod check;
 pub mod comparison;
@@ -19,6 +20,7 @@ pub mod fleet;
 pub mod further;
 pub mod handler;
 pub mod history;
+pub mod host;
 pub mod inventory;
 pub mod kernel;
 pub mod latency;

@@ -1,6 +1,7 @@
 //! Reports as text or JSON, into any writer. Never asks the system anything.
 
 mod advice;
+pub mod bundle;
 pub mod causes;
 pub mod check;
 pub mod comparison;
@@ -13,6 +14,7 @@ mod filter;
 pub mod folded;
 pub(crate) mod further;
 pub mod history;
+pub mod host;
 pub(crate) mod json;
 pub(crate) mod lines;
 pub mod live;

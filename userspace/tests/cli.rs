@@ -1,5 +1,7 @@
 //! The command line, as far as it goes without BPF and without root.
 
+#[path = "cli/bundle.rs"]
+mod bundle;
 #[path = "cli/diff.rs"]
 mod diff;
 

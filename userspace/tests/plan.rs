@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, fs, process::Command};
 
 use zcdiag::{
     attach::{
+        found::{Place, found},
         hooks::{self, Role},
         plan::{Kind, NoHook, Offer, Plan, plan},
     },
@@ -38,9 +39,9 @@ fn resolve(release: &str) -> Offsets {
     resolved(release).offsets
 }
 
-fn plan_for(release: &str, preemptible: bool) -> Plan {
+fn with_offer<T>(release: &str, preemptible: bool, make: impl FnOnce(&Offer<'_>) -> T) -> T {
     let btf = btf(release);
-    plan(&Offer {
+    make(&Offer {
         parameters: &|function| btf.parameters(function),
         has_symbol: &|_| false,
         has_module: &|_| false,
@@ -48,7 +49,33 @@ fn plan_for(release: &str, preemptible: bool) -> Plan {
         no_trampolines: None,
         preemptible,
     })
-    .unwrap_or_else(|error| panic!("{release}: {error}"))
+}
+
+fn plan_for(release: &str, preemptible: bool) -> Plan {
+    with_offer(release, preemptible, plan).unwrap_or_else(|error| panic!("{release}: {error}"))
+}
+
+#[test]
+fn what_a_kernel_has_of_what_is_looked_for_is_told() {
+    for release in KERNELS {
+        let there: BTreeSet<&str> = with_offer(release, false, found)
+            .into_iter()
+            .filter(|(_, place)| *place == Some(Place::Btf))
+            .map(|(function, _)| function)
+            .collect();
+        let planned = plan_for(release, false);
+        let steps = planned.steps.iter().filter(|step| step.kind != Kind::Tracepoint);
+        let planned: BTreeSet<&str> = steps.map(|step| step.function).collect();
+        assert!(planned.is_subset(&there), "{release}");
+
+        let members = offsets::found(&btf(release));
+        let names: BTreeSet<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names.len(), members.len(), "{release}: each once");
+        let missing = |name: &str| members.iter().any(|(known, value)| known == name && value.is_none());
+        let fields = resolved(release).lost;
+        assert!(fields.values().flatten().all(|field| missing(field)), "{release}: {fields:?}");
+        assert!(members.contains(&("sk_buff.head".to_owned(), Some(resolve(release).skb_head))), "{release}");
+    }
 }
 
 fn steps(plan: &Plan) -> Vec<(&'static str, &'static str, String)> {

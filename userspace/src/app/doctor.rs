@@ -30,7 +30,7 @@ pub fn run(options: &SessionOptions, json: bool, color: bool, out: &mut dyn Writ
 }
 
 /// What stands in the way; where nothing does that can be read, everything is loaded, attached and tried for a moment.
-fn examine(options: &SessionOptions) -> SelfReport {
+pub(super) fn examine(options: &SessionOptions) -> SelfReport {
     let privileges = Privileges::read(Path::new("/"));
     let symbols = !Symbols::hidden(Path::new(session::KALLSYMS));
     let mut hindrances: Vec<Hindrance> =
@@ -44,11 +44,11 @@ fn examine(options: &SessionOptions) -> SelfReport {
             (Vec::new(), Vec::new())
         }
     };
-    let mut tried = false;
+    let (mut tried, mut trial) = (false, None);
     if hindrances.is_empty() {
         match Session::start(options) {
             Ok(session) => {
-                tried = true;
+                (tried, trial) = (true, session.trial);
                 (steps, degraded) = (session.loaded.steps.clone(), session.loaded.degraded.clone());
             }
             Err(failure) => hindrances.push(failure.into()),
@@ -58,6 +58,7 @@ fn examine(options: &SessionOptions) -> SelfReport {
     }
     SelfReport {
         tried,
+        trial,
         version: env!("CARGO_PKG_VERSION"),
         kernel: session::release(),
         hindrances,

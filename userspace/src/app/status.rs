@@ -35,18 +35,22 @@ pub struct StatusOptions {
 /// # Errors
 /// If no daemon answers.
 pub fn run(options: &StatusOptions, out: &mut dyn Write) -> Outcome {
-    let answer = ask(&options.socket)?;
-    let snapshot: Snapshot = serde_json::from_slice(&answer).map_err(|error| {
-        Failure::new(
-            format!("what answers at {} is no zcdiag of this version: {error}", options.socket.display()),
-            "restart the daemon after an update",
-        )
-    })?;
+    let snapshot = snapshot(&options.socket)?;
     // Written anew: who answered may escape less.
     let written =
         if options.json { json::line(out, &snapshot) } else { status::text(&snapshot, options.color, out) };
     is_read(written)?;
     Ok(code::OK)
+}
+
+/// What the daemon at this socket knows.
+pub(super) fn snapshot(socket: &Path) -> Result<Snapshot, Failure> {
+    serde_json::from_slice(&ask(socket)?).map_err(|error| {
+        Failure::new(
+            format!("what answers at {} is no zcdiag of this version: {error}", socket.display()),
+            "restart the daemon after an update",
+        )
+    })
 }
 
 fn ask(socket: &Path) -> Result<Vec<u8>, Failure> {

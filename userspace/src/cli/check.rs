@@ -12,7 +12,7 @@ use super::{attach::AttachArgs, globals::Globals};
 use crate::{
     app::{
         check::{self, CheckOptions},
-        doctor,
+        doctor, host,
         outcome::Outcome,
     },
     model::check::Way,
@@ -32,6 +32,11 @@ pub(super) struct CheckArgs {
     /// Say instead what zcdiag itself can do on this host: privileges, type information, what it would attach
     #[arg(long = "self", group = "subject", conflicts_with_all = ["destination", "dev", "mark", "source", "local_port", "uid", "size", "transport"])]
     pub(super) itself: bool,
+
+    /// Say it as a report to send to somebody else, with what the kernel has of what zcdiag looks for; without names of hosts,
+    /// processes or users, addresses and your paths
+    #[arg(long, requires = "itself")]
+    pub(super) report: bool,
 
     /// Mark of the packets (SO_MARK), if policy rules look at it
     #[arg(long, value_name = "N", value_parser = mark, requires = "destination")]
@@ -84,6 +89,9 @@ fn mark(text: &str) -> Result<u32, ParseIntError> {
 
 pub(super) fn run_check(globals: &Globals, check: &CheckArgs) -> Outcome {
     let color = globals.color(io::stdout().is_terminal());
+    if check.report {
+        return host::run(&check.attach.session(), check.json, &mut io::stdout());
+    }
     if check.itself {
         return doctor::run(&check.attach.session(), check.json, color, &mut io::stdout());
     }

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     attach::{
+        found::{Place, found},
         hooks::{self, Role},
         load::{self, LoadError, Loaded, Took},
         plan::{Offer, Plan, plan},
@@ -30,7 +31,7 @@ use crate::{
         switches::Switches,
         symbols::Symbols,
     },
-    model::{cost::StartTimes, kernel::TapListScope},
+    model::{cost::StartTimes, doctor::TrialCounts, kernel::TapListScope},
     sys::heap,
 };
 
@@ -76,6 +77,8 @@ pub struct Session {
     pub scope: TapListScope,
     /// How long it took to attach, and where the time went.
     pub start: StartTimes,
+    /// What trying the hooks has counted; `None` if that could not be done.
+    pub trial: Option<TrialCounts>,
     /// What trying the hooks has left in the ring buffer.
     pub(super) own: (BTreeSet<SenderKey>, BTreeSet<SiteKey>),
     /// Programs that are attached and do not run.
@@ -158,6 +161,7 @@ impl Session {
             kernel,
             scope,
             start,
+            trial: trial.counts,
             blind: trial.blind.len() as u64,
             own: trial.own,
             tells_ignored,
@@ -309,8 +313,25 @@ fn prepare_with(options: &SessionOptions, ends_inlined: bool) -> Result<Prepared
     let btf = read_btf(options)?;
     let resolved = offsets::resolve(&btf)
         .map_err(|error| Failure::new(format!("kernel {kernel}: {error}"), error.cure()))?;
+    let mut plan = with_offer(options, &btf, ends_inlined, plan).map_err(|error| {
+        Failure::new(
+            format!("kernel {kernel}: {error}"),
+            "use a kernel of a distribution, or report this one",
+        )
+    })?;
+    plan.degraded.extend(resolved.degraded());
+    Ok(Prepared { kernel, btf, offsets: resolved.offsets, plan })
+}
+
+/// Has something made from what the running kernel offers.
+fn with_offer<T>(
+    options: &SessionOptions,
+    btf: &Btf,
+    ends_inlined: bool,
+    make: impl FnOnce(&Offer<'_>) -> T,
+) -> T {
     let symbols = std::cell::OnceCell::new();
-    let mut plan = plan(&Offer {
+    make(&Offer {
         parameters: &|function| btf.parameters(function),
         has_symbol: &|function| {
             symbols
@@ -322,14 +343,11 @@ fn prepare_with(options: &SessionOptions, ends_inlined: bool) -> Result<Prepared
         no_trampolines: no_trampolines(options),
         preemptible: preemptible(Path::new("/")),
     })
-    .map_err(|error| {
-        Failure::new(
-            format!("kernel {kernel}: {error}"),
-            "use a kernel of a distribution, or report this one",
-        )
-    })?;
-    plan.degraded.extend(resolved.degraded());
-    Ok(Prepared { kernel, btf, offsets: resolved.offsets, plan })
+}
+
+/// Every function of the hook table, and where the running kernel has it.
+pub(crate) fn functions(options: &SessionOptions, btf: &Btf) -> Vec<(&'static str, Option<Place>)> {
+    with_offer(options, btf, false, found)
 }
 
 /// What forbids a watch, whatever the kernel offers: the kernel's own answers, such as EINVAL under lockdown, do not tell.

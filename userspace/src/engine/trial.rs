@@ -23,7 +23,10 @@ use super::failure::Failure;
 use crate::{
     attach::{hooks::Role, load::Loaded, plan::Step},
     kernel::switches::Switches,
-    model::socket::INET6,
+    model::{
+        doctor::{TrialCounts, TrialSends},
+        socket::INET6,
+    },
     sys::{
         errqueue::{self, MSG_ZEROCOPY, Message},
         pidns,
@@ -100,6 +103,8 @@ pub(super) struct Trial {
     pub(super) blind: Vec<Step>,
     /// Why it could not be tried, if so.
     pub(super) untried: Option<String>,
+    /// What was sent and what was counted of it; `None` if it could not be tried.
+    pub(super) counts: Option<TrialCounts>,
     /// The senders and places that the kernel side may have announced meanwhile, and that are to be passed over.
     pub(super) own: (BTreeSet<SenderKey>, BTreeSet<SiteKey>),
 }
@@ -153,8 +158,9 @@ pub(super) fn run(loaded: &mut Loaded, tells_ignored: bool) -> Result<Trial, Map
             return Ok(Trial { untried: Some(error.to_string()), own: taken_out, ..Trial::default() });
         }
     };
+    let counts = Some(TrialCounts { told: told.in_short(), counted: seen.in_short() });
     let blind = active.into_iter().filter(|step| is_blind(step, &told, &seen)).collect();
-    Ok(Trial { blind, untried: None, own: taken_out })
+    Ok(Trial { blind, untried: None, counts, own: taken_out })
 }
 
 /// Sends until all was seen that was sent and that active hooks can see, or so often.
@@ -188,6 +194,15 @@ fn try_all(loaded: &Loaded, active: &[Step], own: &Own) -> Result<io::Result<(To
 }
 
 impl Told {
+    fn in_short(&self) -> TrialSends {
+        TrialSends {
+            zerocopy: self.notified.into(),
+            copied: self.copied.into(),
+            ignored: self.ignored.map(|sends| sends > 0),
+            io_uring: self.requests.into(),
+        }
+    }
+
     fn plus(self, more: Self) -> Self {
         Self {
             notified: self.notified + more.notified,
@@ -230,6 +245,15 @@ impl Seen {
 
     fn add(&mut self, sender: &SenderKey, sends: u64) {
         *(if sender.api == SendApi::IO_URING { &mut self.requests } else { &mut self.sends }) += sends;
+    }
+
+    fn in_short(&self) -> TrialSends {
+        TrialSends {
+            zerocopy: self.sends,
+            copied: self.copies,
+            ignored: self.ignored,
+            io_uring: self.requests,
+        }
     }
 
     fn has_all(&self, told: &Told) -> bool {

@@ -124,6 +124,21 @@ pub fn resolve(btf: &Btf) -> Result<Resolved, Unusable> {
     Ok(Resolved { offsets, missing, lost })
 }
 
+/// Every number that is looked up, as the kernel's source names it: the first of its sources that this kernel has, with the
+/// number, or else the newest of them.
+pub fn found(btf: &Btf) -> Vec<(String, Option<u32>)> {
+    let looked_up = |source: &&Source| !matches!(source, Source::Always(_));
+    let mut all = Vec::with_capacity(Offsets::FIELDS.len());
+    for field in Offsets::FIELDS {
+        let sources = || field.sources.iter().filter(looked_up);
+        let found = sources().find_map(|source| Some((name_of(*source), Some(look_up(btf, *source)?))));
+        // Of one member place and mask are asked for, by the same name.
+        let row = found.or_else(|| sources().next().map(|source| (name_of(*source), None)));
+        all.extend(row.filter(|(name, _)| !all.iter().any(|(known, _)| known == name)));
+    }
+    all
+}
+
 fn look_up(btf: &Btf, source: Source) -> Option<u32> {
     match source {
         Source::Byte(of, path) => btf.member(of, path).map(Member::byte),

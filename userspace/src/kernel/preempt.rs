@@ -12,6 +12,19 @@ pub fn preemptible(root: &Path) -> bool {
         .map_or(true, |version| version.contains("PREEMPT"))
 }
 
+/// The mode in force, such as `voluntary`; where that cannot be read the build's, such as `PREEMPT_DYNAMIC`, or `none`. `root`
+/// is the root directory.
+pub fn model(root: &Path) -> Option<String> {
+    if let Ok(modes) = fs::read_to_string(root.join("sys/kernel/debug/sched/preempt"))
+        && let Some((mode, _)) = modes.split_once('(').and_then(|(_, rest)| rest.split_once(')'))
+    {
+        return Some(mode.to_owned());
+    }
+    let version = fs::read_to_string(root.join("proc/sys/kernel/version")).ok()?;
+    let words = version.split_whitespace();
+    Some(words.into_iter().find(|word| word.starts_with("PREEMPT")).unwrap_or("none").to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,6 +45,23 @@ mod tests {
         assert!(!with(Some("none (voluntary) full\n"), "#1 SMP PREEMPT_DYNAMIC"));
         assert!(with(Some("none voluntary (full)\n"), "#1 SMP PREEMPT_DYNAMIC"));
         assert!(with(Some("full (lazy)\n"), "#1 SMP PREEMPT_DYNAMIC"));
+    }
+
+    #[test]
+    fn the_mode_is_named() {
+        let root = tempfile::tempdir().expect("temporary directory");
+        let write = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().expect("a directory")).expect("create a directory");
+            fs::write(path, text).expect("write a file");
+        };
+        assert_eq!(model(root.path()), None);
+        write("proc/sys/kernel/version", "#1 SMP Debian 5.10.262-1");
+        assert_eq!(model(root.path()).as_deref(), Some("none"));
+        write("proc/sys/kernel/version", "#1 SMP PREEMPT_RT Debian");
+        assert_eq!(model(root.path()).as_deref(), Some("PREEMPT_RT"));
+        write("sys/kernel/debug/sched/preempt", "none (voluntary) full\n");
+        assert_eq!(model(root.path()).as_deref(), Some("voluntary"));
     }
 
     #[test]

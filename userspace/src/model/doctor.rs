@@ -35,6 +35,28 @@ pub struct Hindrance {
     pub cure: String,
 }
 
+/// Sends by which zcdiag tries whether its programs run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TrialSends {
+    /// With zero copy.
+    pub zerocopy: u64,
+    /// Copies of these.
+    pub copied: u64,
+    /// Whether any had MSG_ZEROCOPY on a socket that does not allow it, over IPv4 and over IPv6.
+    pub ignored: [bool; 2],
+    /// Requests of io_uring.
+    pub io_uring: u64,
+}
+
+/// What the kernel told of these sends, and what the programs counted of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TrialCounts {
+    /// By notifications and results.
+    pub told: TrialSends,
+    /// By the programs.
+    pub counted: TrialSends,
+}
+
 /// All that `zcdiag check --self` has to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SelfReport {
@@ -62,4 +84,6 @@ pub struct SelfReport {
     pub plan: Vec<PlannedStep>,
     /// Whether it was attached for a moment, and tried by sends over `lo`.
     pub tried: bool,
+    /// What trying it counted; `None` if it was not tried, or could not be.
+    pub trial: Option<TrialCounts>,
 }

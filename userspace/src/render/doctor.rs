@@ -54,44 +54,49 @@ struct StepJson<'a> {
     because: &'a str,
 }
 
+impl<'a> SelfJson<'a> {
+    pub(super) fn of(report: &'a SelfReport) -> Self {
+        let hindrances = report.hindrances.iter();
+        let capabilities = report.capabilities.iter();
+        let steps = report.plan.iter();
+        Self {
+            schema: SCHEMA,
+            version: report.version,
+            kernel: &report.kernel,
+            can_watch: report.hindrances.is_empty(),
+            hindrances: hindrances.map(|one| HindranceJson { what: &one.what, cure: &one.cure }).collect(),
+            degraded: &report.degraded,
+            capabilities: capabilities
+                .map(|one| CapabilityJson {
+                    name: one.name,
+                    held: one.held,
+                    purpose: one.purpose,
+                    without: one.without,
+                })
+                .collect(),
+            lockdown: report.lockdown.as_deref(),
+            btf: report.btf,
+            symbols: report.symbols,
+            preemptible: report.preemptible,
+            tried: report.tried,
+            taps_per_netns: match report.tap_scope {
+                TapListScope::Global => Some(false),
+                TapListScope::PerNetns => Some(true),
+                TapListScope::Unknown => None,
+            },
+            attach: steps
+                .map(|step| StepJson { function: &step.function, kind: step.kind, because: &step.because })
+                .collect(),
+        }
+    }
+}
+
 /// Writes the report as one line of JSON.
 ///
 /// # Errors
 /// The output cannot be written to.
 pub fn write_json(report: &SelfReport, out: &mut dyn Write) -> io::Result<()> {
-    let hindrances = report.hindrances.iter();
-    let capabilities = report.capabilities.iter();
-    let steps = report.plan.iter();
-    let json = SelfJson {
-        schema: SCHEMA,
-        version: report.version,
-        kernel: &report.kernel,
-        can_watch: report.hindrances.is_empty(),
-        hindrances: hindrances.map(|one| HindranceJson { what: &one.what, cure: &one.cure }).collect(),
-        degraded: &report.degraded,
-        capabilities: capabilities
-            .map(|one| CapabilityJson {
-                name: one.name,
-                held: one.held,
-                purpose: one.purpose,
-                without: one.without,
-            })
-            .collect(),
-        lockdown: report.lockdown.as_deref(),
-        btf: report.btf,
-        symbols: report.symbols,
-        preemptible: report.preemptible,
-        tried: report.tried,
-        taps_per_netns: match report.tap_scope {
-            TapListScope::Global => Some(false),
-            TapListScope::PerNetns => Some(true),
-            TapListScope::Unknown => None,
-        },
-        attach: steps
-            .map(|step| StepJson { function: &step.function, kind: step.kind, because: &step.because })
-            .collect(),
-    };
-    line(out, &json)
+    line(out, &SelfJson::of(report))
 }
 
 /// Writes the report for people: whether watching works, then what that is made from.
@@ -193,6 +198,7 @@ pub(crate) mod tests {
             preemptible: false,
             tap_scope: TapListScope::Global,
             tried: false,
+            trial: None,
             plan: vec![PlannedStep {
                 function: "skb_copy_ubufs".to_owned(),
                 kind: "fentry",

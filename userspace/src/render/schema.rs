@@ -4,6 +4,7 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
 
 use super::{
+    bundle::BundleJson,
     causes::CausesJson,
     check::json::CheckJson,
     comparison::ComparisonJson,
@@ -12,6 +13,7 @@ use super::{
     event::EventJson,
     explain::ExplainJson,
     history::json::HistoryJson,
+    host::HostJson,
     mute::json::MuteJson,
     probe::ProbeJson,
     taps::json::TapsJson,
@@ -33,12 +35,14 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("mute.schema.json", schema::<MuteJson<'_>>()),
         ("check.schema.json", schema::<CheckJson<'_>>()),
         ("check-self.schema.json", schema::<SelfJson<'_>>()),
+        ("check-self-report.schema.json", schema::<HostJson<'_>>()),
         ("probe.schema.json", schema::<ProbeJson<'_>>()),
         ("probe-compare.schema.json", schema::<ComparisonJson>()),
         ("verify.schema.json", schema::<VerifyJson<'_>>()),
         ("diff.schema.json", schema::<DiffJson<'_>>()),
         ("status.schema.json", schema::<Snapshot>()),
         ("history.schema.json", schema::<HistoryJson<'_>>()),
+        ("bundle.schema.json", schema::<BundleJson<'_>>()),
         ("event.schema.json", schema::<EventJson<'_>>()),
         ("causes.schema.json", schema::<CausesJson>()),
         ("explain.schema.json", schema::<ExplainJson<'_>>()),

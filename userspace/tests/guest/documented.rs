@@ -149,8 +149,8 @@ fn every_command_of_the_documentation_runs() {
             }
             // Its name alone speaks of a command, and does not type it.
             let named = words.len() == 1 && code == Some(2);
-            let writes = words.contains(&"-o".to_owned());
-            let says = if writes { home.path().join("page.html").exists() } else { !stdout.is_empty() };
+            let written = words.iter().skip_while(|word| *word != "-o").nth(1);
+            let says = written.map_or(!stdout.is_empty(), |file| home.path().join(file).exists());
             // 3 is the answer "copied".
             let right = matches!(code, Some(0 | 3)) && says;
             if !right && !named {

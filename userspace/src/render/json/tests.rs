@@ -16,9 +16,9 @@ use crate::{
         verification::Verification,
     },
     render::{
-        check,
+        bundle, check,
         diff::{self, Compared},
-        doctor, event, explain, history, mute, probe,
+        doctor, event, explain, history, host, mute, probe,
         schema::{schemas, tests::document},
         taps, verify,
         watch::{Face, Form, Look},
@@ -58,6 +58,10 @@ fn documents() -> Vec<(&'static str, Vec<u8>)> {
     check.kernel = name();
     let mut doctor = doctor::tests::report();
     doctor.kernel = name();
+    let mut host = host::tests::report();
+    host.distribution = Some(name());
+    let mut bundle = bundle::tests::bundle();
+    bundle.missing.push(name());
     let mut probe = probe::tests::report(1, 2, 0);
     probe.errors.insert(name(), 2);
     let cure = CommandOutcome { argv: vec![name()], status: Some(0) };
@@ -88,6 +92,8 @@ fn documents() -> Vec<(&'static str, Vec<u8>)> {
         ("mute.schema.json", written(|out| mute::write_json(&mute, out))),
         ("check.schema.json", written(|out| check::json::write_json(&check, out))),
         ("check-self.schema.json", written(|out| doctor::write_json(&doctor, out))),
+        ("check-self-report.schema.json", written(|out| host::write_json(&host, out))),
+        ("bundle.schema.json", written(|out| bundle::write_json(&bundle, out))),
         ("probe.schema.json", written(|out| probe::write_json(&probe, &probe::tests::foreseen(), out))),
         ("verify.schema.json", written(|out| verify::write_json(&verification, out))),
         ("event.schema.json", written(|out| event::json(&event, out))),
