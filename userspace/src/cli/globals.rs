@@ -1,6 +1,9 @@
 //! Options of every command, and what all of them share.
 
+use std::io;
+
 use clap::{ArgAction, ValueEnum};
+use rustix::termios::tcgetwinsize;
 
 use crate::{app::outcome::Failure, render::watch::Look};
 
@@ -34,8 +37,13 @@ impl Globals {
         }
     }
 
+    /// How text is to look; `terminal` says whether standard output, where it goes, is one.
     pub(super) fn look(&self, terminal: bool) -> Look {
-        Look { color: self.color(terminal), verbose: self.verbose > 0, by: None }
+        let look = Look { color: self.color(terminal), verbose: self.verbose > 0, ..Look::default() };
+        match tcgetwinsize(io::stdout()) {
+            Ok(size) if terminal && size.ws_col > 0 => look.on_terminal(size.ws_col.into()),
+            _ => look,
+        }
     }
 
     pub(super) fn is_verbose(&self) -> bool {

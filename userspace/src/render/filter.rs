@@ -168,7 +168,7 @@ impl<'a> From<&'a Filtered> for FilterJson<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::report::Split, render::watch::text::headline};
+    use crate::{model::report::Split, render::watch::headline::headline};
 
     fn report(filter: Filter, sends: (u64, u64), others: (u64, u64), tapped: u64) -> Report {
         let split = |(zerocopied, copied)| Split { zerocopied, copied };

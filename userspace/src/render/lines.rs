@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-/// Columns of a line.
-const WIDTH: usize = 80;
+/// Columns of a line, where no terminal says otherwise.
+pub(super) const WIDTH: usize = 80;
 
 /// Makes a string that somebody else chose safe to print: control characters and those that change the
 /// direction of writing come out as `\u{1b}`.
@@ -30,21 +30,30 @@ pub(crate) fn is_dangerous(character: char) -> bool {
 
 /// Wraps text between words; the first line begins with `head`, the others are indented as far.
 pub(crate) fn wrap(head: &str, text: &str) -> String {
-    let indent = head.chars().count();
+    wrap_to(WIDTH, head, text)
+}
+
+/// The same onto lines of `width` columns. On narrow ones a long head does not indent what follows as far.
+pub(super) fn wrap_to(width: usize, head: &str, text: &str) -> String {
+    let mut column = head.chars().count();
+    let indent = if width < 60 { column.min(width / 5) } else { column };
     let mut wrapped = head.to_owned();
-    let mut column = indent;
+    let mut begun = false;
     for word in text.split_ascii_whitespace() {
         let length = word.chars().count();
-        if column > indent && column + 1 + length > WIDTH {
+        let space = usize::from(begun);
+        if column > indent && column + space + length > width {
+            wrapped.truncate(wrapped.trim_end_matches(' ').len());
             wrapped.push('\n');
             wrapped.extend(std::iter::repeat_n(' ', indent));
             column = indent;
-        } else if column > indent {
+        } else if begun {
             wrapped.push(' ');
             column += 1;
         }
         wrapped.push_str(word);
         column += length;
+        begun = true;
     }
     wrapped.push('\n');
     wrapped
@@ -79,7 +88,7 @@ pub(crate) fn emphasize(text: &str, emphasis: Emphasis, color: bool) -> Cow<'_, 
 
 #[cfg(test)]
 mod tests {
-    use super::{harmless, wrap};
+    use super::{harmless, wrap, wrap_to};
 
     #[test]
     fn names_cannot_move_the_terminal() {
@@ -105,5 +114,7 @@ mod tests {
         assert_eq!(wrap("a ", "b"), "a b\n");
         let long = "x".repeat(100);
         assert_eq!(wrap("a ", &long), format!("a {long}\n"), "a long word is not broken");
+        let narrow = wrap_to(40, "  may not be enough alone: ", "at once, without a restart: mute it");
+        assert_eq!(narrow, "  may not be enough alone: at once,\n        without a restart: mute it\n");
     }
 }

@@ -20,7 +20,7 @@ use ratatui::{
 
 use self::view::Screen;
 pub use self::view::{View, Wish};
-use super::{filter, watch::text::headline, words::time};
+use super::{filter, watch::headline::headline, words::time};
 use crate::model::report::Verdict;
 
 impl View {
@@ -42,18 +42,18 @@ impl View {
         frame.render_widget(Paragraph::new(self.foot()), foot);
     }
 
-    /// What a filter leaves out takes its lines, as long as half of the terminal is left for the rest.
+    /// The verdict and what a filter leaves out take their lines, as long as half of the terminal is left for the rest.
     fn head_lines(&self, area: Rect) -> u16 {
-        const VERDICT: u16 = 3;
+        const LEAST: u16 = 3;
         let total = &self.shown().total;
-        let Some(left_out) = filter::left_out(total) else { return VERDICT };
         // Words that do not fit into a line leave some of it empty, and the clock has its place.
         let lines = |text: &str| (text.chars().count() + 12).div_ceil(usize::from(area.width.max(1)));
-        let wanted = lines(&headline(total)) + lines(&left_out) + 1;
-        u16::try_from(wanted).unwrap_or(u16::MAX).min(area.height / 2).max(VERDICT)
+        let left_out = filter::left_out(total).map_or(0, |sentence| lines(&sentence));
+        let wanted = lines(&headline(total)) + left_out + 1;
+        u16::try_from(wanted).unwrap_or(u16::MAX).min(area.height / 2).max(LEAST)
     }
 
-    /// The verdict so far, which may take two lines, and when it was.
+    /// The verdict so far, and when it was.
     fn draw_head(&self, frame: &mut Frame<'_>, area: Rect) {
         let total = &self.shown().total;
         let color = match total.verdict() {

@@ -1,5 +1,6 @@
 //! How text looks.
 
+use super::lines::{WIDTH, wrap_to};
 use crate::model::connection::By;
 
 /// What the user wants of it.
@@ -11,4 +12,25 @@ pub struct Look {
     pub verbose: bool,
     /// What the sends of each sender are broken down by.
     pub by: Option<By>,
+    /// Columns of a line.
+    pub width: usize,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Self { color: false, verbose: false, by: None, width: WIDTH }
+    }
+}
+
+impl Look {
+    /// As wide as a terminal of so many columns, so that it breaks no word; much longer lines are hard to read.
+    #[must_use]
+    pub fn on_terminal(self, columns: usize) -> Self {
+        Self { width: columns.clamp(40, 140), ..self }
+    }
+
+    /// Text between words onto lines of that width, as [`super::lines::wrap`].
+    pub(super) fn wrap(self, head: &str, text: &str) -> String {
+        wrap_to(self.width, head, text)
+    }
 }

@@ -19,11 +19,14 @@ use super::{
     phrases::{failure, on_device, place, who, why},
     remedy::{bare, called},
     taps::changes,
-    watch::text::headline,
+    watch::{
+        groups::{cases, deciding},
+        headline::headline,
+        steps::{self, steps},
+    },
     words::{bytes, plural, time},
 };
 use crate::model::{
-    cure::Cure,
     further::Enough,
     report::{CauseReport, Report, SenderReport, Split, Verdict},
     start::Start,
@@ -68,7 +71,7 @@ impl Page<'_> {
             (migrations(report))
             (flame::section(copies))
             (taps::section(&report.taps))
-            (cure(&report.cure))
+            (to_do(report))
             (notes(report))
             (attached(start))
         };
@@ -96,10 +99,11 @@ impl Page<'_> {
                 }
                 @if let Some(sentence) = filter::left_out(report) { p.facts { (sentence) } }
                 (tiles(report))
-                @if let Some(cause) = report.causes.iter().find(|cause| cause.sends > 0) {
+                @if let Some(group) = cases(deciding(report)).first() {
+                    @let cause = &group.all;
                     div.cure {
                         p {
-                            strong { (causes::share(cause, report)) ": " }
+                            strong { (causes::share(group, report)) ": " }
                             code { (cause.cause) (on_device(cause)) } ", " (why(cause, report))
                         }
                         @if let Some(remedy) = cause.remedies.first() {
@@ -211,10 +215,16 @@ fn migrations(report: &Report) -> Markup {
     }
 }
 
-/// What has to be changed, if it is more than one thing.
-fn cure(cure: &Cure) -> Markup {
+/// What to do against all causes, if it is more than one thing.
+fn to_do(report: &Report) -> Markup {
+    let (steps, cure) = (steps(report), &report.cure);
     html! {
-        @if cure.changes() > 1 {
+        @if !steps.is_empty() {
+            section {
+                h2 { (steps::HEAD) }
+                ol { @for step in &steps { li { (step) } } }
+            }
+        } @else if cure.changes() > 1 {
             section {
                 h2 { (further::head(cure)) }
                 ul { @for change in changes(cure) { li { (harmless(&change)) } } }

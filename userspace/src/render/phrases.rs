@@ -3,12 +3,16 @@
 use super::{
     lines::harmless,
     sighting,
-    words::{plural, time},
+    watch::groups::Group,
+    words::{listed, plural, time},
 };
 use crate::model::{
     report::{CauseReport, FailedSends, Report, Sender},
     tap::JudgedTap,
 };
+
+/// How many taps are named.
+const NAMED: usize = 3;
 
 /// `python3 (pid 4711)`
 pub(crate) fn who(sender: &Sender) -> String {
@@ -36,13 +40,24 @@ pub(crate) fn copying(cause: &CauseReport) -> String {
     if cause.copies == 0 { String::new() } else { format!(", {} copying", time(cause.copy_time)) }
 }
 
-/// What `cause` hides, as a sentence goes on after the name of it.
-pub(crate) fn concealed(cause: &CauseReport) -> String {
-    format!(
-        "{} of {} reported zc=y and copied all the same, at least in part",
-        plural(cause.sends, "send"),
-        who(&cause.sender)
-    )
+/// `nginx (pid 12)`, or `3 senders`.
+pub(crate) fn whose(group: &Group<'_>) -> String {
+    match group.parts().as_slice() {
+        [only] => who(only.sender),
+        parts => plural(parts.len() as u64, "sender"),
+    }
+}
+
+/// What a group copied that other causes had copied before.
+pub(crate) fn copied_again(group: &Group<'_>) -> String {
+    let packets = plural(group.all.copies, "packet");
+    format!("additional copies of data already copied, {packets} of {}", whose(group))
+}
+
+/// What a group hides, as a sentence goes on after the name of its cause.
+pub(crate) fn concealed(group: &Group<'_>) -> String {
+    let sends = plural(group.all.sends, "send");
+    format!("{sends} of {} reported zc=y and copied all the same, at least in part", whose(group))
 }
 
 pub(crate) fn on_device(cause: &CauseReport) -> String {
@@ -53,11 +68,11 @@ pub(crate) fn on_device(cause: &CauseReport) -> String {
 pub(crate) fn why(cause: &CauseReport, report: &Report) -> String {
     let taps = report.taps.iter().filter(|tap| cause.taps.contains(&tap.tap.inode));
     let names: Vec<String> = taps.map(|tap| harmless(&tap.tap.holder_or_inode()).into_owned()).collect();
-    match (names.as_slice(), cause.device.as_ref()) {
-        ([], _) | (_, None) => cause.summary.to_owned(),
-        ([name], Some(device)) => format!("{name} taps {}", harmless(&device.name)),
-        (names, Some(device)) => format!("{} tap {}", names.join(", "), harmless(&device.name)),
-    }
+    let Some(device) = cause.device.as_ref().filter(|_| !names.is_empty()) else {
+        return cause.summary.to_owned();
+    };
+    let verb = if names.len() == 1 { "taps" } else { "tap" };
+    format!("{} {verb} {}", listed(&names, NAMED), harmless(&device.name))
 }
 
 /// What each tap of a cause was given, and when.

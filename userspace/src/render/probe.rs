@@ -10,12 +10,11 @@ use serde::Serialize;
 
 use super::{
     json::{SCHEMA, SplitJson, line},
-    lines::{harmless, wrap},
+    lines::harmless,
     remedy::sentence,
     watch::{
-        Look,
+        Look, blocks,
         json::{CauseJson, cause},
-        text::describe,
     },
     words::plural,
 };
@@ -160,11 +159,11 @@ pub fn write_text(report: &ProbeReport, why: &Why, look: Look, out: &mut dyn Wri
         sends.copied
     )?;
     for sentence in sentences(report) {
-        write!(out, "{}", wrap("  ", &sentence))?;
+        write!(out, "{}", look.wrap("  ", &sentence))?;
     }
     match why {
         Why::Seen(seen) => {
-            seen.causes.iter().try_for_each(|cause| describe(out, cause, seen, look))?;
+            blocks::causes(out, seen, look)?;
             if !seen.exact() {
                 writeln!(out, "\nnot everything could be recorded: counts of causes are at least")?;
             }
@@ -172,10 +171,10 @@ pub fn write_text(report: &ProbeReport, why: &Why, look: Look, out: &mut dyn Wri
         Why::Unseen { because, expected } => {
             if sends.copied > 0 {
                 let lead = format!("Why is not known, for {}.", harmless(because));
-                write!(out, "{}", wrap("  ", &lead))?;
+                write!(out, "{}", look.wrap("  ", &lead))?;
             }
             if let Some(expected) = expected {
-                write_expected(expected, sends.copied > 0, out)?;
+                write_expected(expected, sends.copied > 0, look, out)?;
             }
         }
     }
@@ -183,22 +182,22 @@ pub fn write_text(report: &ProbeReport, why: &Why, look: Look, out: &mut dyn Wri
 }
 
 /// What was to be expected, and why, if that is of interest.
-fn write_expected(expected: &Expected, reasons: bool, out: &mut dyn Write) -> io::Result<()> {
+fn write_expected(expected: &Expected, reasons: bool, look: Look, out: &mut dyn Write) -> io::Result<()> {
     let words = match expected.outlook {
         Outlook::ZeroCopy => "that nothing copies them",
         Outlook::Copied => "that they are copied",
         Outlook::Unknown => "nothing: it cannot be told",
     };
-    write!(out, "{}", wrap("  ", &format!("What `zcdiag check` expects of such sends: {words}.")))?;
+    write!(out, "{}", look.wrap("  ", &format!("What `zcdiag check` expects of such sends: {words}.")))?;
     for Obstacle { cause, explanation, remedies, .. } in expected.obstacles.iter().filter(|_| reasons) {
         write!(
             out,
             "\n{}",
-            wrap(&format!("  {}: ", cause.map_or("perhaps", CauseId::name)), &harmless(explanation))
+            look.wrap(&format!("  {}: ", cause.map_or("perhaps", CauseId::name)), &harmless(explanation))
         )?;
         for remedy in remedies {
             let lead = if remedy.enough == Enough::Yes { "    cure: " } else { "    step: " };
-            write!(out, "{}", wrap(lead, &harmless(&sentence(remedy))))?;
+            write!(out, "{}", look.wrap(lead, &harmless(&sentence(remedy))))?;
         }
     }
     Ok(())
@@ -300,7 +299,7 @@ pub(crate) mod tests {
 
     fn text(report: &ProbeReport) -> String {
         let mut out = Vec::new();
-        let look = Look { color: false, verbose: false, by: None };
+        let look = Look::default();
         write_text(report, &foreseen(), look, &mut out).expect("a vector takes all");
         String::from_utf8(out).expect("text is UTF-8")
     }

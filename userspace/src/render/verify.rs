@@ -10,7 +10,7 @@ use super::{
     json::{SCHEMA, SplitJson, line},
     lines::{Emphasis, emphasize, harmless, wrap},
     taps::json::DeviceJson,
-    watch::text::headline,
+    watch::headline::headline,
     words::time,
 };
 use crate::model::{

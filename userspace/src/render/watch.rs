@@ -1,7 +1,12 @@
 //! What `zcdiag watch` shows: as text, or as one JSON object a line.
 
+pub(crate) mod blocks;
 pub(crate) mod cost;
+pub(crate) mod groups;
+pub(crate) mod headline;
 pub(crate) mod json;
+mod senders;
+pub(crate) mod steps;
 pub(crate) mod text;
 
 use std::{
@@ -134,7 +139,7 @@ mod tests {
 
     #[test]
     fn what_could_not_be_seen_is_told_once_and_beside_the_output() {
-        let look = Look { color: false, verbose: false, by: None };
+        let look = Look::default();
         let report = Report { missing: vec!["a namespace; run it as root".to_owned()], ..Report::default() };
         for form in [Form::Plain, Form::Json] {
             let (mut out, mut notices) = (Vec::new(), Vec::new());
@@ -149,7 +154,7 @@ mod tests {
 
     #[test]
     fn only_the_output_counts_as_closed() {
-        let look = Look { color: false, verbose: true, by: None };
+        let look = Look { verbose: true, ..Look::default() };
         for (form, ok) in [(Form::Plain, true), (Form::Json, false)] {
             let start = Start { degraded: vec!["less".to_owned()], ..Start::default() };
             let mut out = Vec::new();

@@ -64,6 +64,29 @@ pub fn percent(part: f64) -> String {
     }
 }
 
+/// The same without decimals, for a sentence.
+pub fn rounded_percent(part: f64) -> String {
+    let percent = 100.0 * part;
+    if percent > 0.0 && percent < 1.0 {
+        "under 1 %".to_owned()
+    } else if percent > 99.0 && percent < 100.0 {
+        "over 99 %".to_owned()
+    } else {
+        format!("{percent:.0} %")
+    }
+}
+
+/// `a, b and c`; beyond so many `a, b, c and 2 more`.
+pub fn listed(names: &[String], most: usize) -> String {
+    let (named, more) = names.split_at(most.min(names.len()));
+    match (named, more.len()) {
+        ([], 0) => String::new(),
+        ([first @ .., last], 0) if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        (named, 0) => named.concat(),
+        (named, more) => format!("{} and {more} more", named.join(", ")),
+    }
+}
+
 /// How long something has lasted, in its largest unit.
 pub fn age(duration: Duration) -> String {
     let seconds = duration.as_secs();

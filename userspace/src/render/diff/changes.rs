@@ -13,7 +13,7 @@ use crate::{
         event, filter,
         lines::harmless,
         losses,
-        watch::text::headline,
+        watch::headline::headline,
         words::{bytes, percent, plural},
     },
 };

@@ -43,7 +43,7 @@ fn written(write: impl FnOnce(&mut Vec<u8>) -> std::io::Result<()>) -> Vec<u8> {
 
 fn watched(show: impl FnOnce(&mut Face<'_>) -> std::io::Result<()>) -> Vec<u8> {
     let (mut out, mut notices) = (Vec::new(), Vec::new());
-    let look = Look { color: false, verbose: true, by: None };
+    let look = Look { verbose: true, ..Look::default() };
     show(&mut Face::new(Form::Json, look, &mut out, &mut notices)).expect("write to memory");
     out
 }

@@ -14,6 +14,7 @@ use crate::{
         phrases::{concealed, copying, given, on_device, who},
         remedy::{bare, called},
         taps::title,
+        watch::groups::Group,
         words::{bytes, plural},
     },
 };
@@ -29,7 +30,7 @@ pub(super) fn draw(view: &View, id: &CauseRowId, frame: &mut Frame<'_>, area: Re
 
 fn lines(CauseRow { cause, hidden }: CauseRow<'_>, total: &Report) -> Vec<Line<'static>> {
     let count = if hidden {
-        concealed(cause)
+        concealed(&Group::of(cause))
     } else {
         format!(
             "{} of {}, {}{}",

@@ -131,8 +131,8 @@ fn typed(view: &mut View, text: &str) {
 #[test]
 fn the_overview_at_its_usual_size() {
     let expected = "\
-7.0 s  mixed: 100 of 400 sends were copied
-
+7.0 s  mixed: 100 of 400 sends were copied: dhclient (pid 812) taps v0 (90 %),
+it went to a tun/tap device (v0, 10 %)
 
 > 2 senders, by copied
   SENDER                       PROTO   ZC=Y/s   ZC=N/s     COPIED ZC=N OVER TIME
@@ -183,7 +183,9 @@ fn what_a_filter_leaves_out_is_on_the_screen() {
 fn a_narrow_terminal_keeps_what_matters() {
     let expected = "\
 7.0 s  mixed: 100 of 400 sends were
-copied
+copied: dhclient (pid 812) taps v0 (90
+%), it went to a tun/tap device (v0, 10
+%)
 
 > 2 senders, by copied
   SENDER                 ZC=Y/s   ZC=N/s
@@ -196,7 +198,7 @@ copied
   tun on v0              10 it went to a
 
 ? help  q quit  Enter details  Tab pane";
-    assert_eq!(seen(&view(false), 40, 14), expected);
+    assert_eq!(seen(&view(false), 40, 16), expected);
     for (columns, lines) in [(1, 1), (10, 3), (300, 80)] {
         seen(&view(true), columns, lines);
     }
@@ -207,8 +209,8 @@ fn a_cause_in_full() {
     let mut view = view(false);
     press(&mut view, &[KeyCode::Tab, KeyCode::Enter]);
     let expected = "\
-7.0 s  mixed: 100 of 400 sends were copied
-
+7.0 s  mixed: 100 of 400 sends were copied: dhclient (pid 812) taps v0 (90 %),
+it went to a tun/tap device (v0, 10 %)
 
 tap_tx on v0
 90 sends of python3 (pid 4711), 1.4 MiB, 14.0 ms copying
@@ -277,8 +279,8 @@ fn a_sender_in_full_and_on_to_its_first_cause() {
     let mut view = troubled();
     press(&mut view, &[KeyCode::Down, KeyCode::Enter]);
     let expected = "\
-7.0 s  mixed: 100 of 400 sends were copied
-
+7.0 s  mixed: 100 of 400 sends were copied: dhclient (pid 812) taps v0 (90 %),
+it went to a tun/tap device (v0, 10 %)
 
 db (pid 99), tcp
 zc=y 300, zc=n 10; 160.0 KiB copied in 100 µs

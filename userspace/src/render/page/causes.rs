@@ -4,13 +4,17 @@ use maud::{Markup, html};
 
 use super::percent::percent;
 use crate::{
-    model::report::{CauseReport, Report},
+    model::report::Report,
     render::{
         further::explanation,
         lines::harmless,
-        phrases::{concealed, copying, on_device, who, why},
+        phrases::{concealed, copied_again, copying, on_device, whose, why},
         remedy::sentence,
-        words::{bytes, plural},
+        watch::{
+            blocks::{listed_senders, senders},
+            groups::{Group, cases},
+        },
+        words::{bytes, plural, rounded_percent},
     },
 };
 
@@ -19,37 +23,35 @@ pub(super) fn section(report: &Report) -> Markup {
         @if !report.causes.is_empty() {
             section {
                 h2 { "Causes" }
-                @for cause in &report.causes { (one(cause, report)) }
+                @for group in cases(&report.causes) { (one(&group, report)) }
             }
         }
     }
 }
 
 /// The share of the copied sends.
-pub(super) fn share(cause: &CauseReport, report: &Report) -> String {
-    match percent(cause.sends, report.all_copied()) {
-        small if small > 0.0 && small < 1.0 => "< 1 %".to_owned(),
-        share => format!("{share:.0} %"),
-    }
+pub(super) fn share(group: &Group<'_>, report: &Report) -> String {
+    rounded_percent(group.share(report).unwrap_or_default())
 }
 
-fn one(cause: &CauseReport, report: &Report) -> Markup {
+fn one(group: &Group<'_>, report: &Report) -> Markup {
+    let cause = &group.all;
     let width = percent(cause.sends, report.all_copied());
     let count = if cause.sends > 0 {
-        format!("{}, {}", plural(cause.sends, "send"), bytes(cause.bytes))
+        format!("{}, {} of {}", plural(cause.sends, "send"), bytes(cause.bytes), whose(group))
     } else {
-        format!("{} copied again after another cause", plural(cause.copies, "packet"))
+        copied_again(group)
     };
     html! {
         article {
             div.title {
                 h3 { code { (cause.cause) (on_device(cause)) } }
                 span.small { (why(cause, report)) }
-                span.share { (share(cause, report)) }
+                span.share { (share(group, report)) }
             }
             div.bar { div style=(format!("width:{width:.2}%")) {} }
-            p.small { (count) " of " (who(&cause.sender)) (copying(cause)) }
-            (explained(cause))
+            p.small { (count) (copying(cause)) }
+            (explained(group))
         }
     }
 }
@@ -60,14 +62,14 @@ pub(super) fn hidden(report: &Report) -> Markup {
         @if !report.hidden.is_empty() {
             section {
                 h2 { "Hidden copies" }
-                @for cause in &report.hidden {
+                @for group in cases(&report.hidden) {
                     article {
                         div.title {
-                            h3 { code { (cause.cause) (on_device(cause)) } }
-                            span.small { (why(cause, report)) }
+                            h3 { code { (group.all.cause) (on_device(&group.all)) } }
+                            span.small { (why(&group.all, report)) }
                         }
-                        p.small { (concealed(cause)) }
-                        (explained(cause))
+                        p.small { (concealed(&group)) }
+                        (explained(&group))
                     }
                 }
             }
@@ -75,16 +77,22 @@ pub(super) fn hidden(report: &Report) -> Markup {
     }
 }
 
-/// What happened, what to do, and the stack.
-fn explained(cause: &CauseReport) -> Markup {
+/// What happened, to whom, what to do, and the stacks.
+fn explained(group: &Group<'_>) -> Markup {
+    let senders = senders(group);
     html! {
-        p { (harmless(&explanation(cause))) }
-        ol { @for remedy in &cause.remedies { li { (harmless(&sentence(remedy))) } } }
-        @if !cause.stack.is_empty() {
+        p { (harmless(&explanation(&group.all))) }
+        @if !senders.is_empty() { ul.small { @for sender in &senders { li { (sender) } } } }
+        ol { @for remedy in &group.all.remedies { li { (harmless(&sentence(remedy))) } } }
+        @let stacks = group.stacks();
+        @for (stack, senders) in &stacks {
             details {
-                summary { "Kernel stack of the first copy" }
+                summary {
+                    "Kernel stack of the first copy"
+                    @if stacks.len() > 1 { " of " (listed_senders(senders)) }
+                }
                 pre {
-                    @for (index, frame) in cause.stack.iter().enumerate() {
+                    @for (index, frame) in stack.iter().enumerate() {
                         (if index == 0 { "  " } else { "< " }) (harmless(frame)) "\n"
                     }
                 }

@@ -8,6 +8,7 @@ use crate::{
     model::{
         advice::Advice,
         cause::CauseId,
+        cure::Cure,
         filter::{Filter, Filtered},
         process::ProcessIdentity,
         remedy::Remedy,

@@ -176,7 +176,7 @@ fn watched(recorded: &str) -> Vec<u8> {
     let packed = packed.finish().expect("write to memory");
     let mut player = Player::open(packed.as_slice()).expect("a recording");
     let (mut out, mut notices) = (Vec::new(), Vec::new());
-    let look = Look { color: false, verbose: false, by: None };
+    let look = Look::default();
     let mut face = Face::new(Form::Json, look, &mut out, &mut notices);
     face.start(&player.start).expect("write to memory");
     while player.play().expect("to its end").is_some() {

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::groups::{Group, Part, places};
 use crate::{
     model::{
         cause::CauseId,
@@ -73,6 +74,8 @@ pub(crate) struct ReportJson<'a> {
     hidden_copies: Vec<CauseJson<'a>>,
     senders: Vec<SenderJson<'a>>,
     causes: Vec<CauseJson<'a>>,
+    /// The same by cause and device, whoever sent, most sends first.
+    causes_by_place: Vec<PlaceJson<'a>>,
     taps: Vec<SeenTapJson<'a>>,
     /// What QEMUs say of their migrations, of those that were asked (`--qmp`).
     migrations: Vec<MigrationJson<'a>>,
@@ -237,6 +240,33 @@ pub(crate) struct CauseJson<'a> {
     also: Vec<FurtherJson<'a>>,
 }
 
+/// Copies of one cause on one device.
+#[derive(Serialize, JsonSchema)]
+struct PlaceJson<'a> {
+    cause: CauseId,
+    device: Option<AtJson<'a>>,
+    sends: u64,
+    bytes: u64,
+    copies: u64,
+    copied_bytes: u64,
+    copy_seconds: f64,
+    /// Its part of all copied sends, from 0 to 1; `null` if it only copied data that had been copied before.
+    share: Option<f64>,
+    /// Inodes of the packet sockets to blame.
+    taps: Vec<u64>,
+    /// Whose they are, busiest first.
+    senders: Vec<PartJson<'a>>,
+}
+
+/// What one process has of them.
+#[derive(Serialize, JsonSchema)]
+struct PartJson<'a> {
+    pid: u32,
+    comm: Option<&'a str>,
+    sends: u64,
+    copies: u64,
+}
+
 #[derive(Serialize, JsonSchema)]
 struct CommandJson<'a> {
     argv: &'a [String],
@@ -265,6 +295,7 @@ pub(super) fn start(out: &mut dyn Write, start: &Start) -> io::Result<()> {
 
 /// An interval, or the summary.
 pub(super) fn report(out: &mut dyn Write, kind: &'static str, report: &Report) -> io::Result<()> {
+    let places = places(&report.causes);
     line(
         out,
         &ReportJson {
@@ -291,6 +322,7 @@ pub(super) fn report(out: &mut dyn Write, kind: &'static str, report: &Report) -
             hidden_copies: report.hidden.iter().map(cause).collect(),
             senders: report.senders.iter().map(sender).collect(),
             causes: report.causes.iter().map(cause).collect(),
+            causes_by_place: places.iter().map(|group| place(group, report)).collect(),
             taps: report.taps.iter().map(|tap| seen_tap(tap, report)).collect(),
             migrations: report.migrations.iter().map(|migration| migrated(migration, report)).collect(),
             cure: (!report.cure.is_empty()).then(|| (&report.cure).into()),
@@ -328,6 +360,28 @@ fn migrated<'a>(migration: &'a Migration, report: &Report) -> MigrationJson<'a> 
         missed_zero_copy: migration.missed,
         answers: migration.answers,
         causes,
+    }
+}
+
+fn place<'a>(group: &'a Group<'a>, report: &Report) -> PlaceJson<'a> {
+    let all = &group.all;
+    let part = |part: Part<'a>| PartJson {
+        pid: part.sender.process.pid,
+        comm: known(&part.sender.process.comm),
+        sends: part.sends,
+        copies: part.copies,
+    };
+    PlaceJson {
+        cause: all.cause,
+        device: all.device.as_ref().map(AtJson::from),
+        sends: all.sends,
+        bytes: all.bytes,
+        copies: all.copies,
+        copied_bytes: all.copy_bytes,
+        copy_seconds: all.copy_time.as_secs_f64(),
+        share: group.share(report),
+        taps: all.taps.clone(),
+        senders: group.parts().into_iter().map(part).collect(),
     }
 }
 
