@@ -31,7 +31,7 @@ use self::{
     globals::Globals,
     history::{HistoryArgs, run_history},
     probe::{ProbeArgs, run_probe},
-    taps::{MuteArgs, TapsArgs, run_mute, run_taps},
+    taps::{MuteArgs, TapsArgs, UnmuteArgs, run_change, run_mute, run_taps},
     watch::{ReportArgs, VerifyArgs, WatchArgs, run_report, run_verify, run_watch},
 };
 use crate::{
@@ -65,13 +65,13 @@ enum Command {
     /// Keep outgoing packets from the taps of a running process, so that sends are no longer copied for it
     ///
     /// Sets PACKET_IGNORE_OUTGOING on sockets of another process, without restarting it; `zcdiag unmute` takes
-    /// it back. Nothing else is changed.
+    /// it back. Nothing else is changed. It lasts as long as the socket; --keep is for good.
     Mute(MuteArgs),
     /// Give the taps of a running process outgoing packets again: takes `zcdiag mute` back
     ///
     /// Of the taps of a process only those that zcdiag has muted, of which it keeps notes below /run/zcdiag-muted; one that
     /// its own program has muted only by its inode.
-    Unmute(MuteArgs),
+    Unmute(UnmuteArgs),
     /// Say whether zero copy is back, by watching live traffic: now, or before and after a cure
     ///
     /// With a cure, such as `zcdiag verify --dev v0 -- zcdiag mute 812`, it watches for --duration, runs the cure,
@@ -130,8 +130,8 @@ pub fn main() -> u8 {
     let result = match args.command {
         Command::Watch(ref watch) => run_watch(globals, watch),
         Command::Taps(ref taps) => run_taps(globals, taps),
-        Command::Mute(ref mute) => run_mute(globals, mute, MuteAction::Mute),
-        Command::Unmute(ref mute) => run_mute(globals, mute, MuteAction::Unmute),
+        Command::Mute(ref mute) => run_mute(globals, mute),
+        Command::Unmute(ref unmute) => run_change(globals, unmute, MuteAction::Unmute),
         Command::Verify(ref verify) => run_verify(globals, verify),
         Command::Check(ref check) => run_check(globals, check),
         Command::Report(ref report) => run_report(globals, report),

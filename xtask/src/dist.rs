@@ -95,7 +95,7 @@ fn package(project: &Project, platform: Arch, dir: &Path, epoch: &str) -> Result
 }
 
 /// What goes into the archive, by its place there.
-fn contents(project: &Project, platform: Arch) -> [(PathBuf, &'static str); 9] {
+fn contents(project: &Project, platform: Arch) -> [(PathBuf, &'static str); 10] {
     let built = built(project, platform);
     [
         (built.join("zcdiag"), "bin/zcdiag"),
@@ -104,6 +104,7 @@ fn contents(project: &Project, platform: Arch) -> [(PathBuf, &'static str); 9] {
         (built.join("notices"), "third-party"),
         (project.root.join("packaging/systemd"), "systemd"),
         (project.root.join("packaging/zcdiag.toml"), "zcdiag.toml"),
+        (project.root.join("packaging/mute.toml"), "mute.toml"),
         (project.root.join("README.md"), "README.md"),
         (project.root.join("LICENSE-APACHE"), "LICENSE-APACHE"),
         (project.root.join("LICENSE-MIT"), "LICENSE-MIT"),

@@ -1,5 +1,8 @@
 //! `zcdiag mute` and `zcdiag unmute`: keep outgoing packets from taps of other processes, or give them back.
 
+pub mod keep;
+pub mod service;
+
 use std::{collections::HashSet, io::Write, path::PathBuf};
 
 use crate::{

@@ -35,6 +35,17 @@ pub struct KnownProgram {
     pub cures: Vec<String>,
 }
 
+impl KnownProgram {
+    /// What it lacks once it is muted, as a clause that follows "once muted,"; `None` if nothing is known to be lacking.
+    pub fn harm(&self) -> Option<&str> {
+        match (&self.muted, self.needs) {
+            (Some(lacks), _) => Some(lacks),
+            (None, Some(Needs::Both)) => Some("it lacks what this host sends, which it needs"),
+            (None, Some(Needs::Received) | None) => None,
+        }
+    }
+}
+
 /// A library that opens packet sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

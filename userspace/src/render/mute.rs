@@ -4,4 +4,4 @@ pub(crate) mod json;
 pub(super) mod text;
 
 pub use json::write_json;
-pub use text::{write_refusals, write_text};
+pub use text::{line, write_kept, write_refusals, write_text};

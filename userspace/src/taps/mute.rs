@@ -14,6 +14,8 @@
 //! the number may have been given to another file meanwhile.
 
 mod effects;
+pub mod keeper;
+pub mod list;
 pub mod notes;
 mod refusals;
 mod select;
@@ -80,6 +82,12 @@ pub fn apply(
     proc: &ProcRoot,
     notes: &Notes,
 ) -> Vec<MuteResult> {
+    let as_told = matches!(target, MuteTarget::Inode(_));
+    carry_out_all(target, Wish { request, as_told, inventory, notes }, proc)
+}
+
+fn carry_out_all(target: MuteTarget, wish: Wish<'_>, proc: &ProcRoot) -> Vec<MuteResult> {
+    let Wish { request, inventory, .. } = wish;
     let taps = match select::select(target, request.action, inventory, proc) {
         Ok(taps) => taps,
         Err(refusal) => {
@@ -91,7 +99,6 @@ pub fn apply(
     let left_alone = |tap: &Tap| if tap.ignores_outgoing() == Some(true) { None } else { blind_because(tap) };
     let any_meant = taps.iter().any(|tap| left_alone(tap).is_none());
     let topology = Topology::new(&inventory.namespaces);
-    let wish = Wish { request, as_told: matches!(target, MuteTarget::Inode(_)), inventory, notes };
     let results = taps.into_iter().map(|tap| {
         let mut after = tap.clone();
         let (mut outcome, trouble) = match left_alone(tap) {
@@ -122,7 +129,7 @@ pub fn apply(
 #[derive(Clone, Copy)]
 struct Wish<'a> {
     request: MuteRequest,
-    /// Whether this very tap was named.
+    /// Whether this very tap was named: then it is unmuted whoever muted it.
     as_told: bool,
     inventory: &'a Inventory,
     notes: &'a Notes,

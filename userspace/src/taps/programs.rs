@@ -35,6 +35,18 @@ impl Programs {
         (programs, warnings)
     }
 
+    /// What is known of a process by its name, executable and unit.
+    pub fn running_as(&self, process: &ProcessIdentity) -> Option<&KnownProgram> {
+        self.0.iter().find(|program| is(program, process))
+    }
+
+    /// A program that holds this tap and is harmed if it is muted. Whoever shares it counts.
+    pub fn harmed(&self, tap: &Tap) -> Option<&KnownProgram> {
+        let alone = |holder: &Holder| Tap { holders: vec![holder.clone()], ..tap.clone() };
+        let mut held = tap.holders.iter().filter_map(|holder| self.holding(&alone(holder)));
+        held.find(|program| program.harm().is_some())
+    }
+
     /// What is known of a program that holds this tap.
     pub fn holding(&self, tap: &Tap) -> Option<&KnownProgram> {
         let of_a_holder = |fits: &dyn Fn(&KnownProgram, &Holder) -> bool| {

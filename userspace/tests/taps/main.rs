@@ -3,6 +3,7 @@
 mod check;
 mod command;
 mod daemons;
+mod keep;
 mod libraries;
 mod mess;
 mod mute;

@@ -2,6 +2,7 @@
 
 use std::{
     os::fd::OwnedFd,
+    path::Path,
     process::{Child, Command, Stdio},
 };
 
@@ -69,23 +70,28 @@ fn words(value: &Value) -> Vec<&str> {
 }
 
 /// What the option of a socket is, as `zcdiag taps` reads it.
-fn ignores(inode: u64) -> Option<bool> {
+pub(crate) fn ignores(inode: u64) -> Option<bool> {
     find(&report(), inode).tap.ignore_outgoing
 }
 
-fn tap_on(ifindex: u32) -> OwnedFd {
+pub(crate) fn tap_on(ifindex: u32) -> OwnedFd {
     let tap = socket::open(ETH_P_ALL);
     socket::bind(&tap, ETH_P_ALL, ifindex);
     tap
 }
 
 /// A process that has taps open as its standard error and, if there are two, its standard output.
-struct Holder(Child);
+pub(crate) struct Holder(Child);
 
 impl Holder {
-    fn new(tap: &OwnedFd, another: Option<&OwnedFd>) -> Self {
+    pub(crate) fn new(tap: &OwnedFd, another: Option<&OwnedFd>) -> Self {
+        Self::running(Path::new("cat"), tap, another)
+    }
+
+    /// One that runs another program, which must do as `cat` does.
+    pub(crate) fn running(program: &Path, tap: &OwnedFd, another: Option<&OwnedFd>) -> Self {
         let duplicate = |tap: &OwnedFd| Stdio::from(tap.try_clone().expect("duplicate the tap"));
-        let mut cat = Command::new("cat");
+        let mut cat = Command::new(program);
         cat.stdin(Stdio::piped()).stdout(another.map_or_else(Stdio::null, duplicate)).stderr(duplicate(tap));
         // `spawn` comes back when the program has been executed and holds only what it was given.
         Self(cat.spawn().expect("run cat"))
@@ -227,7 +233,7 @@ fn without_its_note_a_muted_tap_is_taken_back_only_by_its_inode() {
     in_sandbox(|v0| {
         let (holder, own, ours) = muted_twice(v0);
         // As if the inode of the one were used again by the other.
-        let note = |inode| std::path::Path::new(NOTES).join(format!("{inode}"));
+        let note = |inode| Path::new(NOTES).join(format!("{inode}"));
         let moved = std::fs::read_to_string(note(ours)).expect("the note");
         let moved = moved.replace(&ours.to_string(), &own.to_string());
         std::fs::write(note(own), moved).expect("write");

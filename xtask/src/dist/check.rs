@@ -25,6 +25,7 @@ rm -f /usr/sbin/policy-rc.d
 rm -f /var/lib/man-db/auto-update
 dpkg --install "$1"
 systemctl is-active zcdiag.service zcdiag.socket
+if systemctl is-active --quiet zcdiag-mute; then echo "zcdiag-mute runs unasked"; exit 1; fi
 zcdiag status
 zcdiag daemon --check-config
 for file in man/man1/zcdiag-watch.1 man/man7/zcdiag-causes.7 bash-completion/completions/zcdiag; do
@@ -65,7 +66,9 @@ const FILES: &[&str] = &[
     "/usr/bin/zcdiag",
     "/usr/lib/systemd/system/zcdiag.service",
     "/usr/lib/systemd/system/zcdiag.socket",
+    "/usr/lib/systemd/system/zcdiag-mute.service",
     "/etc/zcdiag/zcdiag.toml",
+    "/etc/zcdiag/mute.toml",
     "/usr/share/man/man1/zcdiag.1",
     "/usr/share/man/man7/zcdiag-causes.7",
     "/usr/share/bash-completion/completions/zcdiag",

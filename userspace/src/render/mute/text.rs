@@ -1,10 +1,14 @@
 //! What was done for people: a paragraph for each tap, then what else makes sends copy there.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    path::Path,
+};
 
 use crate::{
     model::{
         mute::{MuteAction, MuteOutcome, MuteReport, MuteResult},
+        program::KnownProgram,
         tap::{Fanout, Tap},
     },
     render::{
@@ -58,6 +62,61 @@ pub fn write_refusals(report: &MuteReport, err: &mut dyn Write) -> io::Result<()
         write!(err, "{}", wrap("  cure  ", &harmless(&refusal.instead)))?;
     }
     Ok(())
+}
+
+/// Writes that a program stands in the file of those that are to be muted, what it loses, and who does it.
+///
+/// # Errors
+/// The output cannot be written to.
+pub fn write_kept(
+    whom: &str,
+    file: &Path,
+    is_new: bool,
+    known: Option<&KnownProgram>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let (whom, file) = (harmless(whom), file.display().to_string());
+    let head = if is_new { "written to" } else { "already in" };
+    writeln!(out, "{head} {}: {whom}", harmless(&file))?;
+    let mut field = |name: &str, text: &str| write!(out, "{}", wrap(&format!("  {name:<6}"), text));
+    field(
+        "now",
+        "its taps are muted whenever they open, by zcdiag-mute.service; from then on no send is copied for them",
+    )?;
+    field(
+        "note",
+        &match known {
+            Some(program) => {
+                format!("{} loses nothing that is known of when it is muted", harmless(&program.name))
+            }
+            None => "zcdiag does not know this program: it no longer sees what this host sends".to_owned(),
+        },
+    )?;
+    if is_new {
+        field(
+            "next",
+            "systemctl enable --now zcdiag-mute; where it runs already: systemctl reload zcdiag-mute",
+        )?;
+        field("undo", "take the entry out of the file, and reload")?;
+    }
+    Ok(())
+}
+
+/// What became of one tap in one line, as a service says it.
+pub fn line(action: MuteAction, result: &MuteResult, here: Option<u32>) -> String {
+    let name = name(result, here);
+    match (&result.outcome, head(result, action)) {
+        (MuteOutcome::LeftAlone { why, .. }, Some((head, _))) => {
+            let instead = all_the_same(result).map_or(String::new(), |instead| format!("; {instead}"));
+            format!("{head}: {name}: it {}", harmless(&format!("{why}{instead}")))
+        }
+        (MuteOutcome::Refused(refusal), _) => {
+            let reason = format!("{}; {}", refusal.why, refusal.instead);
+            format!("not {}d: {name}: {}", action.name(), harmless(&reason))
+        }
+        (_, Some((head, _))) => format!("{head}: {name}"),
+        (_, None) => name,
+    }
 }
 
 /// "dhclient (pid 812) on v0, inode 12354", or the target if there is no such tap.

@@ -89,6 +89,17 @@ fn programs_that_nothing_else_is_known_of_are_recognised_by_what_they_have_mappe
 }
 
 #[test]
+fn whoever_shares_a_tap_and_needs_what_leaves_is_harmed() {
+    let programs = Programs::default();
+    let mut tap = dhclient().tap;
+    assert_eq!(programs.harmed(&tap), None);
+    tap.holders.extend(held_by("tcpdump", None, None).holders);
+    let harmed = programs.harmed(&tap).expect("one of both");
+    assert_eq!((&*harmed.name, harmed.harm()), ("a capture with libpcap", harmed.muted.as_deref()));
+    assert_eq!(programs.harmed(&held_by("sensor", None, None)), None);
+}
+
+#[test]
 fn patterns() {
     let cases = [
         ("a.service", "a.service", true),

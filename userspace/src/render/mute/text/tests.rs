@@ -1,6 +1,6 @@
 //! What people read.
 
-use super::{write_refusals, write_text};
+use super::{line, write_refusals, write_text};
 use crate::{
     model::{
         cure::Cure,
@@ -100,4 +100,19 @@ fn nothing_but_refusals_leaves_the_output_empty() {
     report.remaining.clear();
     assert_eq!(written(&report).0, "");
     assert!(!report.succeeded());
+}
+
+#[test]
+fn a_service_says_what_became_of_each_tap_in_one_line() {
+    let mut report = report();
+    let comm = &mut report.results[0].tap.as_mut().expect("a tap").tap.holders[0].process.comm;
+    "a\nb\u{1b}[2J".clone_into(comm);
+    let lines: Vec<_> =
+        report.results.iter().map(|result| line(MuteAction::Mute, result, report.here)).collect();
+    let begin =
+        ["muted: a\\u{a}b\\u{1b}[2J (pid 812) on v0", "left alone: ", "not muted: ", "not muted: pid 9: "];
+    assert_eq!(lines.len(), begin.len());
+    for (line, begin) in lines.iter().zip(begin) {
+        assert!(line.starts_with(begin) && !line.contains('\n'), "{line}");
+    }
 }
