@@ -2,7 +2,6 @@
 #![expect(unsafe_code, reason = "a map value is reached through a raw pointer")]
 
 use aya_ebpf::{
-    bindings::BPF_NOEXIST,
     macros::map,
     maps::{HashMap, PerCpuArray},
 };
@@ -38,16 +37,18 @@ static SHARED: HashMap<Addr, Shares> = HashMap::with_max_entries(rooms::SHARED, 
 #[map]
 static BLANK: PerCpuArray<Shares> = PerCpuArray::with_max_entries(1, 0);
 
-/// A send of `sender` is merged into `uarg`. To be called from its own context. Gives false if it counts for who has begun it,
+/// What has been taken out and is being counted.
+#[map]
+static TAKEN: PerCpuArray<Shares> = PerCpuArray::with_max_entries(1, 0);
+
+/// A send of `sender` is merged into `uarg`, the `first` of another process: what is there then is of an earlier uarg. To be called from its own context. Gives false if it counts for who has begun it,
 /// for want of room, which is counted. A function of its own: rare, and for the stack's sake.
 #[inline(never)]
-pub(crate) fn note(uarg: Addr, sender: &SenderKey, bytes: u64) -> bool {
+pub(crate) fn note(uarg: Addr, sender: &SenderKey, (bytes, first): (u64, bool)) -> bool {
     sender::remember(sender);
-    if SHARED.get_ptr(&uarg).is_none()
-        && let Some(blank) = BLANK.get_ptr(0)
-    {
-        // SAFETY: the entry is this CPU's own, and never written. Another CPU may be first; then its entry is the one to use.
-        let _ = SHARED.insert(&uarg, unsafe { &*blank }, u64::from(BPF_NOEXIST));
+    if first && let Some(blank) = BLANK.get_ptr(0) {
+        // SAFETY: the entry is this CPU's own, and never written.
+        let _ = SHARED.insert(&uarg, unsafe { &*blank }, 0);
     }
     let Some(shares) = SHARED.get_ptr_mut(&uarg) else {
         loss::count(Loss::TALLIES_FULL);
@@ -74,21 +75,23 @@ pub(crate) fn note(uarg: Addr, sender: &SenderKey, bytes: u64) -> bool {
     false
 }
 
-/// Sends, and bytes, of a uarg that are of others than who has begun it.
-#[inline(always)]
-pub(crate) fn of(uarg: Addr) -> (u64, u64) {
-    let Some(shares) = SHARED.get_ptr(&uarg) else { return (0, 0) };
-    // SAFETY: entries stay while a program runs.
-    unsafe { ((*shares).sends, (*shares).bytes) }
-}
-
-/// Counts them, for the uarg has ended. A function of its own, for the stack's sake.
+/// Counts them, for the uarg has ended: whoever takes them out. A function of its own, for the stack's sake.
 #[inline(never)]
 pub(crate) fn settle(uarg: Addr, site: &SiteKey, hidden: &SiteKey, copied: bool) {
-    let Some(shares) = SHARED.get_ptr(&uarg) else { return };
+    let (Some(shares), Some(taken)) = (SHARED.get_ptr(&uarg), TAKEN.get_ptr_mut(0)) else { return };
+    // SAFETY: entries stay while a program runs; the place that they are copied to is this CPU's own. Word by word, else the
+    // compiler calls for something that does it byte by byte.
+    unsafe {
+        for word in 0..size_of::<Shares>() / size_of::<u64>() {
+            taken.cast::<u64>().add(word).write_volatile(shares.cast::<u64>().add(word).read_volatile());
+        }
+    }
+    if SHARED.remove(&uarg).is_err() {
+        return;
+    }
     for place in 0..MOST {
-        // SAFETY: entries stay while a program runs, and nobody merges into a uarg that has ended.
-        let share = unsafe { &*(&raw const (*shares).of).cast::<Share>().add(place) };
+        // SAFETY: as above.
+        let share = unsafe { &*(&raw const (*taken).of).cast::<Share>().add(place) };
         if share.sends == 0 {
             break;
         }
@@ -99,6 +102,4 @@ pub(crate) fn settle(uarg: Addr, site: &SiteKey, hidden: &SiteKey, copied: bool)
             tally::add_hidden(&key, share.sends, share.bytes);
         }
     }
-    // Whether somebody else has does not matter.
-    let _ = SHARED.remove(&uarg);
 }

@@ -3,7 +3,7 @@
 //! A uarg (`struct ubuf_info_msgzc`, before 6.0 `struct ubuf_info`) counts the references from
 //! packets to one or several merged sends. Its notification is queued when the last one goes.
 
-use zcdiag_wire::{Loss, MISSING, SiteKind, TallyKey, Uarg, UargEnd, UargFlags};
+use zcdiag_wire::{Loss, MISSING, SiteKind, TallyKey, Uarg, UargEnd};
 
 use crate::{
     connections::{self, Place},
@@ -212,7 +212,7 @@ pub(crate) fn is_copied(record: &Uarg) -> bool {
 pub(crate) fn finish_plainly(uarg: impl Struct, record: &Uarg) -> bool {
     let state = State::of(uarg);
     let copied = !state.zerocopy();
-    let usual = record.flags & UargFlags::SHARED == 0;
+    let usual = record.others == 0;
     let usual = usual
         && if copied {
             record.settled == 1 && record.ended == 0
@@ -249,7 +249,10 @@ pub(crate) fn finish<K: Kernel>(uarg: Addr, record: &Uarg, notified: bool) {
     // Without a send left in it, all have failed: there is no notification, but the bytes still stand there.
     let empty = known == 1 && len == 0;
     let place = Place::of(record.connection);
-    let shared = record.flags & UargFlags::SHARED != 0;
+    let shared = record.others != 0;
+    if shared && known == 1 && !empty {
+        shared::settle(uarg, &record.site, &record.hidden, copied);
+    }
     if shared || empty || known == 0 || misreported | unasked != 0 || hidden || place.is_none() {
         finish_by_key::<K>(uarg, record, notified);
         return;
@@ -275,7 +278,7 @@ fn finish_by_key<K: Kernel>(uarg: Addr, record: &Uarg, notified: bool) {
     let mut key = TallyKey { sender: record.sender, site: record.site };
     let UargEnd { len, bytes, known, misreported, unasked, .. } = record.end;
     let (hidden, copied, unsent) = (record.hidden, is_copied(record), record.unsent);
-    let shared = record.flags & UargFlags::SHARED != 0;
+    let others = (u64::from(record.others), u64::from(record.others_bytes));
     let empty = known == 1 && len == 0;
     let notification = if notified || empty { None } else { Some(flips(record)) };
     let place = if K::WITH_PLACES { Place::of(record.connection) } else { None };
@@ -296,12 +299,7 @@ fn finish_by_key<K: Kernel>(uarg: Addr, record: &Uarg, notified: bool) {
         loss::count(Loss::END_UNKNOWN);
         return;
     }
-    let (mut sends, mut bytes) = (sends, bytes);
-    if shared {
-        let of_others = shared::of(uarg);
-        (sends, bytes) = (sends.saturating_sub(of_others.0), bytes.saturating_sub(of_others.1));
-        shared::settle(uarg, &key.site, &hidden, copied);
-    }
+    let (sends, bytes) = (sends.saturating_sub(others.0), bytes.saturating_sub(others.1));
     tally::add_sends(&key, !copied, (sends, bytes), notification);
     if misreported | unasked != 0 {
         tally::add_untold(&key, u64::from(misreported), u64::from(unasked));

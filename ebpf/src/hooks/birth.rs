@@ -79,9 +79,14 @@ fn on_merge(born: &Born, sk: impl Struct, tgid: u32) -> Option<()> {
     let size = if born.is_sum { born.size.wrapping_sub(before) } else { born.size };
     record.merged_bytes = record.merged_bytes.wrapping_add(size);
     if record.sender.tgid != tgid
-        && shared::note(born.uarg, &sender::current(tgid, sk, SendApi::MSG_ZEROCOPY), u64::from(size))
+        && shared::note(
+            born.uarg,
+            &sender::current(tgid, sk, SendApi::MSG_ZEROCOPY),
+            (u64::from(size), record.others == 0),
+        )
     {
-        record.flags |= UargFlags::SHARED;
+        record.others += 1;
+        record.others_bytes = record.others_bytes.wrapping_add(size);
     }
     Some(())
 }

@@ -299,6 +299,10 @@ pub struct Uarg {
     pub merged: u32,
     /// Their bytes.
     pub merged_bytes: u32,
+    /// Of these, sends of other processes than the one that has begun it.
+    pub others: u32,
+    /// Their bytes.
+    pub others_bytes: u32,
     /// For a request of io_uring: others that share its packets.
     pub riders: Riders,
     /// For a request of io_uring: the uarg of the request whose packet its data went into, or 0.
@@ -328,6 +332,8 @@ impl Uarg {
         slot: 0,
         merged: 0,
         merged_bytes: 0,
+        others: 0,
+        others_bytes: 0,
         riders: Riders { waiting: 0, sends: 0, bytes: 0, told_copied: 0, unasked: 0, pad: 0 },
         carrier: 0,
         in_call: 0,
@@ -370,8 +376,6 @@ impl UargFlags {
     pub const UNROUTED: u32 = 128;
     /// The time of its birth is exact; else it is that of the jiffy.
     pub const TIMED: u32 = 256;
-    /// Some of its sends are of other processes than the one that has begun it.
-    pub const SHARED: u32 = 512;
 }
 
 /// A copy on the receive path, held back until the packet's next stop tells its cause.
