@@ -114,9 +114,10 @@ pub(crate) fn time_of_birth() -> (u64, bool) {
         (*recent).births += 1;
         let timed = (*recent).timed_in != jiffy || (*recent).births % ONE_BIRTH_OF == 0;
         if timed {
-            (*recent).timed_in = jiffy;
-            (*recent).ns = now();
-            (*recent).jiffy = jiffy;
+            // In this order, for others that read it.
+            (&raw mut (*recent).ns).write_volatile(now());
+            (&raw mut (*recent).jiffy).write_volatile(jiffy);
+            (&raw mut (*recent).timed_in).write_volatile(jiffy);
         }
         ((*recent).ns, timed)
     }

@@ -81,7 +81,7 @@ pub(crate) fn sender(window: &Window, skb: Addr) -> Option<SenderKey> {
     if window.held == 0 {
         return None;
     }
-    entry(skb).map(|held| held.charge.sender)
+    entry(skb).filter(|held| cpu::now() - held.at < AT_ONCE_NS).map(|held| held.charge.sender)
 }
 
 /// A function of its own, for the stack's sake.

@@ -17,6 +17,9 @@ const MOST: usize = 4;
 #[repr(C)]
 struct Share {
     sender: SenderKey,
+    /// Those that were begun: 0 if it is nobody's.
+    made: u64,
+    /// Those of them that have not failed.
     sends: u64,
     bytes: u64,
 }
@@ -25,8 +28,6 @@ struct Share {
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Shares {
-    sends: u64,
-    bytes: u64,
     of: [Share; MOST],
 }
 
@@ -58,21 +59,37 @@ pub(crate) fn note(uarg: Addr, sender: &SenderKey, (bytes, first): (u64, bool)) 
         // SAFETY: the entry stays while its uarg does, and the kernel merges sends of one socket one by one.
         unsafe {
             let share = (&raw mut (*shares).of).cast::<Share>().add(place);
-            let free = (*share).sends == 0;
+            let free = (*share).made == 0;
             if free {
                 (*share).sender = *sender;
             }
             if free || (*share).sender == *sender {
+                (*share).made += 1;
                 (*share).sends += 1;
                 (*share).bytes += bytes;
-                (*shares).sends += 1;
-                (*shares).bytes += bytes;
                 return true;
             }
         }
     }
     loss::count(Loss::TALLIES_FULL);
     false
+}
+
+/// So many of the sends of a process, and of their bytes, were none. A function of its own: rare.
+#[inline(never)]
+pub(crate) fn take_back(uarg: Addr, tgid: u32, sends: u64, bytes: u64) {
+    let Some(shares) = SHARED.get_ptr_mut(&uarg) else { return };
+    for place in 0..MOST {
+        // SAFETY: as in `note`.
+        unsafe {
+            let share = (&raw mut (*shares).of).cast::<Share>().add(place);
+            if (*share).made != 0 && (*share).sender.tgid == tgid {
+                (*share).sends -= sends;
+                (*share).bytes = (*share).bytes.wrapping_sub(bytes);
+                return;
+            }
+        }
+    }
 }
 
 /// Counts them, for the uarg has ended: whoever takes them out. A function of its own, for the stack's sake.
@@ -92,8 +109,11 @@ pub(crate) fn settle(uarg: Addr, site: &SiteKey, hidden: &SiteKey, copied: bool)
     for place in 0..MOST {
         // SAFETY: as above.
         let share = unsafe { &*(&raw const (*taken).of).cast::<Share>().add(place) };
-        if share.sends == 0 {
+        if share.made == 0 {
             break;
+        }
+        if share.sends == 0 {
+            continue;
         }
         let mut key = TallyKey { sender: share.sender, site: *site };
         tally::add_sends(&key, !copied, (share.sends, share.bytes), None);

@@ -239,21 +239,20 @@ pub(crate) fn finish_plainly(uarg: impl Struct, record: &Uarg) -> bool {
 /// has been counted.
 #[inline(always)]
 pub(crate) fn finish<K: Kernel>(uarg: Addr, record: &Uarg, notified: bool) {
+    let copied = is_copied(record);
+    if K::WITH_PLACES && record.others != 0 {
+        shared::settle(uarg, &record.site, &record.hidden, copied);
+    }
     if !K::WITH_CONNECTIONS {
         finish_by_key::<K>(uarg, record, notified);
         return;
     }
     let UargEnd { len, bytes, known, misreported, unasked, .. } = record.end;
-    let copied = is_copied(record);
     let hidden = !copied && record.hidden.kind != SiteKind::NONE;
     // Without a send left in it, all have failed: there is no notification, but the bytes still stand there.
     let empty = known == 1 && len == 0;
     let place = Place::of(record.connection);
-    let shared = record.others != 0;
-    if shared && known == 1 && !empty {
-        shared::settle(uarg, &record.site, &record.hidden, copied);
-    }
-    if shared || empty || known == 0 || misreported | unasked != 0 || hidden || place.is_none() {
+    if record.others != 0 || empty || known == 0 || misreported | unasked != 0 || hidden || place.is_none() {
         finish_by_key::<K>(uarg, record, notified);
         return;
     }
@@ -285,7 +284,8 @@ fn finish_by_key<K: Kernel>(uarg: Addr, record: &Uarg, notified: bool) {
     if !records::remove::<K>(uarg, record) {
         return;
     }
-    let (sends, bytes) = (u64::from(len), u64::from(bytes).saturating_sub(unsent));
+    let sends = u64::from(len).saturating_sub(others.0);
+    let bytes = u64::from(bytes).saturating_sub(unsent).saturating_sub(others.1);
     if let Some(place) = place {
         if known == 1 && !empty {
             connections::note_others(place, &key.site, copied, (sends, bytes));
@@ -299,7 +299,6 @@ fn finish_by_key<K: Kernel>(uarg: Addr, record: &Uarg, notified: bool) {
         loss::count(Loss::END_UNKNOWN);
         return;
     }
-    let (sends, bytes) = (sends.saturating_sub(others.0), bytes.saturating_sub(others.1));
     tally::add_sends(&key, !copied, (sends, bytes), notification);
     if misreported | unasked != 0 {
         tally::add_untold(&key, u64::from(misreported), u64::from(unasked));

@@ -43,6 +43,7 @@ use crate::{
         status::{self, StatusOptions},
     },
     model::mute::MuteAction,
+    render::lines::harmless_lines,
 };
 
 /// Says why a MSG_ZEROCOPY send was copied (zc=n), which process is to blame, and how to cure it.
@@ -151,7 +152,7 @@ pub fn main() -> u8 {
     };
     result.unwrap_or_else(|failure| {
         // Nobody left to tell is no reason to fail in another way.
-        let _ = writeln!(io::stderr(), "zcdiag: {failure}");
+        let _ = writeln!(io::stderr(), "zcdiag: {}", harmless_lines(&failure.to_string()));
         code::FAILED
     })
 }

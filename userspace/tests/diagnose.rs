@@ -56,7 +56,15 @@ fn facts(device: &str, frames: &[&str]) -> SiteFacts {
 
 fn dropped(copied: u32, function: &str) -> (DropKey, DropFacts) {
     let key = DropKey { sender: sender(7), location: 1, reason: 2, ifindex: 5, netns: HERE, copied };
-    (key, DropFacts { device: "d0".to_owned(), reason: None, function: function.to_owned() })
+    (
+        key,
+        DropFacts {
+            device: "d0".to_owned(),
+            reason: None,
+            function: function.to_owned(),
+            unspecified: false,
+        },
+    )
 }
 
 #[test]

@@ -64,7 +64,9 @@ fn check(lines: &[&str]) -> Result<(), TestCaseError> {
     let same = difference(report.clone(), report);
     prop_assert!(same.causes.iter().all(|row| row.change() == Change::Stayed));
     prop_assert!(same.culprits.iter().all(|row| row.change() == Change::Stayed));
-    prop_assert!(same.senders.is_empty() && same.trend() == Trend::Unchanged);
+    prop_assert!(
+        same.senders.iter().all(|row| row.trend() == Trend::Unchanged) && same.trend() == Trend::Unchanged
+    );
     Ok(())
 }
 

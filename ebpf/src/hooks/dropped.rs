@@ -16,6 +16,8 @@ fn on_drop(skb: Addr, location: Addr, reason: u32) -> Option<()> {
     let held = held::sender(window, skb);
     let sender = match held {
         Some(sender) => sender,
+        // Most that are dropped have nothing outside of their linear part, where pages would be.
+        None if skb::data_len(skb) == 0 => return None,
         None => uarg::record(skb::uarg(skb)?)?.sender,
     };
     count(sender, (skb, location, reason), held.is_some());

@@ -19,6 +19,7 @@ use crate::{
     loss,
     read::{Addr, Struct, Typed},
     records::{Any, Kernel, New},
+    sender, shared,
     site::{self, Place},
     skb, switches, uarg, upfront,
 };
@@ -70,7 +71,9 @@ pub(super) fn note_copy<K: Kernel>(
 /// CPU that is.
 #[inline(always)]
 pub(super) fn on_last<K: Kernel>(uarg: Addr, record: &mut Uarg) {
-    if record.ended != 1 {
+    // Where all sends have failed, there is no notification.
+    let empty = record.end.known == 1 && record.end.len == 0;
+    if record.ended != 1 && !empty {
         latency::note(record);
     }
     match record.ended {
@@ -211,10 +214,24 @@ fn put_kretprobe(_ctx: RetProbeContext) -> Option<()> {
     on_put_exit(cpu::window()?.put_uarg)
 }
 
+/// The send that fails is the last of its socket: should it have been merged into a uarg, it counts there no more. Its bytes
+/// are taken back by what the send call returns.
+#[inline(always)]
+fn take_back_merged(uarg: Addr) -> Option<()> {
+    let record = uarg::record(uarg).filter(|record| record.merged != 0)?;
+    record.merged -= 1;
+    if record.others != 0 && record.sender.tgid != sender::current_tgid() {
+        record.others -= 1;
+        shared::take_back(uarg, sender::current_tgid(), 1, 0);
+    }
+    Some(())
+}
+
 /// `have_uref`: the failed send gives back a reference of its own. The function takes its id out of the
 /// uarg and then puts that reference; where that put is a call, it is seen there, else the exit counts.
 #[inline(always)]
 fn on_abort(uarg: Addr, have_uref: bool) -> Option<()> {
+    take_back_merged(uarg);
     if !have_uref {
         return None;
     }

@@ -15,7 +15,7 @@ use crate::{
     facts::offset,
     failure, loss,
     read::{Addr, Struct, Typed},
-    sender, sending, sock, tally, uarg,
+    sender, sending, shared, sock, tally, uarg,
 };
 
 /// `MSG_ZEROCOPY`
@@ -75,7 +75,14 @@ fn take_back(left: u64, result: i32) -> Option<()> {
     }
     if let Some(uarg) = uarg {
         // A send that took nothing may have been the only one in its uarg, which is then no more.
-        tally::add_to(&raw mut uarg::record(uarg)?.unsent, left);
+        let record = uarg::record(uarg)?;
+        let tgid = sender::current_tgid();
+        if record.others_bytes != 0 && record.sender.tgid != tgid {
+            record.others_bytes = record.others_bytes.wrapping_sub(left as u32);
+            shared::take_back(uarg, tgid, 0, left);
+        }
+        // The uarg counts them, whoever's they are.
+        tally::add_to(&raw mut record.unsent, left);
     } else if result > 0 {
         loss::count(Loss::RESULT_UNSEEN);
     }

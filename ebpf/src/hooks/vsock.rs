@@ -11,7 +11,11 @@ use aya_ebpf::{
 use zcdiag_wire::rooms;
 
 use super::sent::{asks_for_zerocopy, count_unless_sent};
-use crate::read::Addr;
+use crate::{
+    facts::offset,
+    read::{Addr, Struct},
+    sending,
+};
 
 /// The sockets of send calls that ask for zero copy, by task.
 #[map]
@@ -19,8 +23,13 @@ static VSOCK_CALLS: LruHashMap<u64, Addr> = LruHashMap::with_max_entries(rooms::
 
 #[inline(always)]
 fn on_call(socket: Addr, msg: Addr) -> Option<()> {
-    if asks_for_zerocopy(msg) {
-        VSOCK_CALLS.insert(&bpf_get_current_pid_tgid(), &socket, 0).ok()?;
+    let task = bpf_get_current_pid_tgid();
+    // Those of io_uring are seen by what their requests return.
+    if asks_for_zerocopy(msg) && msg.value::<Addr>(offset!(msg_ubuf)) == 0 {
+        VSOCK_CALLS.insert(&task, &socket, 0).ok()?;
+    } else {
+        // Of a call whose end was not seen.
+        let _ = VSOCK_CALLS.remove(&task);
     }
     Some(())
 }
@@ -32,6 +41,7 @@ fn on_return(result: i32) -> Option<()> {
     // SAFETY: entries stay while a program runs; the entry is this task's own.
     let socket = unsafe { *socket };
     let _ = VSOCK_CALLS.remove(&task);
+    sending::end();
     count_unless_sent(socket, result)
 }
 

@@ -5,7 +5,7 @@ mod configuration;
 
 use std::{
     fs::{self, OpenOptions},
-    io::{self, Write},
+    io::{self, Read as _, Write},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
@@ -69,13 +69,14 @@ pub fn run(options: &BundleOptions, out: &mut dyn Write, err: &mut dyn Write) ->
     if file.symlink_metadata().is_ok() {
         return Err(failed(&file, &io::ErrorKind::AlreadyExists.into()));
     }
-    is_read(render::bundle::write_list(&bundle, err))?;
+    // That nobody reads it is no reason not to make it.
+    let _ = render::bundle::write_list(&bundle, err);
     let mut packed = Packed::default();
     for part in Part::ALL.into_iter().filter(|part| !options.without.contains(part)) {
         packed.gather(part, options);
     }
     for sentence in &packed.missing {
-        is_read(writeln!(err, "could not have {}", harmless(sentence)))?;
+        let _ = writeln!(err, "could not have {}", harmless(sentence));
     }
     write(&file, &packed).map_err(|error| failed(&file, &error))?;
     bundle.file = Some(file);
@@ -171,9 +172,19 @@ fn report(options: &SessionOptions) -> Result<Vec<Vec<u8>>, String> {
     ])
 }
 
+/// Bytes of a configuration that are read.
+const LARGEST_CONFIGURATION: u64 = 1 << 20;
+
 fn configuration(path: Option<&Path>) -> Result<Vec<Vec<u8>>, String> {
     let path = path.unwrap_or(Path::new(DEFAULT_PATH));
-    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let failed = |error: io::Error| format!("{}: {error}", path.display());
+    // A pipe would keep whoever opens it waiting.
+    if !fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(format!("{}: it is no file", path.display()));
+    }
+    let mut text = String::new();
+    let file = fs::File::open(path).map_err(failed)?;
+    file.take(LARGEST_CONFIGURATION).read_to_string(&mut text).map_err(failed)?;
     let redacted = configuration::redacted(&text).map_err(|why| format!("{}: {why}", path.display()))?;
     Ok(vec![written(|out| json::line(out, &redacted))?])
 }

@@ -16,6 +16,7 @@ use crate::{
         lost::Lost,
         report::Report,
     },
+    recording::Event,
     render::diff::{Compared, write_github, write_json, write_junit, write_text},
 };
 
@@ -98,8 +99,10 @@ struct Recorded {
 
 fn read(path: &Path, unfiltered: bool) -> Result<Recorded, Failure> {
     let mut player = recorded::open(path)?;
+    let mut command = None;
     let failure = loop {
         match player.play() {
+            Ok(Some(Event::End(_, ended))) => command = ended,
             Ok(Some(_)) => (),
             Ok(None) => break None,
             Err(error) => break Some(unreadable(path, &error, Some(player.elapsed))),
@@ -107,6 +110,7 @@ fn read(path: &Path, unfiltered: bool) -> Result<Recorded, Failure> {
     };
     let filter = if unfiltered { Filter::default() } else { player.filter.clone() };
     let mut report = diagnose::report(&player.counts, &player.known, &filter, player.elapsed);
+    report.command = command;
     if failure.is_some() {
         report.losses.push((Lost::RecordingEnd, 1));
     }

@@ -19,10 +19,7 @@ use std::{
 
 use aya::{
     Ebpf, EbpfLoader, GlobalData,
-    programs::{
-        Program, ProgramError, fentry::FEntryLinkId, fexit::FExitLinkId, kprobe::KProbeLinkId,
-        raw_trace_point::RawTracePointLinkId,
-    },
+    programs::{Program, ProgramError, fentry::FEntryLinkId, fexit::FExitLinkId, kprobe::KProbeLinkId},
 };
 use zcdiag_wire::{Config, Offsets, maps};
 
@@ -171,7 +168,8 @@ enum Link {
     Fentry(FEntryLinkId),
     Fexit(FExitLinkId),
     Probe(KProbeLinkId),
-    Tracepoint(RawTracePointLinkId),
+    /// It never rests.
+    Tracepoint,
 }
 
 impl Loaded {
@@ -234,7 +232,7 @@ impl Loaded {
             }
             (Program::RawTracePoint(program), Kind::Tracepoint) => timed(load, || program.load())
                 .and_then(|()| timed(attach, || program.attach(step.function)))
-                .map(Link::Tracepoint),
+                .map(|_| Link::Tracepoint),
             _ => Err(ProgramError::UnexpectedProgramType),
         };
         let link = link.map_err(|error| explain(&what(), &error))?;

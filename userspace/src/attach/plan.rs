@@ -200,8 +200,8 @@ fn first(offer: &Offer<'_>, hook: &Hook) -> Option<Target> {
     if let Some(target) = hook.functions.iter().find_map(typed) {
         return Some(target);
     }
-    if let Some(module) = hook.module {
-        return in_module(hook).filter(|_| (offer.has_module)(module));
+    if hook.module.is_some_and(offer.has_module) {
+        return in_module(hook);
     }
     // To look for a symbol is slow, so it is not done for what many kernels do not have.
     let plain = |name: &&&'static str| !matches!(hook.need, Need::WhereThere(_)) && (offer.has_symbol)(name);

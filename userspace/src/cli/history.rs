@@ -49,7 +49,8 @@ pub(super) struct HistoryArgs {
 }
 
 pub(super) fn run_history(globals: &Globals, args: &HistoryArgs) -> Outcome {
-    let until = args.until.unwrap_or_else(|| millis(Timestamp::now()));
+    let now = millis(Timestamp::now());
+    let until = args.until.unwrap_or(now).min(now);
     if args.since >= until {
         return Err(Failure::new(
             "--until is not later than --since",

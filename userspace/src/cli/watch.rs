@@ -2,7 +2,8 @@
 
 use std::{
     io::{self, IsTerminal as _},
-    path::PathBuf,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -285,6 +286,12 @@ pub(super) enum FoldedBy {
     Sends,
 }
 
+/// Whether both names are of one file.
+fn same_file(one: &Path, other: &Path) -> bool {
+    let id = |path: &Path| std::fs::metadata(path).ok().map(|about| (about.dev(), about.ino()));
+    id(one).is_some_and(|one| id(other) == Some(one))
+}
+
 pub(super) fn run_report(globals: &Globals, report: &ReportArgs) -> Outcome {
     let form = match report.folded {
         _ if report.json => ReportForm::Json,
@@ -303,12 +310,18 @@ pub(super) fn run_report(globals: &Globals, report: &ReportArgs) -> Outcome {
             ..globals.look(report.output.is_none() && io::stdout().is_terminal())
         },
     };
+    if let Some(output) = report.output.as_ref().filter(|output| same_file(output, &report.recording)) {
+        return Err(Failure::new(
+            format!("{} is the recording itself, which would be lost", output.display()),
+            "give --output another file",
+        ));
+    }
     let mut written = Vec::new();
     let result = match &report.output {
         None => report::run(&options, &mut io::stdout(), &mut io::stderr()),
         Some(_) => report::run(&options, &mut written, &mut io::stderr()),
     };
-    if let Some(path) = report.output.as_ref().filter(|_| !written.is_empty()) {
+    if let Some(path) = report.output.as_ref().filter(|_| result.is_ok() || !written.is_empty()) {
         std::fs::write(path, written)
             .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display()), ""))?;
     }

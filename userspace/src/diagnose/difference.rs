@@ -8,7 +8,7 @@ use std::{
 use crate::model::{
     difference::{Amount, CauseChange, Change, CulpritChange, Difference, SenderChange},
     fleet::Identity,
-    report::{CauseReport, Report, Split, Verdict},
+    report::{CauseReport, Report, Split},
 };
 
 /// What changed from one watch to another.
@@ -133,8 +133,7 @@ fn senders(before: &Report, after: &Report) -> Vec<SenderChange> {
     let after = by_name(after);
     let rows = join(renamed(by_name(before), &after), after).into_iter();
     let rows = rows.map(|(identity, (before, after))| SenderChange { identity, before, after });
-    let mut rows: Vec<SenderChange> =
-        rows.filter(|row| Verdict::on(row.before) != Verdict::on(row.after)).collect();
+    let mut rows: Vec<SenderChange> = rows.collect();
     rows.sort_by_key(|row| Reverse(row.before.copied.max(row.after.copied)));
     rows
 }

@@ -138,6 +138,7 @@ impl Known {
         };
         let mut facts: Vec<&DropFacts> =
             self.drops.iter().filter(|(key, _)| here(key)).map(|(_, facts)| facts).collect();
+        facts.sort_unstable();
         facts.dedup();
         facts
     }

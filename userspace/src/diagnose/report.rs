@@ -191,7 +191,7 @@ fn note_drops(
 ) {
     for (key, packets) in counts.drops.iter().filter(|(key, packets)| key.copied == 0 && **packets > 0) {
         let sender = known.sender(&key.sender);
-        let Some(facts) = known.drops.get(key).filter(|facts| !facts.is_end_of_transmission()) else {
+        let Some(facts) = known.drops.get(key).filter(|facts| !facts.may_be_sent()) else {
             continue;
         };
         if filter.takes_sender(&sender.process, sender.netns) {

@@ -13,7 +13,7 @@ use super::names::text;
 use crate::model::{
     connection::{ConnectionCounts, ConnectionEnds, KEPT},
     device::DeviceId,
-    socket::INET6,
+    socket::{INET, INET6, TCP},
     split::Split,
 };
 
@@ -35,6 +35,11 @@ pub(super) fn busiest<'a>(
             (*notifications, Duration::from_nanos(now_ns.saturating_sub(*born_ns)))
         });
         let counts = counts(connection, waiting);
+        // Of other families, and of a stream that was not connected yet at its first send, the ends are not known.
+        let (INET | INET6) = connection.sender.family else { continue };
+        if connection.sender.protocol == TCP && counts.ends.remote.is_none() {
+            continue;
+        }
         if counts.sends.total() + counts.waiting > 0 {
             by_sender.entry(connection.sender).or_default().push(counts);
         }

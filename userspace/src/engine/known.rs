@@ -303,6 +303,11 @@ impl Gatherer {
                 }
             }
             if named || met.contains(&inode) || self.sockets.was_given(inode) {
+                let mut judged = judged;
+                // It may have closed since it was seen.
+                if self.sockets.lifetime(inode).closed.is_some() {
+                    remains::closed(&mut judged);
+                }
                 self.known.taps.insert(inode, judged);
             }
         }
@@ -438,6 +443,7 @@ impl Gatherer {
                 device: text(&drops.dev_name),
                 reason: session.drop_reason(key.reason),
                 function: session.function(key.location),
+                unspecified: session.has_drop_reasons() && session.drop_reason(key.reason).is_none(),
             };
             self.known.drops.entry(key).or_insert_with(facts);
         }

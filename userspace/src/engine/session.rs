@@ -234,6 +234,11 @@ impl Session {
         if self.symbols.is_empty() { String::new() } else { self.symbols.name(address) }
     }
 
+    /// Whether the kernel has words for reasons to drop packets.
+    pub fn has_drop_reasons(&self) -> bool {
+        !self.drop_reasons.is_empty()
+    }
+
     /// The kernel's word for a reason to drop a packet; `None` for those that say nothing.
     pub fn drop_reason(&self, reason: u32) -> Option<String> {
         self.drop_reasons.get(&reason).cloned()

@@ -16,7 +16,7 @@ use crate::{
     },
     process::ProcRoot,
     sys::{
-        netlink::{NetlinkSocket, u32_at},
+        netlink::{NetlinkSocket, attribute, u32_at},
         netns,
     },
 };
@@ -27,6 +27,14 @@ const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const MOST: usize = 64;
 /// In so many network namespaces.
 const MOST_NAMESPACES: usize = 8;
+/// Asks for `INET_DIAG_INFO`: `struct tcp_info`.
+const INFO: u8 = 1 << (INET_DIAG_INFO - 1);
+const INET_DIAG_INFO: u16 = 2;
+/// `tcpi_notsent_bytes` and `tcpi_snd_wnd` (5.4 and later) in it.
+const NOT_SENT: usize = 144;
+const WINDOW: usize = 228;
+/// Bytes of `struct inet_diag_msg`.
+const MESSAGE: usize = 72;
 /// `INET_DIAG_NOCOOKIE`
 const NO_COOKIE: [u8; 8] = [0xff; 8];
 /// Where names for network namespaces are.
@@ -82,7 +90,7 @@ fn held_by(socket: &mut NetlinkSocket, row: &ConnectionCounts) -> Option<HeldBy>
 fn request(family: u16, local: SocketAddr, remote: SocketAddr) -> Vec<u8> {
     let [family_low, _] = family.to_le_bytes();
     let [protocol, _] = TCP.to_le_bytes();
-    let mut request = vec![family_low, protocol, 0, 0];
+    let mut request = vec![family_low, protocol, INFO, 0];
     request.extend(u32::MAX.to_ne_bytes()); // states: all
     request.extend(local.port().to_be_bytes());
     request.extend(remote.port().to_be_bytes());
@@ -110,27 +118,46 @@ fn parse(answer: &[u8]) -> Option<HeldBy> {
     match (timer, again) {
         _ if HANDSHAKE.contains(&state) => Some(HeldBy::Handshake),
         _ if unacknowledged == 0 => None,
-        (PROBES, _) => Some(HeldBy::ClosedWindow),
+        (PROBES, _) => window_or_else(answer),
         (_, 0) => Some(HeldBy::Acknowledgement),
         (_, again) => Some(HeldBy::Retransmission(again)),
     }
 }
 
+/// The kernel's timer for a closed window runs as well while something holds back what is to be sent.
+fn window_or_else(answer: &[u8]) -> Option<HeldBy> {
+    let info = attribute(answer.get(MESSAGE..)?, INET_DIAG_INFO)?;
+    let (not_sent, window) = (u32_at(info, NOT_SENT)?, u32_at(info, WINDOW)?);
+    Some(if window < not_sent { HeldBy::ClosedWindow } else { HeldBy::HeldBack })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::netlink::put_attribute;
 
     fn answer(state: u8, timer: u8, again: u8, unacknowledged: u32) -> Vec<u8> {
         let mut answer = vec![2, state, timer, again];
         answer.resize(60, 0);
         answer.extend(unacknowledged.to_ne_bytes());
-        answer.resize(72, 0);
+        answer.resize(MESSAGE, 0);
         answer
     }
 
     #[test]
     fn the_timer_tells_what_is_waited_for() {
-        assert_eq!(parse(&answer(1, 4, 3, 9)), Some(HeldBy::ClosedWindow));
+        let probed = |window: u32| {
+            let mut info = vec![0; WINDOW + 4];
+            info[NOT_SENT..NOT_SENT + 4].copy_from_slice(&9_u32.to_ne_bytes());
+            info[WINDOW..].copy_from_slice(&window.to_ne_bytes());
+            let mut answer = answer(1, 4, 3, 9);
+            put_attribute(&mut answer, INET_DIAG_INFO, &info);
+            parse(&answer)
+        };
+        assert_eq!(probed(0), Some(HeldBy::ClosedWindow));
+        assert_eq!(probed(8), Some(HeldBy::ClosedWindow));
+        assert_eq!(probed(9000), Some(HeldBy::HeldBack));
+        assert_eq!(parse(&answer(1, 4, 3, 9)), None, "without the window it is not known");
         assert_eq!(parse(&answer(1, 1, 2, 9)), Some(HeldBy::Retransmission(2)));
         assert_eq!(parse(&answer(1, 1, 0, 9)), Some(HeldBy::Acknowledgement));
         assert_eq!(parse(&answer(2, 1, 0, 0)), Some(HeldBy::Handshake));

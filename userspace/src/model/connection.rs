@@ -46,8 +46,10 @@ pub struct ConnectionEnds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HeldBy {
-    /// The peer has closed its window: the kernel probes it.
+    /// What is to be sent next does not fit into the window that the peer has left: the kernel probes it.
     ClosedWindow,
+    /// Nothing is on its way, and what is to be sent is held back on this side (TCP_CORK, MSG_MORE, no memory).
+    HeldBack,
     /// The peer does not answer: the kernel has sent data again, so many times.
     Retransmission(u8),
     /// The peer's acknowledgement.

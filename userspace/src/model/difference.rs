@@ -162,6 +162,14 @@ pub struct SenderChange {
 impl SenderChange {
     /// What that means for it. Who comes or goes without a copied send makes nothing better or worse.
     pub fn trend(&self) -> Trend {
+        let [before, after] = [self.before, self.after];
+        let [had, has] = [before.copied, after.copied].map(i128::from);
+        let [all, all_now] = [before.total(), after.total()].map(i128::from);
+        let change = has * all - had * all_now;
+        // A hundredth of the sends, as elsewhere.
+        if all * all_now > 0 && change.abs() * 100 >= all * all_now {
+            return if change > 0 { Trend::Worse } else { Trend::Better };
+        }
         let rank = |sends| match Verdict::on(sends) {
             Verdict::Idle | Verdict::Zerocopied | Verdict::Elsewhere => 0,
             Verdict::Mixed => 1,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::device::DeviceId;
 
 /// Where and why the kernel drops packets.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DropFacts {
     /// Name of the packet's device; empty if it had none.
     pub device: String,
@@ -15,13 +15,17 @@ pub struct DropFacts {
     pub reason: Option<String>,
     /// The function that drops it; empty if the kernel hides its symbols.
     pub function: String,
+    /// The kernel has reasons, and gives none here.
+    #[serde(default)]
+    pub unspecified: bool,
 }
 
 impl DropFacts {
-    /// Whether this is where drivers of network cards give back what they have sent, and not a drop: up to 6.3 the kernel
-    /// takes `dev_kfree_skb_any()` in an interrupt for one (`net_tx_action()` in `net/core/dev.c`).
-    pub fn is_end_of_transmission(&self) -> bool {
-        self.function == "net_tx_action" && self.reason.is_none()
+    /// Whether this may be a driver of a network card that gives back what it has sent, and no drop: with
+    /// `dev_kfree_skb_any()` it does so without a reason, in its own function or in `net_tx_action()` (`net/core/dev.c`).
+    pub fn may_be_sent(&self) -> bool {
+        self.reason.is_none()
+            && (self.unspecified || self.function.is_empty() || self.function == "net_tx_action")
     }
 }
 

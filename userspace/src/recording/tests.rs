@@ -107,6 +107,7 @@ fn known() -> Known {
                 device: "v0".to_owned(),
                 reason: Some("QDISC_DROP".to_owned()),
                 function: String::new(),
+                unspecified: true,
             },
         )]),
         connections: Vec::new(),

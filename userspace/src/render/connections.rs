@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{json::SplitJson, lines::harmless, words::plural};
 use crate::{
     model::{
-        connection::{By, ConnectionReport, HeldBy},
+        connection::{By, ConnectionReport, HeldBy, KEPT},
         report::{SenderReport, Split},
     },
     render::taps::json::AtJson,
@@ -19,35 +19,44 @@ const SHOWN: usize = 10;
 
 /// What a sender's sends are broken down into, busiest first, and the rest of them.
 pub(crate) fn lines(row: &SenderReport, by: By) -> Vec<String> {
-    let mut groups: BTreeMap<String, (Split, u64, Option<String>)> = BTreeMap::new();
+    let mut groups: BTreeMap<String, (Split, u64, BTreeMap<String, u64>)> = BTreeMap::new();
     for connection in &row.connections {
-        let (sends, waiting, cause) = groups.entry(name(connection, by)).or_default();
+        let (sends, waiting, causes) = groups.entry(name(connection, by)).or_default();
         sends.add(connection.counts.sends);
         *waiting += connection.counts.waiting;
         let of_this = connection.cause.as_ref().map(|(cause, device)| match device {
             Some(device) if by != By::Device => format!("{cause} on {}", harmless(&device.name)),
             _ => cause.to_string(),
         });
-        *cause = cause.take().or(of_this);
+        if let Some(cause) = of_this {
+            *causes.entry(cause).or_default() += connection.counts.sends.copied;
+        }
     }
     let mut groups: Vec<_> = groups.into_iter().collect();
     groups.sort_by_key(|(_, (sends, ..))| Reverse((sends.total(), sends.copied)));
     let mut rest = row.sends;
     let mut lines = Vec::new();
-    for (name, (sends, waiting, cause)) in groups.iter().take(SHOWN) {
+    for (name, (sends, waiting, causes)) in groups.iter().take(SHOWN) {
         rest = minus(rest, *sends);
         let waits = if *waiting > 0 { format!(", {waiting} to come") } else { String::new() };
-        let cause = cause.as_ref().map_or_else(String::new, |cause| format!(", {cause}"));
+        let most = causes.iter().max_by_key(|(_, copied)| **copied).map(|(cause, _)| cause);
+        let cause = match (most, causes.len()) {
+            (None, _) => String::new(),
+            (Some(cause), 1) => format!(", {cause}"),
+            (Some(cause), _) => format!(", mostly {cause}"),
+        };
         lines.push(format!("{name}: zc=y {}, zc=n {}{waits}{cause}", sends.zerocopied, sends.copied));
     }
     if rest.total() > 0 {
         let more = groups.len().saturating_sub(SHOWN);
-        let of =
-            if more > 0 { format!("{} and what", plural(more as u64, "other")) } else { "what".to_owned() };
-        lines.push(format!(
-            "{of} is counted by no connection: zc=y {}, zc=n {}",
-            rest.zerocopied, rest.copied
-        ));
+        let of = if row.connections.len() >= KEPT {
+            "all others".to_owned()
+        } else if more == 0 {
+            "counted by no connection".to_owned()
+        } else {
+            plural(more as u64, "other")
+        };
+        lines.push(format!("{of}: zc=y {}, zc=n {}", rest.zerocopied, rest.copied));
     }
     lines
 }
@@ -88,6 +97,9 @@ pub(crate) fn held_by(row: &SenderReport) -> Vec<String> {
             HeldBy::ClosedWindow => {
                 format!("{of}: the peer has closed its window, for it does not read what it was sent")
             }
+            HeldBy::HeldBack => format!(
+                "{of}: nothing is on its way, what is left is held back on this side (TCP_CORK or MSG_MORE, or no memory)"
+            ),
             HeldBy::Retransmission(times) => {
                 format!("{of}: the peer does not acknowledge, the kernel has sent again {times} times")
             }
@@ -114,7 +126,7 @@ pub(crate) struct ConnectionJson<'a> {
     /// Notifications that are still to come.
     waiting: u64,
     oldest_seconds: Option<f64>,
-    /// `closed_window`, `retransmission`, `acknowledgement` or `handshake`; `null` if nothing is to come or that is not known.
+    /// `closed_window`, `held_back`, `retransmission`, `acknowledgement` or `handshake`; `null` if nothing is to come or that is not known.
     held_by: Option<&'static str>,
 }
 
@@ -132,6 +144,7 @@ impl<'a> From<&'a ConnectionReport> for ConnectionJson<'a> {
             oldest_seconds: counts.oldest.map(|oldest| oldest.as_secs_f64()),
             held_by: counts.held_by.map(|held| match held {
                 HeldBy::ClosedWindow => "closed_window",
+                HeldBy::HeldBack => "held_back",
                 HeldBy::Retransmission(_) => "retransmission",
                 HeldBy::Acknowledgement => "acknowledgement",
                 HeldBy::Handshake => "handshake",

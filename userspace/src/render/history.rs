@@ -53,7 +53,7 @@ fn lines(history: &History, zone: &Zone<'_>) -> Vec<(Millis, String)> {
         let head = format!("{}  ", zone.time(change.at));
         (change.at, wrap(&head, &coming(change)))
     });
-    let gaps = history.gaps.iter().map(|gap| (gap.from, wrap("", &missing(gap, |at| zone.time(at)))));
+    let gaps = history.gaps.iter().map(|gap| (gap.from, wrap("", &missing(gap, |at| zone.moment(at, gap)))));
     let mut lines: Vec<(Millis, String)> = gaps.chain(windows).chain(taps).collect();
     lines.sort_by_key(|(from, _)| *from);
     lines

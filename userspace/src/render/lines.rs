@@ -5,6 +5,11 @@ use std::borrow::Cow;
 /// Columns of a line, where no terminal says otherwise.
 pub(super) const WIDTH: usize = 80;
 
+/// The same of several lines, which stay lines.
+pub(crate) fn harmless_lines(text: &str) -> String {
+    text.split('\n').map(harmless).collect::<Vec<_>>().join("\n")
+}
+
 /// Makes a string that somebody else chose safe to print: control characters and those that change the
 /// direction of writing come out as `\u{1b}`.
 pub(crate) fn harmless(text: &str) -> Cow<'_, str> {

@@ -61,13 +61,22 @@ pub(crate) fn concealed(group: &Group<'_>) -> String {
 }
 
 pub(crate) fn on_device(cause: &CauseReport) -> String {
-    cause.device.as_ref().map_or(String::new(), |device| format!(" on {}", harmless(&device.name)))
+    cause.device.as_ref().map_or_else(String::new, |device| match device.name.as_str() {
+        "" => format!(" on device {}", device.ifindex),
+        name => format!(" on {}", harmless(name)),
+    })
 }
 
 /// `dhclient (pid 812) taps v0`, or the cause in a few words where no tap is to blame.
 pub(crate) fn why(cause: &CauseReport, report: &Report) -> String {
     let taps = report.taps.iter().filter(|tap| cause.taps.contains(&tap.tap.inode));
-    let names: Vec<String> = taps.map(|tap| harmless(&tap.tap.holder_or_inode()).into_owned()).collect();
+    let mut names: Vec<String> = Vec::new();
+    for name in taps.map(|tap| harmless(&tap.tap.holder_or_inode()).into_owned()) {
+        // Several sockets of one process.
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
     let Some(device) = cause.device.as_ref().filter(|_| !names.is_empty()) else {
         return cause.summary.to_owned();
     };

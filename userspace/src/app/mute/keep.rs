@@ -37,6 +37,7 @@ pub struct KeepOptions {
 /// It would be harmed, or the file cannot be used; then the file is as it was.
 pub fn run(options: &KeepOptions, out: &mut dyn Write, err: &mut dyn Write) -> Outcome {
     let KeepOptions { entry, file: path, .. } = options;
+    let entry = &entry.clone().real();
     let (inventory, warnings) = known_taps(&options.proc, &options.holders)?;
     // What could not be seen does not matter: whoever mutes looks again.
     is_read(warn(&warnings, &[], err))?;
@@ -50,7 +51,13 @@ pub fn run(options: &KeepOptions, out: &mut dyn Write, err: &mut dyn Write) -> O
         return Err(Failure::new(harmless(&what), harmless(&refusal.instead)));
     }
     let is_new = file::keep(path, entry).map_err(|error| failure(&error))?;
-    is_read(write_kept(&entry.whom.to_string(), path, is_new, known, out))?;
+    is_read(write_kept(
+        (&entry.whom.to_string(), entry.devices.as_deref().unwrap_or_default()),
+        path,
+        is_new,
+        known,
+        out,
+    ))?;
     Ok(code::OK)
 }
 

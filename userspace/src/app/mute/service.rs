@@ -140,6 +140,15 @@ impl<'a> Service<'a> {
         let inventory = self.inventory()?;
         let given_back = self.keeper.give_back(&List::default(), &inventory);
         self.tell(MuteAction::Unmute, &given_back, &inventory);
+        // Where everything was seen, those that are left have closed.
+        let left: Vec<String> = self.keeper.left().map(|inode| inode.to_string()).collect();
+        if !inventory.missing.is_empty() && !left.is_empty() {
+            self.say(&format!(
+                "not everything could be seen: should taps of these inodes still be open, they stay muted: {}; `zcdiag unmute \
+                 --inode N` gives one back",
+                left.join(", ")
+            ));
+        }
         Ok(())
     }
 

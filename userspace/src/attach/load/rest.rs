@@ -7,17 +7,19 @@ use aya::{
 use zcdiag_wire::{Switch, maps};
 
 use super::{Link, LoadError, Loaded, explain};
-use crate::attach::plan::{Kind, Step};
+use crate::attach::plan::Step;
 
 /// Whether a program that runs for everybody rests: where there are trampolines, probes do not.
 fn rests(step: &Step, probes_rest: bool) -> bool {
-    probes_rest || matches!(step.kind, Kind::Fentry | Kind::Fexit | Kind::Tracepoint)
+    probes_rest || step.kind.is_trampoline()
 }
 
 impl Loaded {
     /// Settles which programs rest while nobody sends with zero copy, of those that run for everybody.
     pub(super) fn choose_what_rests(&mut self) {
-        self.probes_rest = !self.resting_links.iter().any(|(step, _)| step.kind.is_trampoline());
+        // Of all, for while they rest there is no link.
+        let for_all = |step: &&Step| step.role.is_for_everybody();
+        self.probes_rest = !self.steps.iter().filter(for_all).any(|step| step.kind.is_trampoline());
         let probes_rest = self.probes_rest;
         self.resting_links.retain(|(step, _)| rests(step, probes_rest));
     }
@@ -87,7 +89,6 @@ impl Loaded {
             (Some(Program::FEntry(program)), Link::Fentry(link)) => program.detach(link),
             (Some(Program::FExit(program)), Link::Fexit(link)) => program.detach(link),
             (Some(Program::KProbe(program)), Link::Probe(link)) => program.detach(link),
-            (Some(Program::RawTracePoint(program)), Link::Tracepoint(link)) => program.detach(link),
             _ => Err(ProgramError::UnexpectedProgramType),
         };
         result.map_err(|error| explain(&format!("detaching {}", step.program), &error))?;
@@ -99,7 +100,6 @@ impl Loaded {
             Some(Program::FEntry(program)) => program.attach().map(Link::Fentry),
             Some(Program::FExit(program)) => program.attach().map(Link::Fexit),
             Some(Program::KProbe(program)) => program.attach(step.function, 0).map(Link::Probe),
-            Some(Program::RawTracePoint(program)) => program.attach(step.function).map(Link::Tracepoint),
             _ => Err(ProgramError::UnexpectedProgramType),
         };
         let link = link.map_err(|error| explain(&format!("attaching {} again", step.program), &error))?;
@@ -114,7 +114,6 @@ impl Loaded {
             let result = match self.ebpf.program_mut(&step.program) {
                 Some(Program::FEntry(program)) => program.unload(),
                 Some(Program::FExit(program)) => program.unload(),
-                Some(Program::RawTracePoint(program)) => program.unload(),
                 _ => Err(ProgramError::UnexpectedProgramType),
             };
             result.map_err(|error| explain(&format!("unloading {}", step.program), &error))?;

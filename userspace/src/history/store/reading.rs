@@ -3,6 +3,7 @@
 use std::{
     fs::{File, TryLockError},
     io::Read as _,
+    os::unix::fs::FileExt as _,
     path::Path,
     time::{Duration, Instant},
 };
@@ -26,6 +27,8 @@ use crate::{
 const LONGEST_MINUTE: Millis = 10 * 60_000;
 /// Bytes of a file that is read into memory: more than the configuration allows.
 const LARGEST: u64 = 3 << 30;
+/// What redb begins its files with.
+const MAGIC: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
 /// Bytes that are read at a time.
 const PIECE: usize = 1 << 20;
 /// Who asks does not wait any longer.
@@ -54,10 +57,15 @@ pub(in crate::history) fn read_copy(
     largest: u64,
 ) -> Result<History, StoreError> {
     let path = directory.join(FILE);
-    let file = File::open(&path).map_err(|error| match error.kind() {
+    let not_there = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => StoreError::None(directory.to_owned()),
         _ => failed(&path, &error),
-    })?;
+    };
+    // A pipe would keep whoever opens it waiting.
+    if !std::fs::metadata(&path).map_err(not_there)?.is_file() {
+        return Err(StoreError::Failed { path, what: "it is no file".to_owned() });
+    }
+    let file = File::open(&path).map_err(not_there)?;
     // redb's writer holds the same lock for as long as it is there.
     match file.try_lock_shared() {
         Ok(()) => {}
@@ -73,6 +81,11 @@ pub(in crate::history) fn read_copy(
 
 fn copy(path: &Path, mut file: &File, largest: u64) -> Result<InMemoryBackend, StoreError> {
     let length = file.metadata().map_err(|error| failed(path, &error))?.len();
+    let mut head = [0; MAGIC.len()];
+    let is_store = file.read_at(&mut head, 0).is_ok_and(|count| count == head.len()) && head == MAGIC;
+    if length > 0 && !is_store {
+        return Err(StoreError::Damaged { path: path.to_owned(), what: "it is no history".to_owned() });
+    }
     if length > largest {
         return Err(StoreError::Failed { path: path.to_owned(), what: "it is too large".to_owned() });
     }

@@ -7,7 +7,7 @@ use crate::{
         difference::{
             Amount, CauseChange, Change, CulpritChange, Difference, Doubt, SenderChange, Side, Trend,
         },
-        report::Split,
+        report::{Report, Split},
     },
     render::{
         event, filter,
@@ -83,7 +83,16 @@ impl Compared<'_> {
                 harmless(after)
             )
         });
-        kernels.into_iter().collect()
+        let ended = |side: Side, report: &Report| {
+            let command = report.command.as_ref().filter(|command| command.status != Some(0))?;
+            let how = match command.status {
+                Some(code) => format!("ended with code {code}"),
+                None => "did not end by itself".to_owned(),
+            };
+            Some(format!("the command that {} watched {how}", self.name(side)))
+        };
+        let Difference { before, after, .. } = self.difference;
+        kernels.into_iter().chain(ended(Side::Before, before)).chain(ended(Side::After, after)).collect()
     }
 
     /// Everything of a kind that was compared, what changed first.
@@ -161,7 +170,7 @@ impl Row {
 
     /// Whether something changed.
     pub(super) fn is_news(&self) -> bool {
-        self.kind == Kind::Sender || self.trend != Trend::Unchanged
+        self.trend != Trend::Unchanged || self.kind == Kind::Sender && self.change != word(Trend::Unchanged)
     }
 }
 

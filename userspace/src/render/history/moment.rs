@@ -2,7 +2,7 @@
 
 use jiff::{Timestamp, ZonedDateTime, tz::TimeZone};
 
-use crate::model::history::Millis;
+use crate::model::history::{Gap, Millis};
 
 /// What is shorter is told with seconds.
 const SHORT: Millis = 2 * 60_000;
@@ -37,6 +37,11 @@ impl<'a> Zone<'a> {
 
     pub(super) fn time(&self, at: Millis) -> String {
         self.show(at, "%H:%M:%S")
+    }
+
+    /// One end of a gap: with its date if the other end is on another day.
+    pub(super) fn moment(&self, at: Millis, gap: &Gap) -> String {
+        if self.date(gap.from) == self.date(gap.until) { self.time(at) } else { self.date_and_time(at) }
     }
 
     /// `12:03–12:09`

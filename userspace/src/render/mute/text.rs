@@ -69,7 +69,7 @@ pub fn write_refusals(report: &MuteReport, err: &mut dyn Write) -> io::Result<()
 /// # Errors
 /// The output cannot be written to.
 pub fn write_kept(
-    whom: &str,
+    (whom, devices): (&str, &[String]),
     file: &Path,
     is_new: bool,
     known: Option<&KnownProgram>,
@@ -79,9 +79,17 @@ pub fn write_kept(
     let head = if is_new { "written to" } else { "already in" };
     writeln!(out, "{head} {}: {whom}", harmless(&file))?;
     let mut field = |name: &str, text: &str| write!(out, "{}", wrap(&format!("  {name:<6}"), text));
+    let bound = if devices.is_empty() {
+        String::new()
+    } else {
+        format!(" that are bound to {}", harmless(&devices.join(", ")))
+    };
     field(
         "now",
-        "its taps are muted whenever they open, by zcdiag-mute.service; from then on no send is copied for them",
+        &format!(
+            "its taps{bound} are muted whenever they open, by zcdiag-mute.service, if they can be; from then on no send is copied \
+             for them on its way out"
+        ),
     )?;
     field(
         "note",

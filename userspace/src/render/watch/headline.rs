@@ -47,7 +47,7 @@ const NAMED: usize = 3;
 /// The answer in one sentence. Under a filter it says nothing good of what that leaves out.
 pub(crate) fn headline(report: &Report) -> String {
     let Split { zerocopied, copied } = report.sends;
-    let sends = zerocopied + copied + report.elsewhere();
+    let sends = zerocopied.saturating_add(copied).saturating_add(report.elsewhere());
     // Who sent what is left out need not be among the senders.
     let of_whom = match report.senders.as_slice() {
         [only] if report.elsewhere() == 0 => format!(" of {}", who(&only.sender)),
@@ -63,7 +63,14 @@ pub(crate) fn headline(report: &Report) -> String {
         Verdict::Idle => filter::nobody(report).unwrap_or_else(|| idle(report)),
         Verdict::Elsewhere => format!("none was {seen}copied{}", filter::scope(report)),
         Verdict::Zerocopied => {
-            format!("zc=y: {at_least}{}{of_whom}, none was {seen}copied", plural(zerocopied, "send"))
+            let hidden: u64 = report.hidden.iter().map(|cause| cause.sends).sum();
+            let copied = match hidden {
+                0 => format!("none was {seen}copied"),
+                _ => format!(
+                    "but the data of {at_least}{hidden} was copied all the same (hidden copies, below)"
+                ),
+            };
+            format!("zc=y: {at_least}{}{of_whom}, {copied}", plural(zerocopied, "send"))
         }
         Verdict::Copied => {
             let all = match report.exact() {

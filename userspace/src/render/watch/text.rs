@@ -30,7 +30,7 @@ use crate::{
 /// How the programs were attached: in full when asked, else only what is lost.
 pub(super) fn start(out: &mut dyn Write, start: &Start, look: Look) -> io::Result<()> {
     if look.verbose {
-        writeln!(out, "zcdiag {} on Linux {}", env!("CARGO_PKG_VERSION"), start.kernel)?;
+        writeln!(out, "zcdiag {} on Linux {}", env!("CARGO_PKG_VERSION"), harmless(&start.kernel))?;
         for step in &start.attached {
             let [kind, function, because] =
                 [&step.kind, &step.function, &step.because].map(|word| harmless(word));
@@ -38,7 +38,7 @@ pub(super) fn start(out: &mut dyn Write, start: &Start, look: Look) -> io::Resul
         }
     }
     for lost in &start.degraded {
-        writeln!(out, "zcdiag: {lost}")?;
+        writeln!(out, "zcdiag: {}", harmless(lost))?;
     }
     Ok(())
 }

@@ -29,6 +29,8 @@ pub struct Keeper {
     notes: Notes,
     /// Inodes of the taps that were muted here.
     muted: BTreeSet<u64>,
+    /// Those of them that the last look saw.
+    seen: BTreeSet<u64>,
     /// Inodes of those of which it was said that they cannot be.
     refused: BTreeSet<u64>,
 }
@@ -36,13 +38,14 @@ pub struct Keeper {
 impl Keeper {
     /// One that has muted nothing yet.
     pub fn new(scope: TapListScope, proc: ProcRoot, notes: Notes) -> Self {
-        Self { scope, proc, notes, muted: BTreeSet::new(), refused: BTreeSet::new() }
+        Self { scope, proc, notes, muted: BTreeSet::new(), seen: BTreeSet::new(), refused: BTreeSet::new() }
     }
 
     /// Mutes what is listed and makes sends copy; gives what was done, and, once for each tap, what could not be.
     pub fn look(&mut self, list: &List, inventory: &Inventory) -> Vec<MuteResult> {
         let open: BTreeSet<u64> = inventory.taps.iter().map(|tap| tap.inode).collect();
         self.refused.retain(|inode| open.contains(inode));
+        self.seen = self.muted.intersection(&open).copied().collect();
         if self.muted.len() >= MOST {
             self.muted.retain(|inode| open.contains(inode));
         }
@@ -64,6 +67,7 @@ impl Keeper {
                 MuteOutcome::Done { .. } => {
                     self.refused.remove(&tap.inode);
                     self.muted.insert(tap.inode);
+                    self.seen.insert(tap.inode);
                     true
                 }
                 MuteOutcome::Refused(_) => self.refused.insert(tap.inode),
@@ -87,6 +91,11 @@ impl Keeper {
             .collect();
         self.muted.retain(|inode| !ours.contains(inode));
         results
+    }
+
+    /// Inodes of those that were muted here, were there at the last look, and have not been given back.
+    pub fn left(&self) -> impl Iterator<Item = u64> {
+        self.muted.intersection(&self.seen).copied()
     }
 
     fn request(&self, action: MuteAction) -> MuteRequest {

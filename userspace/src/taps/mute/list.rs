@@ -35,6 +35,20 @@ pub enum Whom {
     Path(String),
 }
 
+impl Entry {
+    /// The same with the path that the kernel goes by: behind links, if there is such a file.
+    #[must_use]
+    pub fn real(mut self) -> Self {
+        if let Whom::Path(path) = &mut self.whom
+            && let Ok(real) = std::fs::canonicalize(&*path)
+            && let Some(real) = real.to_str()
+        {
+            real.clone_into(path);
+        }
+        self
+    }
+}
+
 impl Whom {
     fn key_and_value(&self) -> (&'static str, &str) {
         match self {

@@ -72,6 +72,8 @@ pub fn read(path: &Path) -> Result<List, ListError> {
 pub fn keep(path: &Path, entry: &Entry) -> Result<bool, ListError> {
     // What a link leads to is written, and not the link.
     let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    // Of several at a time each adds its own: the others wait.
+    let alone = File::open(directory_of(&real)).and_then(|directory| directory.lock().map(|()| directory));
     let (mut text, mode) = match text(&real) {
         Ok(text) => (text, fs::metadata(&real).map_or(0o644, |about| about.permissions().mode())),
         Err(ListError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
@@ -98,6 +100,8 @@ pub fn keep(path: &Path, entry: &Entry) -> Result<bool, ListError> {
         return Err(wrong(too_large()));
     }
     write(&real, &text, mode).map_err(|source| ListError::Write { path: path.to_owned(), source })?;
+    // A directory that is only made now is nobody else's yet.
+    drop(alone);
     Ok(true)
 }
 
@@ -121,9 +125,13 @@ fn text(path: &Path) -> Result<String, ListError> {
     String::from_utf8(bytes).map_err(|_| wrong(EntryError("it is not UTF-8".to_owned())))
 }
 
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Puts a new file in the place of the old one.
 fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = directory_of(path);
     // The directory may be missing; what it is in may not: that would be a typing error.
     match DirBuilder::new().mode(0o755).create(directory) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
