@@ -146,7 +146,9 @@ impl Known {
     /// A connection, with why most of what was copied on it was.
     pub(super) fn connection(&self, counts: &ConnectionCounts, culprits: &Culprits) -> ConnectionReport {
         let sender = self.sender(&counts.sender);
-        let cause = counts.site.map(|site| {
+        // Of a place that is not known, nothing is said.
+        let known = |site: &SiteKey| *site == SiteKey::NONE || self.sites.contains_key(&place(*site));
+        let cause = counts.site.filter(known).map(|site| {
             let cause = self.cause(site, &sender, Tally::ZERO, culprits);
             (cause.cause, cause.device)
         });

@@ -82,11 +82,10 @@ fn sends_are_told_by_connection() {
         let row = udp.iter().find(|row| row["remote"].is_null()).expect("the one that is not connected");
         assert_eq!(row["sends"]["zerocopied"], 5, "{row:#}");
         let row = to(&tcp, &local);
-        assert_eq!(
-            (&row["sends"]["copied"], &row["cause"]),
-            (&5.into(), &"local_delivery".into()),
-            "{row:#}"
-        );
+        assert_eq!(row["sends"]["copied"], 5, "{row:#}");
+        // On the newest kernel the place may be one that is not known by connection.
+        let untold = kernel() == Kernel::Newest && row["cause"].is_null();
+        assert!(untold || row["cause"] == "local_delivery", "{row:#}");
         let text = |by: &str| {
             let mut command = Command::new(ZCDIAG);
             command.args(["report", "--by", by]).arg(recording.path());
