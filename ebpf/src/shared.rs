@@ -25,11 +25,7 @@ struct Share {
 }
 
 /// Sends of all of them.
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct Shares {
-    of: [Share; MOST],
-}
+type Shares = [Share; MOST];
 
 #[map]
 static SHARED: HashMap<Addr, Shares> = HashMap::with_max_entries(rooms::SHARED, 0);
@@ -42,8 +38,9 @@ static BLANK: PerCpuArray<Shares> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 static TAKEN: PerCpuArray<Shares> = PerCpuArray::with_max_entries(1, 0);
 
-/// A send of `sender` is merged into `uarg`, the `first` of another process: what is there then is of an earlier uarg. To be called from its own context. Gives false if it counts for who has begun it,
-/// for want of room, which is counted. A function of its own: rare, and for the stack's sake.
+/// A send of `sender` is merged into `uarg`; if it is the `first` of another process, what is there is of an earlier uarg.
+/// To be called from its own context. Gives false if it counts for who has begun the uarg, for want of room, which is
+/// counted. A function of its own: rare, and for the stack's sake.
 #[inline(never)]
 pub(crate) fn note(uarg: Addr, sender: &SenderKey, (bytes, first): (u64, bool)) -> bool {
     sender::remember(sender);
@@ -58,7 +55,7 @@ pub(crate) fn note(uarg: Addr, sender: &SenderKey, (bytes, first): (u64, bool)) 
     for place in 0..MOST {
         // SAFETY: the entry stays while its uarg does, and the kernel merges sends of one socket one by one.
         unsafe {
-            let share = (&raw mut (*shares).of).cast::<Share>().add(place);
+            let share = shares.cast::<Share>().add(place);
             let free = (*share).made == 0;
             if free {
                 (*share).sender = *sender;
@@ -82,7 +79,7 @@ pub(crate) fn take_back(uarg: Addr, tgid: u32, sends: u64, bytes: u64) {
     for place in 0..MOST {
         // SAFETY: as in `note`.
         unsafe {
-            let share = (&raw mut (*shares).of).cast::<Share>().add(place);
+            let share = shares.cast::<Share>().add(place);
             if (*share).made != 0 && (*share).sender.tgid == tgid {
                 (*share).sends -= sends;
                 (*share).bytes = (*share).bytes.wrapping_sub(bytes);
@@ -108,7 +105,7 @@ pub(crate) fn settle(uarg: Addr, site: &SiteKey, hidden: &SiteKey, copied: bool)
     }
     for place in 0..MOST {
         // SAFETY: as above.
-        let share = unsafe { &*(&raw const (*taken).of).cast::<Share>().add(place) };
+        let share = unsafe { &*taken.cast::<Share>().add(place) };
         if share.made == 0 {
             break;
         }

@@ -1,5 +1,6 @@
 //! A send call returns: `inet_sendmsg()` and `inet6_sendmsg()`. What it says is seen nowhere else: that it failed, or
-//! that MSG_ZEROCOPY was ignored. Those of io_uring are seen by what their requests return (`io_uring.rs`), those on a vsock by `vsock.rs`.
+//! that MSG_ZEROCOPY was ignored. Those of io_uring are seen by what their requests return (`io_uring.rs`), those on a
+//! vsock by `vsock.rs`.
 //!
 //! `mptcp_sendmsg()` takes the flag out of what it was given, and so is looked at when it begins: MPTCP has no zero
 //! copy.

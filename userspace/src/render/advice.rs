@@ -9,7 +9,7 @@ fn dropped(dropped: &Dropped, again: bool) -> String {
     let on = device.as_ref().map_or_else(String::new, |device| format!(", on {}", device.name));
     let was = if *packets == 1 { "was" } else { "were" };
     let then = if again {
-        "TCP sends the data again"
+        "TCP sends such data again as long as the connection lasts"
     } else {
         "they never left it, and zc=y of such a send says only that nothing was copied"
     };

@@ -95,10 +95,10 @@ pub(crate) fn held_by(row: &SenderReport) -> Vec<String> {
         let of = plural(count, "connection");
         match held {
             HeldBy::ClosedWindow => {
-                format!("{of}: the peer has closed its window, for it does not read what it was sent")
+                format!("{of}: the peer has closed its window, or left too little of it")
             }
             HeldBy::HeldBack => format!(
-                "{of}: nothing is on its way, what is left is held back on this side (TCP_CORK or MSG_MORE, or no memory)"
+                "{of}: nothing is on its way, what is left is held back on this side (as by TCP_CORK or MSG_MORE)"
             ),
             HeldBy::Retransmission(times) => {
                 format!("{of}: the peer does not acknowledge, the kernel has sent again {times} times")

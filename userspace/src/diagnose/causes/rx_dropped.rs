@@ -17,7 +17,7 @@ pub(super) const CAUSE: Cause = Cause {
     summary: "it came in on this machine, which dropped it",
     meaning: "The packet, or a duplicate of it, came in again on this machine, most often in another network \
          namespace behind a veth. Up to 6.16 the receive path copies in __netif_receive_skb_core() before it \
-         looks whom a packet is for; this one was for nobody, and dropped.",
+         looks whom a packet is for; this one was dropped then: nobody here takes it, or a rule forbids it.",
     by_hand: &["`bpftrace -e 'tracepoint:skb:kfree_skb { @[kstack, args->reason] = count(); }'`"],
     examples: &[Example {
         kind: SiteKind::RX_DROPPED,
