@@ -21,7 +21,7 @@ use std::{
 
 use aya::maps::{MapData, MapError, RingBuf};
 use tokio::io::unix::AsyncFd;
-use zcdiag_wire::{Loss, Rare, RareKind, SenderKey, SiteKey, Uarg};
+use zcdiag_wire::{Loss, Rare, RareKind, SenderKey, Uarg};
 
 use self::{
     budget::{Budget, Level, ONE_STACK_OF},
@@ -30,6 +30,7 @@ use self::{
     known::Gatherer,
     rest::{Act, Rest},
     session::{Session, SessionOptions},
+    trial::TakenOut,
 };
 use crate::{
     attach::load::Announcement,
@@ -537,17 +538,14 @@ impl Engine {
 
 /// Takes in everything that the kernel side has announced until now; whether a send was among it that was waited for.
 fn take(rare: &mut RingBuf<MapData>, gatherer: &mut Gatherer) -> bool {
-    take_but(&Own::default(), rare, gatherer)
+    take_but(&TakenOut::default(), rare, gatherer)
 }
 
-/// The senders and places of zcdiag's own.
-type Own = (BTreeSet<SenderKey>, BTreeSet<SiteKey>);
-
 /// The same without what is zcdiag's own.
-fn take_but(own: &Own, rare: &mut RingBuf<MapData>, gatherer: &mut Gatherer) -> bool {
+fn take_but(own: &TakenOut, rare: &mut RingBuf<MapData>, gatherer: &mut Gatherer) -> bool {
     let is_own = |rare: &Rare| match rare.kind {
-        RareKind::SENDER => own.0.contains(&rare.sender),
-        RareKind::SITE => own.1.contains(&rare.site),
+        RareKind::SENDER => own.senders.contains(&rare.sender),
+        RareKind::SITE => own.sites.contains_key(&rare.site),
         _ => false,
     };
     let mut stirred = false;

@@ -14,7 +14,7 @@ use zcdiag_wire::{DropKey, Drops, MISSING, Offsets, SenderInfo, SenderKey, Site,
 
 use super::{
     failure::Failure,
-    trial::{self, Trial},
+    trial::{self, TakenOut, Trial},
 };
 use crate::{
     attach::{
@@ -80,7 +80,7 @@ pub struct Session {
     /// What trying the hooks has counted; `None` if that could not be done.
     pub trial: Option<TrialCounts>,
     /// What trying the hooks has left in the ring buffer.
-    pub(super) own: (BTreeSet<SenderKey>, BTreeSet<SiteKey>),
+    pub(super) own: TakenOut,
     /// Programs that are attached and do not run.
     pub(super) blind: u64,
     /// Whether programs can tell sends on sockets that do not allow zero copy.
@@ -181,7 +181,8 @@ impl Session {
         }
         if let Ok(trial) = trial::run(&mut self.loaded, self.tells_ignored) {
             self.blind = self.blind.max(trial.blind.len() as u64);
-            self.own = trial.own;
+            self.own.senders.extend(trial.own.senders);
+            self.own.sites.extend(trial.own.sites);
         }
     }
 
@@ -254,9 +255,11 @@ impl Session {
         self.loaded.senders().unwrap_or_default()
     }
 
-    /// Sites known to the kernel side; empty if the map cannot be read.
+    /// Sites known to the kernel side, now or when the hooks were tried.
     pub fn sites(&self) -> BTreeMap<SiteKey, Site> {
-        self.loaded.sites().unwrap_or_default()
+        let mut sites = self.own.sites.clone();
+        sites.extend(self.loaded.sites().unwrap_or_default());
+        sites
     }
 }
 

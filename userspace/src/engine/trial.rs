@@ -6,7 +6,7 @@
 //! out of the maps again.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     hash::{BuildHasher as _, RandomState},
     io,
     net::{Ipv4Addr, Ipv6Addr, UdpSocket},
@@ -17,11 +17,12 @@ use std::{
 
 use aya::maps::MapError;
 use rustix::{event::PollFlags, io::Errno, net::send};
-use zcdiag_wire::{SendApi, SenderKey, SiteKey, TallyKey};
+use zcdiag_wire::{SendApi, SenderKey, Site, SiteKey, TallyKey};
 
 use super::failure::Failure;
 use crate::{
     attach::{hooks::Role, load::Loaded, plan::Step},
+    diagnose::place,
     kernel::switches::Switches,
     model::{
         doctor::{TrialCounts, TrialSends},
@@ -89,6 +90,7 @@ struct Seen {
     ignored: [bool; 2],
     requests: u64,
     senders: BTreeSet<SenderKey>,
+    /// As they are in the map of places.
     sites: BTreeSet<SiteKey>,
     /// Sends that are told already, but whose copied packet was not seen again.
     uargs: Vec<u64>,
@@ -105,8 +107,17 @@ pub(super) struct Trial {
     pub(super) untried: Option<String>,
     /// What was sent and what was counted of it; `None` if it could not be tried.
     pub(super) counts: Option<TrialCounts>,
-    /// The senders and places that the kernel side may have announced meanwhile, and that are to be passed over.
-    pub(super) own: (BTreeSet<SenderKey>, BTreeSet<SiteKey>),
+    /// What the kernel side may have announced meanwhile, and what is to be passed over.
+    pub(super) own: TakenOut,
+}
+
+/// What was taken out of the maps again.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TakenOut {
+    pub(super) senders: BTreeSet<SenderKey>,
+    /// As they were: somebody else's copy at the same place may count there without having made the entry, such as one that
+    /// a softirq thread makes for any sender.
+    pub(super) sites: BTreeMap<SiteKey, Site>,
 }
 
 impl Trial {
@@ -151,7 +162,8 @@ pub(super) fn run(loaded: &mut Loaded, tells_ignored: bool) -> Result<Trial, Map
     let tried = tried?;
     // Also of sends that something dropped or refused nothing is left.
     let left = Seen::read(loaded, &own)?;
-    let taken_out = (left.senders.clone(), clean_up(loaded, &left, &before)?);
+    let sites = clean_up(loaded, &left, &before)?;
+    let taken_out = TakenOut { senders: left.senders, sites };
     let (told, seen) = match tried {
         Ok(result) => result,
         Err(error) => {
@@ -226,11 +238,11 @@ impl Seen {
         for (key, tally) in counts.tallies.iter().filter(|(key, _)| senders.contains(&key.sender)) {
             seen.add(&key.sender, tally.zerocopied_sends + tally.copied_sends);
             seen.copies += tally.copies;
-            seen.sites.insert(key.site);
+            seen.sites.insert(place(key.site));
         }
         for (address, uarg) in loaded.uargs()?.iter().filter(|(_, uarg)| senders.contains(&uarg.sender)) {
             seen.add(&uarg.sender, u64::from(uarg.ended == 1));
-            seen.sites.insert(uarg.site);
+            seen.sites.insert(place(uarg.site));
             seen.uargs.push(*address);
         }
         for (skb, _) in loaded.held()?.iter().filter(|(_, held)| senders.contains(&held.charge.sender)) {
@@ -281,12 +293,12 @@ fn is_blind(step: &Step, told: &Told, seen: &Seen) -> bool {
     }
 }
 
-/// Takes out of the maps what was counted; gives the places that nobody else has copied at.
+/// Takes out of the maps what was counted; gives the places that went, which nobody else had copied at.
 fn clean_up(
     loaded: &mut Loaded,
     seen: &Seen,
     before: &BTreeSet<SiteKey>,
-) -> Result<BTreeSet<SiteKey>, MapError> {
+) -> Result<BTreeMap<SiteKey, Site>, MapError> {
     for skb in &seen.held {
         loaded.take_held(*skb)?;
     }
@@ -294,22 +306,19 @@ fn clean_up(
         loaded.take_uarg(*address)?;
     }
     let counts = loaded.counts(&[])?;
-    let mut sites = seen.sites.clone();
     let (own, others): (BTreeSet<TallyKey>, BTreeSet<TallyKey>) =
         counts.tallies.keys().copied().partition(|key| seen.senders.contains(&key.sender));
     loaded.take_tallies(&own)?;
-    for key in others {
-        sites.remove(&key.site);
-    }
     for key in counts.failures.keys().filter(|key| seen.senders.contains(&key.sender)) {
         loaded.take_failure(key)?;
     }
     loaded.take_senders(&seen.senders)?;
-    sites.retain(|site| !before.contains(site));
-    for site in &sites {
-        loaded.take_site(&crate::diagnose::place(*site))?;
+    let others: BTreeSet<SiteKey> = others.into_iter().map(|key| place(key.site)).collect();
+    let mut taken = BTreeMap::new();
+    for site in seen.sites.iter().filter(|site| !before.contains(site) && !others.contains(site)) {
+        taken.extend(loaded.take_site(site)?.map(|entry| (*site, entry)));
     }
-    Ok(sites)
+    Ok(taken)
 }
 
 /// One send of each kind, from this thread to itself: `plain` ones over IPv4 and IPv6.

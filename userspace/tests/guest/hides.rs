@@ -73,7 +73,9 @@ fn copied(arguments: &str) -> (Report, Sent) {
 fn first(report: &Report) -> Vec<String> {
     let first = report.list("causes").iter().filter(|row| row["sends"] != 0);
     let word = |row: &Value| {
-        format!("{} on {}", row["cause"].as_str().unwrap(), row["device"]["name"].as_str().unwrap())
+        let (cause, device) = (row["cause"].as_str(), row["device"]["name"].as_str());
+        let named = cause.zip(device).unwrap_or_else(|| panic!("a cause on a device: {:#}", report.0));
+        format!("{} on {}", named.0, named.1)
     };
     first.map(word).collect()
 }
