@@ -12,7 +12,8 @@ use zcdiag_wire::{
 };
 
 use crate::{
-    exchange,
+    apart::apart,
+    cpu, exchange,
     facts::offset,
     read::{Addr, Struct},
     sender, skb, sock, spread, tally,
@@ -261,56 +262,11 @@ fn note_ends(place: Place, sock: Addr, family: u16) {
 /// As [`open`].
 #[inline(always)]
 fn find_room(sock: Addr, sender: &SenderKey, first: bool) -> u32 {
-    let one = pair(sock) * 2;
-    let other = one + 1;
-    // One of a closed socket that was at this address, then one that is free, then one whose sends have all ended.
-    if first && has_tag(one, sock) && take(one, sock, sender, false) {
-        return one + 1;
+    let index = zcdiag_claim_place(cpu::number(sock), first.into());
+    if index == 0 {
+        return 0;
     }
-    if first && has_tag(other, sock) && take(other, sock, sender, false) {
-        return other + 1;
-    }
-    if take(one, sock, sender, true) {
-        return one + 1;
-    }
-    if take(other, sock, sender, true) {
-        return other + 1;
-    }
-    if take(one, sock, sender, false) {
-        return one + 1;
-    }
-    if take(other, sock, sender, false) {
-        return other + 1;
-    }
-    0
-}
-
-#[inline(always)]
-fn has_tag(index: u32, sock: Addr) -> bool {
-    Tag::at(index).is_some_and(|tag| tag.sock() == sock)
-}
-
-/// Takes a place, unless somebody counts there; `free`: only if it is nobody's.
-#[inline(always)]
-fn take(index: u32, sock: Addr, sender: &SenderKey, free: bool) -> bool {
-    let Some(tag) = Tag::at(index) else { return false };
-    let old = tag.sock();
-    if old == ConnectionTag::CLAIMED
-        || free && old != 0
-        || tag.is_live()
-        || !tag.swap(old, ConnectionTag::CLAIMED)
-    {
-        return false;
-    }
-    if tag.is_live() {
-        tag.swap(ConnectionTag::CLAIMED, old);
-        return false;
-    }
-    if old != 0 && !hand_over(index) {
-        tag.swap(ConnectionTag::CLAIMED, old);
-        return false;
-    }
-    let Some(connection) = Place(index).connection() else { return false };
+    let (Some(tag), Some(connection)) = (Tag::at(index - 1), Place(index - 1).connection()) else { return 0 };
     // SAFETY: the map's memory stays, and who has claimed the tag has the place to himself.
     unsafe {
         (*connection).sender = *sender;
@@ -319,14 +275,62 @@ fn take(index: u32, sock: Addr, sender: &SenderKey, free: bool) -> bool {
     }
     tag.add(1);
     tag.swap(ConnectionTag::CLAIMED, sock);
-    true
+    index
+}
+
+apart! {
+    /// Claims one of the places of a socket, of which nobody counts at what is claimed; 0 if none can be had.
+    fn zcdiag_claim_place(sock: Addr, first: u32) -> u32 {
+        let one = pair(sock) * 2;
+        // One of a closed socket that was at this address, then one that is free, then one whose sends have all ended.
+        for wanted in [Wanted::Same, Wanted::Free, Wanted::Any] {
+            for index in [one, one + 1] {
+                if (first != 0 || !matches!(wanted, Wanted::Same)) && zcdiag_claim(index, sock, wanted as u32) != 0 {
+                    return index + 1;
+                }
+            }
+        }
+        0
+    }
+}
+
+/// Which place will do.
+#[derive(Clone, Copy)]
+enum Wanted {
+    /// One with the address of this socket.
+    Same,
+    /// One that is nobody's.
+    Free,
+    /// Any that nobody counts at.
+    Any,
+}
+
+apart! {
+    /// Claims a place, unless somebody counts there, and hands over what was counted there; 1 if it has.
+    fn zcdiag_claim(index: u32, sock: Addr, wanted: u32) -> u32 {
+        let Some(tag) = Tag::at(index) else { return 0 };
+        let old = tag.sock();
+        let other = match wanted {
+            wanted if wanted == Wanted::Same as u32 => old != sock,
+            wanted if wanted == Wanted::Free as u32 => old != 0,
+            _ => false,
+        };
+        if other || old == ConnectionTag::CLAIMED || tag.is_live() || !tag.swap(old, ConnectionTag::CLAIMED) {
+            return 0;
+        }
+        if tag.is_live() || old != 0 && !hand_over(index) {
+            tag.swap(ConnectionTag::CLAIMED, old);
+            return 0;
+        }
+        1
+    }
 }
 
 /// Adds the counts of a place to the tallies; false if there is no room for them.
 #[inline(never)]
 fn hand_over(index: u32) -> bool {
     let Some(connection) = Place(index).connection() else { return false };
-    // SAFETY: as in `take`.
+    // SAFETY: as in `find_room`.
     unsafe {
         let mut key = TallyKey { sender: (*connection).sender, site: SiteKey::NONE };
         if !tally::add_all(&key, &raw mut (*connection).plain) {

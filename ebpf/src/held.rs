@@ -8,6 +8,7 @@ use aya_ebpf::{macros::map, maps::HashMap};
 use zcdiag_wire::{Held, SenderKey, SiteKind, TallyKey, rooms};
 
 use crate::{
+    apart::apart,
     cpu::{self, Window},
     read::Addr,
     records::Any,
@@ -32,8 +33,8 @@ fn entry(skb: Addr) -> Option<&'static mut Held> {
 /// stack tells.
 #[inline(always)]
 pub(crate) fn hold(window: &mut Window, skb: Addr, uarg: Addr, charge: &TallyKey) -> bool {
-    if let Some(old) = entry(skb) {
-        settle(window, skb, old);
+    if entry(skb).is_some() {
+        zcdiag_settle_held(cpu::number(skb));
     }
     let held = Held { uarg, charge: *charge, at: window.copy_start, bytes: 0, ns: 0 };
     window.copy_held = HELD.insert(skb, &held, 0).is_ok();
@@ -71,7 +72,7 @@ pub(crate) fn release(window: &mut Window, skb: Addr, kind: u32) -> Option<Devic
         held.charge.site.kind = kind;
     }
     let device = (held.charge.site.ifindex, held.charge.site.netns);
-    settle(window, skb, held);
+    zcdiag_settle_held(cpu::number(skb));
     at_once.then_some(device)
 }
 
@@ -84,22 +85,29 @@ pub(crate) fn sender(window: &Window, skb: Addr) -> Option<SenderKey> {
     entry(skb).filter(|held| cpu::now() - held.at < AT_ONCE_NS).map(|held| held.charge.sender)
 }
 
-/// A function of its own, for the stack's sake.
-#[inline(never)]
-fn settle(window: &mut Window, skb: Addr, held: &Held) {
-    let Held { uarg, charge, bytes, ns, .. } = *held;
+apart! {
+    /// Counts a copy that is held back.
+    fn zcdiag_settle_held(skb: Addr) -> u32 {
+        settle(skb);
+        0
+    }
+}
+
+#[inline(always)]
+fn settle(skb: Addr) -> Option<()> {
+    let Held { uarg, charge, bytes, ns, .. } = *entry(skb)?;
+    let window = cpu::window()?;
     window.held = window.held.saturating_sub(1);
     // Nothing to do if the key has gone: then somebody else has counted it.
-    if HELD.remove(skb).is_err() {
-        return;
-    }
+    HELD.remove(skb).ok()?;
     if bytes != 0 {
         tally::add_copy(&charge, bytes, ns);
     }
-    let Some(record) = uarg::record(uarg) else { return };
+    let record = uarg::record(uarg)?;
     if record.ended == 1 {
         uarg::finish::<Any>(uarg, record, true);
     } else {
         record.ended = 0;
     }
+    Some(())
 }

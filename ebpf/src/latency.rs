@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "a map value is reached through a raw pointer")]
 
 use aya_ebpf::{bindings::BPF_NOEXIST, macros::map, maps::HashMap};
-use zcdiag_wire::{Latency, SenderKey, Uarg, UargFlags, rooms};
+use zcdiag_wire::{Latency, SenderKey, Uarg, rooms};
 
 use crate::cpu;
 
@@ -12,18 +12,11 @@ static LATENCIES: HashMap<SenderKey, Latency> = HashMap::with_max_entries(rooms:
 /// What a new entry is; not made on the stack, which is full.
 static BLANK: Latency = Latency::ZERO;
 
-/// The notification of a uarg is told right now: notes its age, if it is one of those that are timed.
+/// The notification of a uarg is told right now: notes its age.
 #[inline(always)]
 pub(crate) fn note(record: &Uarg) {
-    if record.flags & UargFlags::TIMED != 0 {
-        add(&record.sender, record.born_ns);
-    }
-}
-
-/// A function of its own: rare, and for the stack's sake.
-#[inline(never)]
-fn add(sender: &SenderKey, born_ns: u64) {
-    let ns = cpu::now().saturating_sub(born_ns);
+    let sender = &record.sender;
+    let ns = cpu::now().saturating_sub(record.born_ns);
     if LATENCIES.get_ptr(sender).is_none() {
         // Another CPU may be first; then its entry is the one to use. Without room there are no ages of this sender.
         let _ = LATENCIES.insert(sender, &BLANK, u64::from(BPF_NOEXIST));

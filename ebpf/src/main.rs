@@ -21,6 +21,7 @@
 )]
 #![expect(clippy::needless_pass_by_value, reason = "the program macros hand the context over by value")]
 
+mod apart;
 mod connections;
 mod cpu;
 mod drops;

@@ -5,9 +5,9 @@ use aya_ebpf::{
     macros::map,
     maps::{HashMap, PerCpuArray},
 };
-use zcdiag_wire::{Loss, SenderKey, SiteKey, SiteKind, TallyKey, rooms};
+use zcdiag_wire::{Loss, SendApi, SenderKey, SiteKey, SiteKind, TallyKey, rooms};
 
-use crate::{loss, read::Addr, sender, tally};
+use crate::{apart::apart, cpu, loss, read::Addr, sender, tally, uarg};
 
 /// Different processes that one uarg may have sends of, besides the one that has begun it.
 const MOST: usize = 4;
@@ -38,11 +38,11 @@ static BLANK: PerCpuArray<Shares> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 static TAKEN: PerCpuArray<Shares> = PerCpuArray::with_max_entries(1, 0);
 
-/// A send of `sender` is merged into `uarg`; if it is the `first` of another process, what is there is of an earlier uarg.
+/// A send of `sender` is merged into `uarg`.
 /// To be called from its own context. Gives false if it counts for who has begun the uarg, for want of room, which is
-/// counted. A function of its own: rare, and for the stack's sake.
-#[inline(never)]
-pub(crate) fn note(uarg: Addr, sender: &SenderKey, (bytes, first): (u64, bool)) -> bool {
+/// counted.
+#[inline(always)]
+fn note(uarg: Addr, sender: &SenderKey, bytes: u32, first: bool) -> bool {
     sender::remember(sender);
     if first && let Some(blank) = BLANK.get_ptr(0) {
         // SAFETY: the entry is this CPU's own, and never written.
@@ -63,7 +63,7 @@ pub(crate) fn note(uarg: Addr, sender: &SenderKey, (bytes, first): (u64, bool)) 
             if free || (*share).sender == *sender {
                 (*share).made += 1;
                 (*share).sends += 1;
-                (*share).bytes += bytes;
+                (*share).bytes += u64::from(bytes);
                 return true;
             }
         }
@@ -89,9 +89,37 @@ pub(crate) fn take_back(uarg: Addr, tgid: u32, sends: u64, bytes: u64) {
     }
 }
 
-/// Counts them, for the uarg has ended: whoever takes them out. A function of its own, for the stack's sake.
-#[inline(never)]
-pub(crate) fn settle(uarg: Addr, site: &SiteKey, hidden: &SiteKey, copied: bool) {
+apart! {
+    /// A send of this process on `sock` is merged into a uarg of another's: 1 if it counts for who has made it. If it is the
+    /// `first` of another process, what is there is of an earlier uarg.
+    fn zcdiag_note_shared(uarg: Addr, sock: Addr, tgid: u32, bytes: u32, first: u32) -> u32 {
+        note(uarg, &sender::current(tgid, sock, SendApi::MSG_ZEROCOPY), bytes, first != 0).into()
+    }
+
+    /// Counts them, for the uarg has ended: whoever takes them out.
+    fn zcdiag_settle_shared(uarg: Addr) -> u32 {
+        if let Some(record) = uarg::record(uarg) {
+            let (site, hidden) = (record.site, record.hidden);
+            settle_as(uarg, &site, &hidden, uarg::is_copied(record));
+        }
+        0
+    }
+}
+
+/// As [`zcdiag_note_shared`].
+#[inline(always)]
+pub(crate) fn note_merged(uarg: Addr, sock: Addr, tgid: u32, (bytes, first): (u32, bool)) -> bool {
+    zcdiag_note_shared(cpu::number(uarg), cpu::number(sock), tgid, bytes, first.into()) != 0
+}
+
+/// As [`zcdiag_settle_shared`].
+#[inline(always)]
+pub(crate) fn settle(uarg: Addr) {
+    zcdiag_settle_shared(cpu::number(uarg));
+}
+
+#[inline(always)]
+fn settle_as(uarg: Addr, site: &SiteKey, hidden: &SiteKey, copied: bool) {
     let (Some(shares), Some(taken)) = (SHARED.get_ptr(&uarg), TAKEN.get_ptr_mut(0)) else { return };
     // SAFETY: entries stay while a program runs; the place that they are copied to is this CPU's own. Word by word, else the
     // compiler calls for something that does it byte by byte.

@@ -14,7 +14,8 @@ use zcdiag_wire::{
 };
 
 use crate::{
-    connections, loss, rare,
+    apart::apart,
+    connections, cpu, loss, rare,
     read::{Addr, Struct},
     skb, switches,
 };
@@ -118,9 +119,32 @@ pub(crate) fn without_stack(kind: u32, dev: Addr, skb: Addr) -> SiteKey {
     key
 }
 
-/// A function of its own, for the stack's sake.
-#[inline(never)]
+#[inline(always)]
 fn remember(key: &SiteKey, (stack, caller): (u32, u64), dev: Addr, skb: Addr) {
+    if let Some(window) = cpu::window() {
+        window.caller = caller;
+    }
+    let words = [key.kind, key.stack, key.ifindex, key.netns].map(u64::from);
+    let (first, second) = (words[0] << 32 | words[1], words[2] << 32 | words[3]);
+    zcdiag_remember_site(first, second, stack, cpu::number(dev), cpu::number(skb));
+}
+
+apart! {
+    /// Keeps what is to be known of a place, whose key are the halves of the first two numbers, and announces it.
+    fn zcdiag_remember_site(first: u64, second: u64, stack: u32, dev: Addr, skb: Addr) -> u32 {
+        let key = SiteKey {
+            kind: (first >> 32) as u32,
+            stack: first as u32,
+            ifindex: (second >> 32) as u32,
+            netns: second as u32,
+        };
+        keep(&key, stack, dev, skb);
+        0
+    }
+}
+
+#[inline(always)]
+fn keep(key: &SiteKey, stack: u32, dev: Addr, skb: Addr) {
     // Another CPU may be first; then its entry is the one to use.
     let _ = SITES.insert(key, &NOTHING, u64::from(BPF_NOEXIST));
     if let Some(site) = SITES.get_ptr_mut(key) {
@@ -128,7 +152,7 @@ fn remember(key: &SiteKey, (stack, caller): (u32, u64), dev: Addr, skb: Addr) {
         // time have seen the same place, and user space reads it once it is announced.
         let site = unsafe { &mut *site };
         site.stack = stack;
-        site.caller = caller;
+        site.caller = cpu::window().map_or(0, |window| window.caller);
         skb::name_dev(dev, &mut site.dev_name);
         skb::note_offloads(dev, skb, &mut site.offloads);
     } else {

@@ -3,10 +3,12 @@
 //! A uarg (`struct ubuf_info_msgzc`, before 6.0 `struct ubuf_info`) counts the references from
 //! packets to one or several merged sends. Its notification is queued when the last one goes.
 
-use zcdiag_wire::{Loss, MISSING, SiteKind, TallyKey, Uarg, UargEnd};
+use zcdiag_wire::{Loss, MISSING, SiteKind, TallyKey, Uarg, UargEnd, UargFlags};
 
 use crate::{
+    apart::apart,
     connections::{self, Place},
+    cpu,
     facts::offset,
     latency, loss, outcome,
     read::{Addr, Block, Fields, Struct},
@@ -124,7 +126,7 @@ pub(crate) fn reserve(uarg: Addr) {
 /// belongs to a uarg whose end was missed: this address could not have been used again before it.
 #[inline(always)]
 pub(crate) fn begin(uarg: Addr) -> Option<&'static mut Uarg> {
-    records::make(uarg, end_late::<New>)
+    records::make(uarg, New::end_late)
 }
 
 /// The record of a request of io_uring. They are all in the hash map: their programs look so many up that with two places
@@ -138,7 +140,7 @@ pub(crate) fn request(uarg: Addr) -> Option<&'static mut Uarg> {
 #[inline(always)]
 pub(crate) fn begin_request(uarg: Addr) -> Option<&'static mut Uarg> {
     if request(uarg).is_some() {
-        end_late::<Requests>(uarg);
+        Requests::end_late(uarg);
     }
     records::make_spilled(uarg)
 }
@@ -147,14 +149,14 @@ pub(crate) fn begin_request(uarg: Addr) -> Option<&'static mut Uarg> {
 #[inline(always)]
 pub(crate) fn begin_old(uarg: Addr) -> Option<&'static mut Uarg> {
     if record(uarg).is_some() {
-        end_late::<Any>(uarg);
+        Any::end_late(uarg);
     }
     records::make_spilled(uarg)
 }
 
-/// A function of its own, for the stack's sake.
-#[inline(never)]
-fn end_late<K: Kernel>(uarg: Addr) {
+/// The end of a uarg was missed. In a function [apart](crate::apart) for each kind of kernel.
+#[inline(always)]
+fn end_late<K: Kernel + Ending>(uarg: Addr) {
     let Some(old) = K::find(uarg) else { return };
     // Of what nothing was seen before its end, that is counted.
     if old.ended != 1 && old.end.known == 1 {
@@ -162,6 +164,117 @@ fn end_late<K: Kernel>(uarg: Addr) {
     }
     let notified = old.ended == 1;
     finish::<K>(uarg, old, notified);
+}
+
+/// The last reference goes. If the cause is still to be seen, whoever sees it counts the end, on whatever CPU that is.
+#[inline(always)]
+pub(crate) fn end<K: Kernel + Ending>(uarg: Addr) {
+    let Some(record) = K::find(uarg) else { return };
+    // Where all sends have failed, there is no notification.
+    let empty = record.end.known == 1 && record.end.len == 0;
+    if record.ended != 1 && !empty {
+        note_latency::<K>(uarg, record);
+    }
+    match record.ended {
+        0 => finish::<K>(uarg, record, false),
+        1 => {}
+        _ => {
+            notify(record);
+            record.ended = 1;
+        }
+    }
+}
+
+apart! {
+    fn zcdiag_end(uarg: Addr) -> u32 {
+        end::<New>(uarg);
+        0
+    }
+
+    fn zcdiag_end_old(uarg: Addr) -> u32 {
+        end::<Any>(uarg);
+        0
+    }
+}
+
+/// The last reference of a uarg goes.
+#[inline(always)]
+pub(crate) fn last(uarg: Addr) {
+    zcdiag_end(cpu::number(uarg));
+}
+
+/// The same before 5.12.
+#[inline(always)]
+pub(crate) fn last_old(uarg: Addr) {
+    zcdiag_end_old(cpu::number(uarg));
+}
+
+/// How a uarg ends on a kind of kernel.
+pub(crate) trait Ending {
+    /// The end of one was missed, and its address is another's by now.
+    fn end_late(uarg: Addr);
+
+    /// It counts by its sender and site.
+    fn finish_by_key(uarg: Addr, notified: bool);
+
+    /// Its notification is told right now, and it is timed.
+    fn note_latency(uarg: Addr);
+}
+
+/// The notification of a uarg is told right now.
+#[inline(always)]
+fn note_latency<K: Ending>(uarg: Addr, record: &Uarg) {
+    if record.flags & UargFlags::TIMED != 0 {
+        K::note_latency(uarg);
+    }
+}
+
+macro_rules! endings {
+    ($($kernel:ident: $end_late:ident, $by_key:ident, $latency:ident;)+) => {
+        $(
+            apart! {
+                fn $end_late(uarg: Addr) -> u32 {
+                    end_late::<$kernel>(uarg);
+                    0
+                }
+
+                fn $by_key(uarg: Addr, notified: u32) -> u32 {
+                    finish_by_key::<$kernel>(uarg, notified != 0);
+                    0
+                }
+
+                fn $latency(uarg: Addr) -> u32 {
+                    if let Some(record) = $kernel::find(uarg) {
+                        latency::note(record);
+                    }
+                    0
+                }
+            }
+
+            impl Ending for $kernel {
+                #[inline(always)]
+                fn end_late(uarg: Addr) {
+                    $end_late(cpu::number(uarg));
+                }
+
+                #[inline(always)]
+                fn finish_by_key(uarg: Addr, notified: bool) {
+                    $by_key(cpu::number(uarg), notified.into());
+                }
+
+                #[inline(always)]
+                fn note_latency(uarg: Addr) {
+                    $latency(cpu::number(uarg));
+                }
+            }
+        )+
+    };
+}
+
+endings! {
+    New: zcdiag_end_late, zcdiag_finish_by_key, zcdiag_note_latency;
+    Requests: zcdiag_end_request_late, zcdiag_finish_request_by_key, zcdiag_note_latency_of_request;
+    Any: zcdiag_end_late_old, zcdiag_finish_old_by_key, zcdiag_note_latency_old;
 }
 
 /// Ends to follow a request of io_uring that another one counts for.
@@ -190,7 +303,7 @@ pub(crate) fn foresee_report(record: &mut Uarg, id: u32) {
 /// Counts the notification of a uarg that ends right now, but is not to be counted itself yet. A function of its own,
 /// for where it is called the stack is full.
 #[inline(never)]
-pub(crate) fn notify(record: &Uarg) {
+fn notify(record: &Uarg) {
     tally::add_notification(&record.sender, flips(record));
 }
 
@@ -227,7 +340,7 @@ pub(crate) fn finish_plainly(uarg: impl Struct, record: &Uarg) -> bool {
     let tally = if copied { place.copied(&record.site) } else { place.plain() };
     let Some(tally) = tally else { return false };
     let bytes = u64::from(without_header(record, state.bytes())).saturating_sub(record.unsent);
-    latency::note(record);
+    note_latency::<New>(uarg.addr(), record);
     if records::remove::<New>(uarg.addr(), record) {
         tally::count_sends(tally, !copied, (len, bytes), Some(false));
         place.leave();
@@ -238,13 +351,13 @@ pub(crate) fn finish_plainly(uarg: impl Struct, record: &Uarg) -> bool {
 /// Counts a uarg that has ended, once: whoever removes its record does the counting. `notified`: its notification
 /// has been counted.
 #[inline(always)]
-pub(crate) fn finish<K: Kernel>(uarg: Addr, record: &Uarg, notified: bool) {
+pub(crate) fn finish<K: Kernel + Ending>(uarg: Addr, record: &Uarg, notified: bool) {
     let copied = is_copied(record);
     if K::WITH_PLACES && record.others != 0 {
-        shared::settle(uarg, &record.site, &record.hidden, copied);
+        shared::settle(uarg);
     }
     if !K::WITH_CONNECTIONS {
-        finish_by_key::<K>(uarg, record, notified);
+        K::finish_by_key(uarg, notified);
         return;
     }
     let UargEnd { len, bytes, known, misreported, unasked, .. } = record.end;
@@ -253,13 +366,13 @@ pub(crate) fn finish<K: Kernel>(uarg: Addr, record: &Uarg, notified: bool) {
     let empty = known == 1 && len == 0;
     let place = Place::of(record.connection);
     if record.others != 0 || empty || known == 0 || misreported | unasked != 0 || hidden || place.is_none() {
-        finish_by_key::<K>(uarg, record, notified);
+        K::finish_by_key(uarg, notified);
         return;
     }
     let Some(place) = place else { return };
     let counted = if copied { K::copied(place, &record.site) } else { K::plain(place) };
     let Some(tally) = counted else {
-        finish_by_key::<K>(uarg, record, notified);
+        K::finish_by_key(uarg, notified);
         return;
     };
     let sends = (u64::from(len), u64::from(bytes).saturating_sub(record.unsent));
@@ -270,9 +383,10 @@ pub(crate) fn finish<K: Kernel>(uarg: Addr, record: &Uarg, notified: bool) {
     }
 }
 
-/// The same by sender and site. A function of its own, for the stack's sake.
-#[inline(never)]
-fn finish_by_key<K: Kernel>(uarg: Addr, record: &Uarg, notified: bool) {
+/// The same by sender and site. In a function [apart](crate::apart) for each kind of kernel.
+#[inline(always)]
+fn finish_by_key<K: Kernel + Ending>(uarg: Addr, notified: bool) {
+    let Some(record) = K::find(uarg) else { return };
     // The record is somebody else's once it is removed.
     let mut key = TallyKey { sender: record.sender, site: record.site };
     let UargEnd { len, bytes, known, misreported, unasked, .. } = record.end;

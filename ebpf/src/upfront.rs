@@ -8,6 +8,8 @@
 use zcdiag_wire::{SiteKind, Uarg, UargFlags};
 
 use crate::{
+    apart::apart,
+    cpu,
     read::Addr,
     sender::{TCP, UDP},
     site, skb, sock, uarg,
@@ -17,18 +19,26 @@ use crate::{
 const IP_HEADER: u32 = 20;
 const UDP_HEADER: u32 = 8;
 
-/// Notes that the send call has copied; `skb` is the packet that lets go of `uarg`, 0 if there is none. A function of
-/// its own: rare, and in most programs twice.
-#[inline(never)]
-pub(crate) fn note(record: &mut Uarg, uarg: Addr, skb: Addr) {
-    let sk = uarg::sock(uarg).unwrap_or_default();
-    let (kind, dev) = match record.sender.protocol {
-        // The packet has none of it; the connection knows its way.
-        TCP => tcp(record, sk),
-        _ => reason(record, sk, skb),
-    };
-    record.settled = 1;
-    record.site = site::without_stack(kind, dev, skb);
+/// Notes that the send call has copied; `skb` is the packet that lets go of `uarg`, 0 if there is none.
+#[inline(always)]
+pub(crate) fn note(uarg: Addr, skb: Addr) {
+    zcdiag_note_upfront(cpu::number(uarg), cpu::number(skb));
+}
+
+apart! {
+    /// As [`note`].
+    fn zcdiag_note_upfront(uarg: Addr, skb: Addr) -> u32 {
+        let Some(record) = uarg::record(uarg) else { return 0 };
+        let sk = uarg::sock(uarg).unwrap_or_default();
+        let (kind, dev) = match record.sender.protocol {
+            // The packet has none of it; the connection knows its way.
+            TCP => tcp(record, sk),
+            _ => reason(record, sk, skb),
+        };
+        record.settled = 1;
+        record.site = site::without_stack(kind, dev, skb);
+        0
+    }
 }
 
 /// One of `SiteKind`, and the device of the route.

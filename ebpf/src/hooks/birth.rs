@@ -79,11 +79,7 @@ fn on_merge(born: &Born, sk: impl Struct, tgid: u32) -> Option<()> {
     let size = if born.is_sum { born.size.wrapping_sub(before) } else { born.size };
     record.merged_bytes = record.merged_bytes.wrapping_add(size);
     if record.sender.tgid != tgid
-        && shared::note(
-            born.uarg,
-            &sender::current(tgid, sk, SendApi::MSG_ZEROCOPY),
-            (u64::from(size), record.others == 0),
-        )
+        && shared::note_merged(born.uarg, sk.addr(), tgid, (size, record.others == 0))
     {
         record.others += 1;
         record.others_bytes = record.others_bytes.wrapping_add(size);

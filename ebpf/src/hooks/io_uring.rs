@@ -22,11 +22,9 @@ use aya_ebpf::{
 };
 use zcdiag_wire::{Loss, MISSING, SendApi, SenderKey, Uarg, UargFlags, rooms};
 
-use super::{
-    put::{note_copy, on_last},
-    sent::is_to_be_tried_again,
-};
+use super::{put::note_copy, sent::is_to_be_tried_again};
 use crate::{
+    apart::apart,
     cpu, facts,
     facts::offset,
     failure, loss,
@@ -191,8 +189,7 @@ fn on_sent(req: Addr, issue_flags: u32, returned: i32) -> Option<()> {
     record.in_call = 0;
     let gone = uarg::refs(uarg) == 0;
     if gone || record.ended_in_call != 0 {
-        let told = Told::by(uarg);
-        on_end(uarg, record, told);
+        end(uarg, Told::by(uarg));
     }
     Some(())
 }
@@ -200,19 +197,24 @@ fn on_sent(req: Addr, issue_flags: u32, returned: i32) -> Option<()> {
 /// A request that never was a send is followed no longer.
 #[inline(always)]
 fn give_up(uarg: Addr, record: &Uarg) {
-    if record.carrier != 0 {
-        let_go(record.carrier);
-    }
+    let_go(record.carrier);
     uarg::forget(uarg);
 }
 
-/// One that rode on the request with this uarg does so no longer.
+/// One that rode on the request with this uarg, if any, does so no longer.
 #[inline(always)]
-fn let_go(address: Addr) {
-    let Some(carrier) = uarg::request(address) else { return };
-    carrier.riders.waiting = carrier.riders.waiting.saturating_sub(1);
-    if carrier.riders.waiting == 0 && carrier.flags & UargFlags::ENDED != 0 {
-        finish(address, carrier);
+fn let_go(carrier: Addr) {
+    if carrier != 0 && zcdiag_let_go(cpu::number(carrier)) != 0 {
+        zcdiag_finish_request(cpu::number(carrier));
+    }
+}
+
+apart! {
+    /// One that rode on the request with this uarg does so no longer: 1 if that is to be counted now.
+    fn zcdiag_let_go(carrier: Addr) -> u32 {
+        let Some(carrier) = uarg::request(carrier) else { return 0 };
+        carrier.riders.waiting = carrier.riders.waiting.saturating_sub(1);
+        u32::from(carrier.riders.waiting == 0 && carrier.flags & UargFlags::ENDED != 0)
     }
 }
 
@@ -279,8 +281,7 @@ fn on_put(ctx: &impl Place, skb: impl Struct, uarg: Addr, success: bool) -> Opti
         }
     }
     if uarg::refs(uarg) == 1 {
-        let told = Told::by(uarg).after(success, packet);
-        on_end(uarg, record, told);
+        end(uarg, Told::by(uarg).after(success, packet));
     }
     Some(())
 }
@@ -326,40 +327,75 @@ impl Told {
     fn is_copied(self) -> bool {
         self.copied || !self.used
     }
+
+    /// As a number.
+    #[inline(always)]
+    fn bits(self) -> u32 {
+        u32::from(self.asked) | u32::from(self.used) << 1 | u32::from(self.copied) << 2
+    }
+
+    #[inline(always)]
+    fn of_bits(bits: u32) -> Self {
+        Self { asked: bits & 1 != 0, used: bits & 2 != 0, copied: bits & 4 != 0 }
+    }
 }
 
 /// The last reference of a request goes.
 #[inline(always)]
-fn on_end(uarg: Addr, record: &mut Uarg, told: Told) {
+fn end(uarg: Addr, told: Told) {
+    let done = zcdiag_end_request(cpu::number(uarg), told.bits());
+    if done & FINISH != 0 {
+        zcdiag_finish_request(cpu::number(uarg));
+    }
+    let_go(done & !(FINISH | FORGET));
+    if done & FORGET != 0 {
+        uarg::forget(uarg);
+    }
+}
+
+/// Beside an address, what is to be done once a request has ended: it is to be counted.
+const FINISH: u64 = 1;
+/// It never was a send.
+const FORGET: u64 = 2;
+
+apart! {
+    /// The last reference of a request goes; its notification will tell what these bits of [`Told`] say. Gives the uarg that it is
+    /// to let go of, with [`FINISH`] and [`FORGET`].
+    fn zcdiag_end_request(uarg: Addr, told: u32) -> u64 {
+        match uarg::request(uarg) {
+            Some(record) => on_end(uarg, record, Told::of_bits(told)),
+            None => 0,
+        }
+    }
+}
+
+#[inline(always)]
+fn on_end(uarg: Addr, record: &mut Uarg, told: Told) -> u64 {
     if record.flags & UargFlags::ENDED != 0 {
-        return;
+        return 0;
     }
     if record.in_call != 0 {
         record.ended_in_call = 1;
-        return;
+        return 0;
     }
     let evidence = UargFlags::SENT | UargFlags::TAKEN | UargFlags::USED;
     if facts::sees_io_results() && record.flags & evidence == 0 && record.settled != 1 {
-        give_up(uarg, record);
-        return;
+        return record.carrier | FORGET;
     }
     // A packet of its own that was copied decides; else what becomes of the one that it rides on.
     let carrier = carrier(uarg, record);
-    if carrier != 0 && record.settled != 1 {
+    let rides = carrier != 0 && record.settled != 1;
+    if rides {
         ride(carrier, record, told);
         // What is left of it are those that ride on it: no packet of it was copied.
         record.end.zerocopy = 1;
         record.end.known = 1;
     } else {
-        if record.carrier != 0 {
-            let_go(record.carrier);
-        }
         keep(record, told);
     }
     record.flags |= UargFlags::ENDED;
-    if record.riders.waiting == 0 {
-        finish(uarg, record);
-    }
+    let left = if rides { carrier } else { record.carrier };
+    left | if record.riders.waiting == 0 { FINISH } else { 0 }
 }
 
 /// The uarg of the request whose packet the data of this one went into, 0 if that was its own. Where nobody saw the two
@@ -388,9 +424,19 @@ fn keep(record: &mut Uarg, told: Told) {
     record.end.known = 1;
 }
 
-/// Counts a request together with those that rode on it.
+apart! {
+    /// Counts a request together with those that rode on it.
+    fn zcdiag_finish_request(uarg: Addr) -> u32 {
+        if let Some(record) = uarg::request(uarg) {
+            finish(record);
+        }
+        uarg::end::<Requests>(uarg);
+        0
+    }
+}
+
 #[inline(always)]
-fn finish(uarg: Addr, record: &mut Uarg) {
+fn finish(record: &mut Uarg) {
     let riders = record.riders;
     record.end.len += riders.sends;
     record.end.bytes += riders.bytes;
@@ -400,7 +446,6 @@ fn finish(uarg: Addr, record: &mut Uarg) {
     } else {
         riders.told_copied
     };
-    on_last::<Requests>(uarg, record);
 }
 
 /// A request that ends is one more send of the one that it rides on.
@@ -415,7 +460,6 @@ fn ride(address: Addr, rider: &Uarg, told: Told) {
     riders.bytes += rider.size;
     riders.unasked += u32::from(!told.asked);
     riders.told_copied += u32::from(told.asked && told.is_copied());
-    let_go(address);
 }
 
 /// A linked request that has gone lets go of its head.
@@ -428,9 +472,9 @@ fn on_exit(uarg: Addr) -> Option<()> {
 
 #[inline(always)]
 fn on_exit_of(uarg: Addr) -> Option<()> {
-    let record = uarg::request(uarg)?;
+    uarg::request(uarg)?;
     if uarg::refs(uarg) == 0 {
-        on_end(uarg, record, Told::by(uarg));
+        end(uarg, Told::by(uarg));
     }
     Some(())
 }
@@ -438,9 +482,9 @@ fn on_exit_of(uarg: Addr) -> Option<()> {
 #[inline(always)]
 fn on_flush(notif: Addr) -> Option<()> {
     let uarg = uarg_of(notif);
-    let record = uarg::request(uarg)?;
+    uarg::request(uarg)?;
     if uarg::refs(uarg) == 1 {
-        on_end(uarg, record, Told::by(uarg));
+        end(uarg, Told::by(uarg));
     }
     Some(())
 }

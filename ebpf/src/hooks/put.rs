@@ -14,7 +14,7 @@ use aya_ebpf::{
 use zcdiag_wire::{Loss, SiteKind, TallyKey, Uarg, UargFlags};
 
 use crate::{
-    cpu, facts, held, latency,
+    cpu, facts, held,
     log::debug,
     loss,
     read::{Addr, Struct, Typed},
@@ -67,25 +67,6 @@ pub(super) fn note_copy<K: Kernel>(
     }
 }
 
-/// The last reference goes. If the cause is still to be seen, whoever sees it counts the end, on whatever
-/// CPU that is.
-#[inline(always)]
-pub(super) fn on_last<K: Kernel>(uarg: Addr, record: &mut Uarg) {
-    // Where all sends have failed, there is no notification.
-    let empty = record.end.known == 1 && record.end.len == 0;
-    if record.ended != 1 && !empty {
-        latency::note(record);
-    }
-    match record.ended {
-        0 => uarg::finish::<K>(uarg, record, false),
-        1 => {}
-        _ => {
-            uarg::notify(record);
-            record.ended = 1;
-        }
-    }
-}
-
 /// As many references as may be on their way out at a time, each on a CPU of its own: from here on the
 /// state of the uarg is kept, so that the exit of whichever goes last knows it.
 const LAST_FEW: u32 = 4;
@@ -101,7 +82,7 @@ fn on_any_put(ctx: &impl Place, skb: impl Struct, uarg: Addr, success: bool) -> 
     }
     let zerocopy = uarg::State::of(uarg).zerocopy();
     if record.settled == 0 && !zerocopy {
-        upfront::note(record, uarg, skb.addr());
+        upfront::note(uarg, skb.addr());
     }
     note_copy::<New>(ctx, cpu::window()?, (uarg, skb), record, zerocopy);
     Some(())
@@ -124,10 +105,10 @@ fn on_end(uarg: impl Struct) -> Option<()> {
         // Unless its memory is another's by now.
         let packet =
             if record.packet != 0 && skb::has_had(record.packet, address) { record.packet } else { 0 };
-        upfront::note(record, address, packet);
+        upfront::note(address, packet);
     }
     uarg::foresee_report(record, state.id());
-    on_last::<New>(address, record);
+    uarg::last(address);
     Some(())
 }
 
@@ -159,7 +140,7 @@ fn on_put<S: Struct>(ctx: &impl Place, skb: S, uarg: S, success: bool) -> Option
     };
     let state = uarg::State::read(uarg)?;
     if record.settled == 0 && !state.zerocopy() {
-        upfront::note(record, uarg, skb.addr());
+        upfront::note(uarg, skb.addr());
     }
     if !success {
         note_copy::<New>(ctx, cpu::window()?, (uarg, skb), record, state.zerocopy());
@@ -169,7 +150,7 @@ fn on_put<S: Struct>(ctx: &impl Place, skb: S, uarg: S, success: bool) -> Option
     }
     if refs == 1 {
         uarg::foresee_report(record, state.id());
-        on_last::<New>(uarg, record);
+        uarg::last(uarg);
         cpu::window()?.put_ended = uarg;
     }
     Some(())
@@ -187,8 +168,7 @@ fn on_put_exit(uarg: impl Struct) -> Option<()> {
         window.put_ended = 0;
         return None;
     }
-    let record = uarg::record(uarg)?;
-    on_last::<New>(uarg, record);
+    uarg::last(uarg);
     Some(())
 }
 
@@ -276,11 +256,11 @@ fn on_old_put(ctx: &impl Place, uarg: Addr) -> Option<()> {
     let copying = window.copy_uarg == uarg;
     if copying {
         if !window.copy_first && record.settled == 0 {
-            upfront::note(record, uarg, window.copy_skb);
+            upfront::note(uarg, window.copy_skb);
         }
         note_copy::<Any>(ctx, window, (uarg, window.copy_skb), record, window.copy_first);
     } else if record.settled == 0 && record.flags & UargFlags::UNROUTED != 0 {
-        upfront::note(record, uarg, skb);
+        upfront::note(uarg, skb);
     } else if record.settled == 0 {
         record.settled = 1;
         record.site = site::by_stack(ctx, skb);
@@ -312,7 +292,7 @@ fn on_old_end(uarg: Addr) -> Option<()> {
     let state = uarg::State::read(uarg)?;
     state.keep(record, 0);
     uarg::foresee_report(record, state.id());
-    on_last::<Any>(uarg, record);
+    uarg::last_old(uarg);
     Some(())
 }
 

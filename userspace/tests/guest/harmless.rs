@@ -33,6 +33,18 @@ fn a_watch_opens_no_packet_socket_and_what_is_zerocopied_stays_so() {
     });
 }
 
+/// What the verifier goes through is most of the time that a watch takes to begin.
+#[test]
+fn the_kernel_has_little_to_verify() {
+    in_world(|| {
+        let watch = Watch::start(&[]);
+        let verified = watch.verified();
+        watch.stop();
+        assert!(verified < 350_000, "{verified} instructions");
+        assert_eq!(verified == 0, kernel() == Kernel::V5_10);
+    });
+}
+
 #[test]
 fn over_its_budget_it_leaves_out_what_it_said_and_still_counts_every_send() {
     in_world(|| {

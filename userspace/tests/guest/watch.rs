@@ -55,6 +55,17 @@ impl Watch {
         targets.filter(|target| target.as_os_str() == "anon_inode:bpf_link").count()
     }
 
+    /// Instructions that the kernel's verifier went through for its programs; 0 before 5.16, which does not tell.
+    pub(crate) fn verified(&self) -> u64 {
+        let files = std::fs::read_dir(format!("/proc/{}/fdinfo", self.child.id())).expect("its files");
+        let files = files.filter_map(|file| std::fs::read_to_string(file.ok()?.path()).ok());
+        let told = |file: String| {
+            let number = file.lines().find_map(|line| line.strip_prefix("verified_insns:"))?;
+            number.trim().parse::<u64>().ok()
+        };
+        files.filter_map(told).sum()
+    }
+
     /// The next line that `is_it`.
     pub(crate) fn next_line(&mut self, is_it: impl Fn(&Value) -> bool) -> Option<Value> {
         let lines = self.lines.by_ref().map(|line| line.expect("lines of UTF-8"));
