@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use zcdiag_wire::{Loss, SendApi, SenderKey, SiteKey, SiteKind, TallyKey, rooms};
 
-use crate::{apart::apart, cpu, loss, read::Addr, sender, tally, uarg};
+use crate::{apart::apart, cpu, loss, read::Addr, sender, tally};
 
 /// Different processes that one uarg may have sends of, besides the one that has begun it.
 const MOST: usize = 4;
@@ -95,15 +95,6 @@ apart! {
     fn zcdiag_note_shared(uarg: Addr, sock: Addr, tgid: u32, bytes: u32, first: u32) -> u32 {
         note(uarg, &sender::current(tgid, sock, SendApi::MSG_ZEROCOPY), bytes, first != 0).into()
     }
-
-    /// Counts them, for the uarg has ended: whoever takes them out.
-    fn zcdiag_settle_shared(uarg: Addr) -> u32 {
-        if let Some(record) = uarg::record(uarg) {
-            let (site, hidden) = (record.site, record.hidden);
-            settle_as(uarg, &site, &hidden, uarg::is_copied(record));
-        }
-        0
-    }
 }
 
 /// As [`zcdiag_note_shared`].
@@ -112,14 +103,9 @@ pub(crate) fn note_merged(uarg: Addr, sock: Addr, tgid: u32, (bytes, first): (u3
     zcdiag_note_shared(cpu::number(uarg), cpu::number(sock), tgid, bytes, first.into()) != 0
 }
 
-/// As [`zcdiag_settle_shared`].
+/// Counts them, for the uarg has ended: whoever takes them out.
 #[inline(always)]
-pub(crate) fn settle(uarg: Addr) {
-    zcdiag_settle_shared(cpu::number(uarg));
-}
-
-#[inline(always)]
-fn settle_as(uarg: Addr, site: &SiteKey, hidden: &SiteKey, copied: bool) {
+pub(crate) fn settle(uarg: Addr, site: &SiteKey, hidden: &SiteKey, copied: bool) {
     let (Some(shares), Some(taken)) = (SHARED.get_ptr(&uarg), TAKEN.get_ptr_mut(0)) else { return };
     // SAFETY: entries stay while a program runs; the place that they are copied to is this CPU's own. Word by word, else the
     // compiler calls for something that does it byte by byte.

@@ -186,6 +186,15 @@ pub(crate) fn end<K: Kernel + Ending>(uarg: Addr) {
 }
 
 apart! {
+    /// Counts the sends of other processes.
+    fn zcdiag_settle_shared(uarg: Addr) -> u32 {
+        if let Some(record) = record(uarg) {
+            let (site, hidden) = (record.site, record.hidden);
+            shared::settle(uarg, &site, &hidden, is_copied(record));
+        }
+        0
+    }
+
     fn zcdiag_end(uarg: Addr) -> u32 {
         end::<New>(uarg);
         0
@@ -354,7 +363,7 @@ pub(crate) fn finish_plainly(uarg: impl Struct, record: &Uarg) -> bool {
 pub(crate) fn finish<K: Kernel + Ending>(uarg: Addr, record: &Uarg, notified: bool) {
     let copied = is_copied(record);
     if K::WITH_PLACES && record.others != 0 {
-        shared::settle(uarg);
+        zcdiag_settle_shared(cpu::number(uarg));
     }
     if !K::WITH_CONNECTIONS {
         K::finish_by_key(uarg, notified);
