@@ -71,7 +71,7 @@ impl Role {
     /// Whether its functions run for packets and sends of everybody, and tell nothing while nobody sends with zero
     /// copy.
     pub fn is_for_everybody(self) -> bool {
-        matches!(self, Self::Next | Self::Tap | Self::Hidden | Self::Sent)
+        matches!(self, Self::Next | Self::Tap | Self::Hidden | Self::Sent | Self::Drop)
     }
 }
 

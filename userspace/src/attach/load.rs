@@ -19,7 +19,10 @@ use std::{
 
 use aya::{
     Ebpf, EbpfLoader, GlobalData,
-    programs::{Program, ProgramError, fentry::FEntryLinkId, fexit::FExitLinkId, kprobe::KProbeLinkId},
+    programs::{
+        Program, ProgramError, fentry::FEntryLinkId, fexit::FExitLinkId, kprobe::KProbeLinkId,
+        raw_trace_point::RawTracePointLinkId,
+    },
 };
 use zcdiag_wire::{Config, Offsets, maps};
 
@@ -168,8 +171,7 @@ enum Link {
     Fentry(FEntryLinkId),
     Fexit(FExitLinkId),
     Probe(KProbeLinkId),
-    /// It never rests.
-    Tracepoint,
+    Tracepoint(RawTracePointLinkId),
 }
 
 impl Loaded {
@@ -232,7 +234,7 @@ impl Loaded {
             }
             (Program::RawTracePoint(program), Kind::Tracepoint) => timed(load, || program.load())
                 .and_then(|()| timed(attach, || program.attach(step.function)))
-                .map(|_| Link::Tracepoint),
+                .map(Link::Tracepoint),
             _ => Err(ProgramError::UnexpectedProgramType),
         };
         let link = link.map_err(|error| explain(&what(), &error))?;

@@ -108,7 +108,7 @@ impl Budget {
             Level::StacksSampled => (
                 Level::HooksDetached,
                 "per-packet hooks are detached: which sockets were given copied packets, why packets \
-                 were copied on the receive path, hidden copies and failed sends are not seen any more"
+                 were copied on the receive path, hidden copies, dropped packets and failed sends are not seen any more"
                     .to_owned(),
             ),
             Level::HooksDetached => return None,

@@ -7,11 +7,11 @@ use aya::{
 use zcdiag_wire::{Switch, maps};
 
 use super::{Link, LoadError, Loaded, explain};
-use crate::attach::plan::Step;
+use crate::attach::plan::{Kind, Step};
 
 /// Whether a program that runs for everybody rests: where there are trampolines, probes do not.
 fn rests(step: &Step, probes_rest: bool) -> bool {
-    probes_rest || step.kind.is_trampoline()
+    probes_rest || step.kind.is_trampoline() || step.kind == Kind::Tracepoint
 }
 
 impl Loaded {
@@ -22,6 +22,8 @@ impl Loaded {
         self.probes_rest = !self.steps.iter().filter(for_all).any(|step| step.kind.is_trampoline());
         let probes_rest = self.probes_rest;
         self.resting_links.retain(|(step, _)| rests(step, probes_rest));
+        // The last one is that by which it is tried whether the kernel attaches trampolines again.
+        self.resting_links.sort_by_key(|(step, _)| step.kind.is_trampoline());
     }
 
     /// Those that rest now and are to run again.
@@ -89,6 +91,7 @@ impl Loaded {
             (Some(Program::FEntry(program)), Link::Fentry(link)) => program.detach(link),
             (Some(Program::FExit(program)), Link::Fexit(link)) => program.detach(link),
             (Some(Program::KProbe(program)), Link::Probe(link)) => program.detach(link),
+            (Some(Program::RawTracePoint(program)), Link::Tracepoint(link)) => program.detach(link),
             _ => Err(ProgramError::UnexpectedProgramType),
         };
         result.map_err(|error| explain(&format!("detaching {}", step.program), &error))?;
@@ -100,6 +103,7 @@ impl Loaded {
             Some(Program::FEntry(program)) => program.attach().map(Link::Fentry),
             Some(Program::FExit(program)) => program.attach().map(Link::Fexit),
             Some(Program::KProbe(program)) => program.attach(step.function, 0).map(Link::Probe),
+            Some(Program::RawTracePoint(program)) => program.attach(step.function).map(Link::Tracepoint),
             _ => Err(ProgramError::UnexpectedProgramType),
         };
         let link = link.map_err(|error| explain(&format!("attaching {} again", step.program), &error))?;
