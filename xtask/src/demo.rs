@@ -6,7 +6,6 @@
 mod shell;
 pub(crate) mod stage;
 mod story;
-mod xdp;
 
 use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
@@ -51,6 +50,7 @@ pub(crate) fn command(options: &Options) -> Result<ExitCode> {
     let vm = VmOptions {
         timeout: BOUND,
         tty: io::stdout().is_terminal(),
+        cards: true,
         env: vec![
             (vm::IN_GUEST.into(), "1".into()),
             // Users have zcdiag on their path, and a distribution's python3.

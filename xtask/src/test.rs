@@ -165,7 +165,8 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
                 if options.write_table {
                     env.push((evidence::WANTED.into(), "1".into()));
                 }
-                let vm = VmOptions { timeout: TIMEOUT, env, ..VmOptions::new(kernel) };
+                let cards = arch == Arch::Amd64;
+                let vm = VmOptions { timeout: TIMEOUT, env, cards, ..VmOptions::new(kernel) };
                 for Planned { suite, words } in asked.guests(kernel) {
                     let init = suite.init().map(str::to_owned);
                     let vm = VmOptions { cpus: suite.cpus(), init, ..vm.clone() };

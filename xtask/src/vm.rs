@@ -69,6 +69,10 @@ pub(crate) struct Options {
     /// A program of the host that becomes PID 1, such as systemd; the command runs beside it
     #[arg(long, value_name = "PROGRAM")]
     init: Option<String>,
+    /// Give it network cards, two of each kind with a wire between them: e1000e (52:54:00:00:00:01 and :02) and vmxnet3
+    /// (52:54:00:00:01:01 and :02)
+    #[arg(long)]
+    cards: bool,
     /// The command; its exit code is passed on, and 125 means that the guest itself failed
     #[arg(last = true)]
     argv: Vec<String>,
@@ -96,6 +100,7 @@ pub(crate) fn command(options: &Options) -> Result<ExitCode> {
         timeout: Duration::from_secs(options.timeout),
         tty: options.tty,
         init: options.init.clone(),
+        cards: options.cards,
         ..VmOptions::new(options.kernel)
     };
     let code = run(&project, &vm, &options.argv)?;

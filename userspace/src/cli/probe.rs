@@ -35,7 +35,7 @@ pub(super) struct ProbeArgs {
     #[arg(
         long,
         value_name = "[ADDR:]PORT",
-        conflicts_with_all = ["destination", "udp", "count", "size", "interval", "timeout", "json", "gso", "more", "io_uring",
+        conflicts_with_all = ["destination", "udp", "count", "size", "interval", "timeout", "json", "pieces", "gso", "more", "io_uring",
             "timestamping", "keep_going", "read_every", "without_so_zerocopy", "copy", "no_watch", "btf", "probes_only", "compare", "rounds",
             "each"]
     )]
@@ -62,6 +62,13 @@ pub(super) struct ProbeArgs {
         value_parser = clap::value_parser!(u32).range(1..=1_048_576)
     )]
     pub(super) size: Vec<u32>,
+
+    /// Make each send of so many pieces of memory, on pages of their own: not every driver can send many without a copy
+    #[arg(
+        long, value_name = "N", conflicts_with_all = ["io_uring", "compare"], default_value = "1",
+        value_parser = clap::value_parser!(u16).range(1..=1024)
+    )]
+    pub(super) pieces: u16,
 
     /// Have each send cut into datagrams of so many bytes (UDP GSO)
     #[arg(long, value_name = "BYTES", requires = "udp", value_parser = clap::value_parser!(u16).range(1..))]
@@ -237,6 +244,7 @@ fn send_options(probe: &ProbeArgs) -> SendOptions {
         method,
         count: probe.count,
         sizes: if sizes.is_empty() { vec![default_size] } else { sizes },
+        pieces: NonZeroU16::new(probe.pieces).unwrap_or(NonZeroU16::MIN),
         gso: probe.gso,
         more: probe.more,
         timestamping: probe.timestamping.map(|stamps| match stamps {

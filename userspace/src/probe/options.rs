@@ -62,6 +62,8 @@ pub struct SendOptions {
     pub count: u64,
     /// Bytes of each; several sizes take turns. At least one.
     pub sizes: Vec<usize>,
+    /// Of how many pieces of memory each is made, none of which is on a page with another. No send is smaller than that.
+    pub pieces: NonZeroU16,
     /// Cut what is sent at once into datagrams of so many bytes (UDP GSO).
     pub gso: Option<u16>,
     /// Every other send says that more follows (MSG_MORE).
@@ -87,6 +89,11 @@ impl SendOptions {
 
     pub(super) fn largest(&self) -> usize {
         self.sizes.iter().copied().max().unwrap_or(0)
+    }
+
+    /// Number of pieces.
+    pub(super) fn pieces(&self) -> usize {
+        self.pieces.get().into()
     }
 
     /// Whether send `number` says that more follows; the last one never does.

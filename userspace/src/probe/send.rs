@@ -6,12 +6,16 @@
 mod ledger;
 mod ring;
 
-use std::{io, os::fd::OwnedFd, time::Instant};
+use std::{
+    io::{self, IoSlice},
+    os::fd::OwnedFd,
+    time::Instant,
+};
 
 use rustix::{
     event::PollFlags,
     io::Errno,
-    net::{SendFlags, sendto, sockopt::socket_error},
+    net::{SendAncillaryBuffer, SendFlags, sendmsg, sendmsg_addr, sendto, sockopt::socket_error},
 };
 
 use self::ledger::Ledger;
@@ -66,11 +70,15 @@ fn send_all(
     }
 }
 
+/// Bytes of a page, or of several: pieces are on different ones in any case.
+const PAGE: usize = 1 << 16;
+
 /// Sends by system calls.
 pub(super) struct Probe<'a> {
     socket: OwnedFd,
     destination: Endpoint,
     options: &'a SendOptions,
+    /// Room for each piece of the largest send.
     data: Vec<u8>,
     moved: Instant,
     ledger: Ledger,
@@ -79,7 +87,7 @@ pub(super) struct Probe<'a> {
 impl<'a> Probe<'a> {
     pub(super) fn new(socket: OwnedFd, destination: Endpoint, options: &'a SendOptions) -> Self {
         // Never written to again: the kernel may read it until the notification.
-        let data = vec![0x5a; options.largest()];
+        let data = vec![0x5a; options.largest().next_multiple_of(PAGE) * options.pieces()];
         let ledger = Ledger::new(destination, options.transport);
         Self { socket, destination, options, data, moved: Instant::now(), ledger }
     }
@@ -119,12 +127,16 @@ impl<'a> Probe<'a> {
         flags.set(SendFlags::MORE, self.options.has_more(number));
         let mut refusals = 0;
         loop {
-            let data = &self.data[..size];
-            let sent = match self.destination {
-                Endpoint::Inet(address) if self.options.transport == Transport::Udp => {
+            let pieces = self.pieces(size);
+            let sent = match (self.destination, &pieces[..]) {
+                (Endpoint::Inet(address), [data]) if self.options.transport == Transport::Udp => {
                     sendto(&self.socket, data, flags, &address)
                 }
-                _ => rustix::net::send(&self.socket, data, flags),
+                (Endpoint::Inet(address), pieces) if self.options.transport == Transport::Udp => {
+                    sendmsg_addr(&self.socket, &address, pieces, &mut SendAncillaryBuffer::default(), flags)
+                }
+                (_, [data]) => rustix::net::send(&self.socket, data, flags),
+                (_, pieces) => sendmsg(&self.socket, pieces, &mut SendAncillaryBuffer::default(), flags),
             };
             match sent {
                 Ok(bytes) => {
@@ -148,6 +160,14 @@ impl<'a> Probe<'a> {
                 Err(errno) => return Err(ProbeError::Send { number, source: errno.into() }),
             }
         }
+    }
+
+    /// What a send of this size is made of.
+    fn pieces(&self, size: usize) -> Vec<IoSlice<'_>> {
+        let number = self.options.pieces();
+        let room = self.data.len() / number;
+        let length = |piece| size / number + usize::from(piece < size % number);
+        (0..number).map(|piece| IoSlice::new(&self.data[piece * room..][..length(piece)])).collect()
     }
 
     /// Notes a send that failed. One that fails late, as a datagram that the device cannot cut, has got an id by

@@ -10,6 +10,7 @@ mod crowds;
 mod cures;
 mod daemon;
 mod daemons;
+mod devices;
 mod documented;
 mod ends;
 mod filters;

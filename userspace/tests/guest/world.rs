@@ -107,10 +107,16 @@ pub(crate) fn ip(arguments: &str) {
 
 /// Runs a program in the namespace of the calling thread.
 pub(crate) fn run(program: &str, arguments: &str) {
+    output(program, arguments);
+}
+
+/// What a program says that is run in the namespace of the calling thread.
+fn output(program: &str, arguments: &str) -> String {
     let output = Command::new(program).args(arguments.split(' ')).stdin(Stdio::null()).output();
     let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program} {arguments}: {} {errors}", output.status);
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// Index of a device in the namespace of the calling thread.
@@ -156,6 +162,30 @@ impl Elsewhere {
         elsewhere
     }
 
+    /// One that is reached from here over two network cards with a wire between them: 10.7.0.1 and fd07::1 on `nic0` here,
+    /// 10.7.0.2 and fd07::2 on `nic1` there. `driver` is e1000e or vmxnet3.
+    pub(crate) fn behind_nic(driver: &str) -> Self {
+        run("modprobe", driver);
+        let elsewhere = Self::new();
+        let cards = match driver {
+            "e1000e" => ["52:54:00:00:00:01", "52:54:00:00:00:02"],
+            "vmxnet3" => ["52:54:00:00:01:01", "52:54:00:00:01:02"],
+            _ => panic!("the guest has no {driver}"),
+        };
+        take_card(cards[0], "nic0", &rustix::thread::gettid().as_raw_nonzero().to_string());
+        take_card(cards[1], "nic1", &elsewhere.name);
+        let up = |device: &str, host: u32| {
+            ip(&format!("addr add 10.7.0.{host}/24 dev {device}"));
+            ip(&format!("addr add fd07::{host}/64 dev {device} nodad"));
+            ip(&format!("link set {device} up"));
+        };
+        up("nic0", 1);
+        elsewhere.enter(|| up("nic1", 2));
+        let is_up = |device: &str| output("ip", &format!("link show dev {device}")).contains("LOWER_UP");
+        eventually("the wire is up", || is_up("nic0") && elsewhere.enter(|| is_up("nic1")));
+        elsewhere
+    }
+
     /// One whose bridge `br0` (10.7.0.2) is reached from here through `v0` (10.7.0.1). What is sent to 10.7.0.99 goes
     /// on through another port of the bridge, and no copy is made of it on the way.
     pub(crate) fn behind_switch() -> Self {
@@ -194,6 +224,21 @@ impl Drop for Elsewhere {
     fn drop(&mut self) {
         ip(&format!("netns delete {}", self.name));
     }
+}
+
+/// Moves the network card with this address out of the namespace that the guest has begun with, where it is again once the
+/// last one that it was moved to has gone.
+fn take_card(address: &str, name: &str, to: &str) {
+    let first = |arguments: &str| output("nsenter", &format!("--target 1 --net ip {arguments}"));
+    let mut device = String::new();
+    eventually("the network card is there", || {
+        let links = first("-oneline link show");
+        let link = links.lines().find(|link| link.contains(address));
+        link.and_then(|link| link.split(": ").nth(1)).unwrap_or_default().clone_into(&mut device);
+        !device.is_empty()
+    });
+    first(&format!("link set {device} down"));
+    first(&format!("link set {device} netns {to} name {name}"));
 }
 
 /// A program that is stopped at the end.

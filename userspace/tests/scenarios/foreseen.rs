@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Words of the probe for what is the application's doing, which is not looked at.
-const APPLICATION: [&str; 3] = ["--more", "--timestamping", "--without-so-zerocopy"];
+const APPLICATION: [&str; 4] = ["--more", "--pieces", "--timestamping", "--without-so-zerocopy"];
 
 /// How much is foreseen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -14,9 +14,11 @@ macro_rules! scenarios {
 // By what copies, then what does not.
 scenarios! {
     clean,
+    nic,
     tap,
     tap_unbound,
     tap_elsewhere,
+    nic_tapped,
     tap_harmless,
     fanout_member,
     fanout_ignores,
@@ -50,6 +52,7 @@ scenarios! {
     nfqueue,
     ovs,
     filter_pull,
+    driver_linearize,
     over_mtu,
     more,
     device_without_checksum,

@@ -4,7 +4,7 @@ use std::{any::Any, os::fd::OwnedFd};
 
 use crate::{
     socket,
-    world::{Elsewhere, ifindex, ip},
+    world::{Daemon, Elsewhere, ifindex, ip},
 };
 
 /// Everything that must last until the sends are done. What was put last goes first.
@@ -26,6 +26,14 @@ impl Stage {
         ip("addr add fd07::1/64 dev v0 nodad");
         elsewhere.enter(|| ip("addr add fd07::2/64 dev v1 nodad"));
         self.elsewhere.insert(elsewhere)
+    }
+
+    /// Makes another namespace, behind a network card of this driver: 10.7.0.1 and fd07::1 on `nic0` here, 10.7.0.2 and fd07::2
+    /// on `nic1` there, where a program takes in what comes by TCP to port 7000.
+    pub(crate) fn behind_nic(&mut self, driver: &str) {
+        let elsewhere = self.elsewhere.insert(Elsewhere::behind_nic(driver));
+        let sink = elsewhere.enter(|| Daemon::sink("7000"));
+        self.keep(sink);
     }
 
     /// Makes another namespace.

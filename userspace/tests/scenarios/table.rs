@@ -19,9 +19,8 @@ const END: &str = "<!-- end of the table of scenarios -->";
 const KERNELS: [Kernel; 4] = [Kernel::V5_10, Kernel::V6_1, Kernel::V6_12, Kernel::Newest];
 
 /// Causes that no scenario makes the kernel have, and why.
-const WITHOUT_A_SCENARIO: [(CauseId, &str); 6] = [
+const WITHOUT_A_SCENARIO: [(CauseId, &str); 5] = [
     (CauseId::UargConflict, "only read in the kernel's source, never seen"),
-    (CauseId::DriverLinearize, "no device of a guest has a driver that gathers"),
     (CauseId::UpfrontVsock, "which of its sends are copied is up to how fast the receiver reads"),
     (CauseId::UpfrontFastopen, "the probe connects before it sends; a guest test does not"),
     (CauseId::UpfrontExtension, "the probe sets no IPv6 options; a guest test does"),

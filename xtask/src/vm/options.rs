@@ -16,6 +16,8 @@ pub(crate) struct VmOptions {
     pub(crate) tty: bool,
     /// The program that becomes PID 1, if it is not the guest's own.
     pub(crate) init: Option<String>,
+    /// Whether it has network cards ([`CARDS`](super::qemu::CARDS)).
+    pub(crate) cards: bool,
     /// Variables for the command, besides those carried over from the host.
     pub(crate) env: Vec<(String, String)>,
 }
@@ -32,6 +34,7 @@ impl VmOptions {
             timeout,
             tty: false,
             init: None,
+            cards: false,
             env: Vec::new(),
         }
     }

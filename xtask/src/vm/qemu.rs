@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use rustix::io::FdFlags;
 use zcdiag_guest::{CONTROL_PORT, HOST_TAG, STDERR_PORT, STDOUT_PORT, SYSROOT_TAG};
 
@@ -130,6 +130,10 @@ impl Machine<'_> {
             add(&format!("-cpu {}", arch.cpu()));
         }
         add("-device virtio-serial-pci");
+        if self.options.cards {
+            ensure!(arch == Arch::Amd64, "only guests of amd64 have network cards");
+            CARDS.into_iter().enumerate().for_each(|(hub, card)| add(&pair_of_cards(hub, card)));
+        }
         let mut shares = vec![(HOST_TAG, Path::new("/"))];
         shares.extend(self.sysroot.map(|sysroot| (SYSROOT_TAG, sysroot)));
         for (tag, path) in shares {
@@ -142,6 +146,19 @@ impl Machine<'_> {
         words.extend(["-append".into(), append]);
         Ok(words)
     }
+}
+
+/// Kinds of network cards. Both can gather and sum up; vmxnet3 gathers no more than 16 pieces.
+pub(super) const CARDS: [&str; 2] = ["e1000e", "vmxnet3"];
+
+/// Two of a kind on a hub of their own. The guest never boots from them.
+fn pair_of_cards(hub: usize, card: &str) -> String {
+    let one = |end: u8| {
+        format!(
+            "-netdev hubport,id=hub{hub}-{end},hubid={hub} -device {card},netdev=hub{hub}-{end},mac=52:54:00:00:0{hub}:0{end},romfile="
+        )
+    };
+    format!("{} {}", one(1), one(2))
 }
 
 /// A path inside a QEMU option, where a comma ends a value unless doubled.

@@ -1,6 +1,6 @@
 use std::{
     net::{SocketAddr, TcpListener, UdpSocket},
-    num::NonZeroU64,
+    num::{NonZeroU16, NonZeroU64},
     time::Duration,
 };
 
@@ -13,6 +13,7 @@ fn options(transport: Transport) -> SendOptions {
         method: Method::Zerocopy,
         count: 3,
         sizes: vec![700],
+        pieces: NonZeroU16::MIN,
         gso: None,
         more: false,
         timestamping: None,
@@ -50,6 +51,19 @@ fn sizes_take_turns() {
     let options = SendOptions { sizes: vec![100, 20], ..options(Transport::Udp) };
     let report = run(&to, &options).expect("loopback works");
     assert_eq!((report.sends.copied, report.bytes.copied), (3, 220));
+}
+
+#[test]
+fn pieces_of_memory_are_one_send() {
+    let (sink, to) = sink();
+    let pieces = NonZeroU16::new(8).expect("not 0");
+    let options = SendOptions { pieces, sizes: vec![701, 8], ..options(Transport::Udp) };
+    let report = run(&to, &options).expect("loopback works");
+    assert_eq!((report.sends.copied, report.bytes.copied), (3, 1410));
+    let mut room = [0; 1000];
+    let sizes = [(); 3].map(|()| sink.recv(&mut room).expect("a datagram"));
+    assert_eq!(sizes, [701, 8, 701]);
+    assert!(room[..701].iter().all(|byte| *byte == room[0]) && room[0] != 0);
 }
 
 #[test]

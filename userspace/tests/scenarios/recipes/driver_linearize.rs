@@ -1,0 +1,18 @@
+//! A card that gathers no more than 16 pieces (vmxnet3): the driver makes one of a datagram that has more.
+
+use crate::scenario::{
+    Expected::{Copied, Zerocopied},
+    Scenario, always, here,
+};
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "driver_linearize",
+    what: "a network card (vmxnet3)",
+    world: |stage| stage.behind_nic("vmxnet3"),
+    sends: &[
+        here("TCP", "10.7.0.2:7000", always(Zerocopied)),
+        here("UDP of 8 pieces", "10.7.0.2:9 --udp --pieces 8", always(Zerocopied)),
+        here("UDP of 16 pieces", "10.7.0.2:9 --udp --pieces 16", always(Copied("driver_linearize"))),
+        here("UDP of 17 pieces", "10.7.0.2:9 --udp --pieces 17", always(Copied("driver_linearize"))),
+    ],
+};
