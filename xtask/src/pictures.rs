@@ -42,10 +42,10 @@ const ZCDIAG: &str = "/usr/local/bin/zcdiag";
 const RECORDING: &str = "/tmp/watch.rec";
 /// What leaves through it is gone, and its sends zero-copy.
 const DEVICE_OF_ITS_OWN: [&str; 4] = [
-    "link add v0 type dummy",
-    "address add 10.0.0.1/24 dev v0",
-    "link set v0 up",
-    "neighbour add 10.0.0.2 lladdr 02:00:00:00:00:02 dev v0",
+    "link add eth0 type dummy",
+    "address add 10.0.0.1/24 dev eth0",
+    "link set eth0 up",
+    "neighbour add 10.0.0.2 lladdr 02:00:00:00:00:02 dev eth0",
 ];
 /// The bars of a time line.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -180,11 +180,11 @@ fn watch() -> Result<Seen> {
     screen("zerocopied sends", |screen| screen.contains("zc=y: ") && screen.contains("····"))?;
     run(Command::new("dhclient").args(["-q", "-nw", DEVICE]).stdout(Stdio::null()))?;
     let dhclient = Tapper::appear("dhclient")?;
-    let blamed = format!("dhclient (pid {}) taps v0", dhclient.pid);
+    let blamed = format!("dhclient (pid {}) taps {DEVICE}", dhclient.pid);
     let overview =
         screen("the culprit", |screen| screen.contains(&blamed) && screen.matches(BARS).count() > 5)?;
     press("Enter")?;
-    let of_sender = screen("the sender", |screen| screen.contains("tap_tx on v0: "))?;
+    let of_sender = screen("the sender", |screen| screen.contains(&format!("tap_tx on {DEVICE}: ")))?;
     press("Enter")?;
     let cause = screen("the cause", |screen| screen.contains("Cures") && screen.contains("Taps"))?;
     let mut mute = Command::new(ZCDIAG);
