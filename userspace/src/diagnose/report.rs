@@ -10,6 +10,7 @@ use zcdiag_wire::{FailureKey, Loss, SenderKey, SiteKey, Tally, TapTally};
 use super::{
     advice,
     blame::{blamed, sightings},
+    causes::unknown,
     cure::cure,
     failures, further,
     known::{Culprits, Known, place},
@@ -77,8 +78,11 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
             left_out.sender(key.sender, tally);
             continue;
         }
-        let copied = (tally.copied_sends > 0 || tally.copies > 0)
+        let mut copied = (tally.copied_sends > 0 || tally.copies > 0)
             .then(|| known.cause(key.site, &sender, *tally, &culprits));
+        if let Some(cause) = &mut copied {
+            unknown::doubt(cause, counts.misses + counts.missed_results);
+        }
         if let Some(cause) = copied.as_ref().filter(|cause| !taken(cause)) {
             left_out.cause(cause);
         }

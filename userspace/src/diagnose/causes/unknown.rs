@@ -7,7 +7,13 @@ use crate::{
         cause::{Blame, Case, Cause, Example, Explanation, Remedies, Stage},
         evidence::Evidence,
     },
-    model::{cause::CauseId, remedy::Remedy, report::Api, socket::UDP},
+    model::{
+        cause::CauseId,
+        remedy::Remedy,
+        report::{Api, CauseReport},
+        socket::UDP,
+        words::plural,
+    },
 };
 
 /// The cause.
@@ -61,6 +67,20 @@ fn is_unconnected_request(case: &Case<'_>) -> bool {
         && case.sender.protocol == UDP
 }
 
+/// Where the kernel skipped programs, nothing need be new about a copy that none of them told of.
+pub(in crate::diagnose) fn doubt(copy: &mut CauseReport, skipped: u64) {
+    if copy.cause != CauseId::Unknown || !copy.stack.is_empty() || skipped == 0 {
+        return;
+    }
+    let events = plural(skipped, "event");
+    copy.explanation = format!(
+        "{} It cannot be told why: for {events} the kernel skipped a program of zcdiag's that it had interrupted in the \
+         middle, and what tells may be among them.",
+        copy.explanation
+    );
+    copy.remedies = vec![Remedy::written("watch again: which events the kernel skips is by chance")];
+}
+
 const REPORT: &str =
     "please report this with the kernel's version and what `zcdiag watch -v` shows, so that zcdiag learns it";
 
@@ -72,4 +92,34 @@ fn remedies(case: &Case<'_>) -> Vec<Remedy> {
         ];
     }
     vec![Remedy::written(REPORT)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_skipped_is_no_new_way_to_a_copy() {
+        let copy = |stack: &[&str]| CauseReport {
+            cause: CauseId::Unknown,
+            explanation: "It was copied.".to_owned(),
+            remedies: vec![Remedy::written(REPORT)],
+            stack: stack.iter().map(|frame| (*frame).to_owned()).collect(),
+            ..CauseReport::default()
+        };
+        let told = |mut copy: CauseReport, skipped| {
+            doubt(&mut copy, skipped);
+            (
+                copy.explanation.contains("3 events the kernel skipped"),
+                copy.remedies == [Remedy::written(REPORT)],
+            )
+        };
+        assert_eq!(told(copy(&[]), 3), (true, false));
+        assert_eq!(
+            told(copy(&["skb_copy_ubufs", "some_new_function"]), 3),
+            (false, true),
+            "the stack was seen"
+        );
+        assert_eq!(told(copy(&[]), 0), (false, true));
+    }
 }
