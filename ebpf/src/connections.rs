@@ -13,9 +13,9 @@ use zcdiag_wire::{
 
 use crate::{
     apart::apart,
-    cpu, exchange,
+    exchange,
     facts::offset,
-    read::{Addr, Struct},
+    read::{Addr, Struct, number},
     sender, skb, sock, spread, tally,
 };
 
@@ -262,7 +262,7 @@ fn note_ends(place: Place, sock: Addr, family: u16) {
 /// As [`open`].
 #[inline(always)]
 fn find_room(sock: Addr, sender: &SenderKey, first: bool) -> u32 {
-    let index = zcdiag_claim_place(cpu::number(sock), first.into());
+    let index = zcdiag_claim_place(number(sock), first.into());
     if index == 0 {
         return 0;
     }

@@ -60,8 +60,6 @@ pub(crate) struct Window {
     pub(crate) put_uarg: Addr,
     /// Where the function returns to that copies right now, if the stack does not say so.
     pub(crate) caller: u64,
-    /// For [`number`].
-    number: u64,
 }
 
 #[map]
@@ -74,19 +72,6 @@ pub(crate) fn window() -> Option<&'static mut Window> {
     // SAFETY: the entry is this CPU's own, a program does not migrate while it runs, and each program
     // takes the reference once.
     Some(unsafe { &mut *window })
-}
-
-/// An address as a plain number: the verifier knows of what comes from the context that it is a pointer, and does not let that
-/// be handed to functions [apart](crate::apart), but forgets it of what was written to a map.
-#[inline(always)]
-pub(crate) fn number(address: Addr) -> u64 {
-    let Some(window) = WINDOWS.get_ptr_mut(0) else { return 0 };
-    // SAFETY: the entry is this CPU's own, and a program does not migrate while it runs.
-    unsafe {
-        let number = &raw mut (*window).number;
-        number.write_volatile(address);
-        number.read_volatile()
-    }
 }
 
 /// A time, and the jiffy in which it was read.

@@ -10,7 +10,7 @@ use zcdiag_wire::{Held, SenderKey, SiteKind, TallyKey, rooms};
 use crate::{
     apart::apart,
     cpu::{self, Window},
-    read::Addr,
+    read::{Addr, number},
     records::Any,
     skb::Device,
     tally, uarg,
@@ -34,7 +34,7 @@ fn entry(skb: Addr) -> Option<&'static mut Held> {
 #[inline(always)]
 pub(crate) fn hold(window: &mut Window, skb: Addr, uarg: Addr, charge: &TallyKey) -> bool {
     if entry(skb).is_some() {
-        zcdiag_settle_held(cpu::number(skb));
+        zcdiag_settle_held(number(skb));
     }
     let held = Held { uarg, charge: *charge, at: window.copy_start, bytes: 0, ns: 0 };
     window.copy_held = HELD.insert(skb, &held, 0).is_ok();
@@ -72,7 +72,7 @@ pub(crate) fn release(window: &mut Window, skb: Addr, kind: u32) -> Option<Devic
         held.charge.site.kind = kind;
     }
     let device = (held.charge.site.ifindex, held.charge.site.netns);
-    zcdiag_settle_held(cpu::number(skb));
+    zcdiag_settle_held(number(skb));
     at_once.then_some(device)
 }
 

@@ -11,6 +11,19 @@ use zcdiag_wire::MISSING;
 /// An address in the kernel; what it points to may be gone by the time it is read.
 pub(crate) type Addr = u64;
 
+/// An address as a plain number: the verifier knows of what comes from the context that it is a pointer, and does not let that
+/// be handed to functions [apart](crate::apart), but of what a helper has read it knows nothing.
+#[inline(always)]
+pub(crate) fn number(address: Addr) -> Addr {
+    let mut number = 0;
+    // SAFETY: both are on the stack, and of one size.
+    unsafe {
+        let (to, from) = ((&raw mut number).cast(), (&raw const address).cast());
+        generated::bpf_probe_read_kernel(to, size_of::<Addr>() as u32, from);
+    }
+    number
+}
+
 /// A kernel struct whose fields can be read.
 pub(crate) trait Struct: Copy {
     /// Whether the verifier knows its type, which it does behind trampolines only: there the kernel has BTF.

@@ -7,7 +7,12 @@ use aya_ebpf::{
 };
 use zcdiag_wire::{Loss, SendApi, SenderKey, SiteKey, SiteKind, TallyKey, rooms};
 
-use crate::{apart::apart, cpu, loss, read::Addr, sender, tally};
+use crate::{
+    apart::apart,
+    loss,
+    read::{Addr, number},
+    sender, tally,
+};
 
 /// Different processes that one uarg may have sends of, besides the one that has begun it.
 const MOST: usize = 4;
@@ -100,7 +105,7 @@ apart! {
 /// As [`zcdiag_note_shared`].
 #[inline(always)]
 pub(crate) fn note_merged(uarg: Addr, sock: Addr, tgid: u32, (bytes, first): (u32, bool)) -> bool {
-    zcdiag_note_shared(cpu::number(uarg), cpu::number(sock), tgid, bytes, first.into()) != 0
+    zcdiag_note_shared(number(uarg), number(sock), tgid, bytes, first.into()) != 0
 }
 
 /// Counts them, for the uarg has ended: whoever takes them out.

@@ -16,7 +16,7 @@ use zcdiag_wire::{
 use crate::{
     apart::apart,
     connections, cpu, loss, rare,
-    read::{Addr, Struct},
+    read::{Addr, Struct, number},
     skb, switches,
 };
 
@@ -126,7 +126,7 @@ fn remember(key: &SiteKey, (stack, caller): (u32, u64), dev: Addr, skb: Addr) {
     }
     let words = [key.kind, key.stack, key.ifindex, key.netns].map(u64::from);
     let (first, second) = (words[0] << 32 | words[1], words[2] << 32 | words[3]);
-    zcdiag_remember_site(first, second, stack, cpu::number(dev), cpu::number(skb));
+    zcdiag_remember_site(first, second, stack, number(dev), number(skb));
 }
 
 apart! {

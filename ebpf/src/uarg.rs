@@ -8,10 +8,9 @@ use zcdiag_wire::{Loss, MISSING, SiteKind, TallyKey, Uarg, UargEnd, UargFlags};
 use crate::{
     apart::apart,
     connections::{self, Place},
-    cpu,
     facts::offset,
     latency, loss, outcome,
-    read::{Addr, Block, Fields, Struct},
+    read::{Addr, Block, Fields, Struct, number},
     records::{self, Any, Kernel, New, Requests},
     sender::UDP,
     shared, sock, tally,
@@ -209,13 +208,13 @@ apart! {
 /// The last reference of a uarg goes.
 #[inline(always)]
 pub(crate) fn last(uarg: Addr) {
-    zcdiag_end(cpu::number(uarg));
+    zcdiag_end(number(uarg));
 }
 
 /// The same before 5.12.
 #[inline(always)]
 pub(crate) fn last_old(uarg: Addr) {
-    zcdiag_end_old(cpu::number(uarg));
+    zcdiag_end_old(number(uarg));
 }
 
 /// How a uarg ends on a kind of kernel.
@@ -263,17 +262,17 @@ macro_rules! endings {
             impl Ending for $kernel {
                 #[inline(always)]
                 fn end_late(uarg: Addr) {
-                    $end_late(cpu::number(uarg));
+                    $end_late(number(uarg));
                 }
 
                 #[inline(always)]
                 fn finish_by_key(uarg: Addr, notified: bool) {
-                    $by_key(cpu::number(uarg), notified.into());
+                    $by_key(number(uarg), notified.into());
                 }
 
                 #[inline(always)]
                 fn note_latency(uarg: Addr) {
-                    $latency(cpu::number(uarg));
+                    $latency(number(uarg));
                 }
             }
         )+
@@ -363,7 +362,7 @@ pub(crate) fn finish_plainly(uarg: impl Struct, record: &Uarg) -> bool {
 pub(crate) fn finish<K: Kernel + Ending>(uarg: Addr, record: &Uarg, notified: bool) {
     let copied = is_copied(record);
     if K::WITH_PLACES && record.others != 0 {
-        zcdiag_settle_shared(cpu::number(uarg));
+        zcdiag_settle_shared(number(uarg));
     }
     if !K::WITH_CONNECTIONS {
         K::finish_by_key(uarg, notified);

@@ -9,8 +9,7 @@ use zcdiag_wire::{SiteKind, Uarg, UargFlags};
 
 use crate::{
     apart::apart,
-    cpu,
-    read::Addr,
+    read::{Addr, number},
     sender::{TCP, UDP},
     site, skb, sock, uarg,
 };
@@ -22,7 +21,7 @@ const UDP_HEADER: u32 = 8;
 /// Notes that the send call has copied; `skb` is the packet that lets go of `uarg`, 0 if there is none.
 #[inline(always)]
 pub(crate) fn note(uarg: Addr, skb: Addr) {
-    zcdiag_note_upfront(cpu::number(uarg), cpu::number(skb));
+    zcdiag_note_upfront(number(uarg), number(skb));
 }
 
 apart! {

@@ -28,7 +28,7 @@ use crate::{
     cpu, facts,
     facts::offset,
     failure, loss,
-    read::{Addr, Struct, Typed, field},
+    read::{Addr, Struct, Typed, field, number},
     records::Requests,
     sender::{self, TCP, UDP},
     site::Place,
@@ -204,8 +204,8 @@ fn give_up(uarg: Addr, record: &Uarg) {
 /// One that rode on the request with this uarg, if any, does so no longer.
 #[inline(always)]
 fn let_go(carrier: Addr) {
-    if carrier != 0 && zcdiag_let_go(cpu::number(carrier)) != 0 {
-        zcdiag_finish_request(cpu::number(carrier));
+    if carrier != 0 && zcdiag_let_go(number(carrier)) != 0 {
+        zcdiag_finish_request(number(carrier));
     }
 }
 
@@ -343,9 +343,9 @@ impl Told {
 /// The last reference of a request goes.
 #[inline(always)]
 fn end(uarg: Addr, told: Told) {
-    let done = zcdiag_end_request(cpu::number(uarg), told.bits());
+    let done = zcdiag_end_request(number(uarg), told.bits());
     if done & FINISH != 0 {
-        zcdiag_finish_request(cpu::number(uarg));
+        zcdiag_finish_request(number(uarg));
     }
     let_go(done & !(FINISH | FORGET));
     if done & FORGET != 0 {
