@@ -58,8 +58,6 @@ pub(crate) struct Window {
     pub(crate) put_ended: Addr,
     /// uarg that a kretprobe of the put function shall look at again, or 0.
     pub(crate) put_uarg: Addr,
-    /// Where the function returns to that copies right now, if the stack does not say so.
-    pub(crate) caller: u64,
 }
 
 #[map]
@@ -69,8 +67,8 @@ static WINDOWS: PerCpuArray<Window> = PerCpuArray::with_max_entries(1, 0);
 #[inline(always)]
 pub(crate) fn window() -> Option<&'static mut Window> {
     let window = WINDOWS.get_ptr_mut(0)?;
-    // SAFETY: the entry is this CPU's own, a program does not migrate while it runs, and each program
-    // takes the reference once.
+    // SAFETY: the entry is this CPU's own, a program does not migrate while it runs, and who calls a function that takes the
+    // reference as well uses none of what that changes afterwards.
     Some(unsafe { &mut *window })
 }
 

@@ -32,10 +32,11 @@ fn entry(skb: Addr) -> Option<&'static mut Held> {
 /// Holds back the copy that this CPU makes of `skb`. False without room: then its cause stays what the
 /// stack tells.
 #[inline(always)]
-pub(crate) fn hold(window: &mut Window, skb: Addr, uarg: Addr, charge: &TallyKey) -> bool {
+pub(crate) fn hold(skb: Addr, uarg: Addr, charge: &TallyKey) -> bool {
     if entry(skb).is_some() {
         zcdiag_settle_held(number(skb));
     }
+    let Some(window) = cpu::window() else { return false };
     let held = Held { uarg, charge: *charge, at: window.copy_start, bytes: 0, ns: 0 };
     window.copy_held = HELD.insert(skb, &held, 0).is_ok();
     window.held += u64::from(window.copy_held);

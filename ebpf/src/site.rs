@@ -15,7 +15,7 @@ use zcdiag_wire::{
 
 use crate::{
     apart::apart,
-    connections, cpu, loss, rare,
+    connections, loss, rare,
     read::{Addr, Struct, number},
     skb, switches,
 };
@@ -121,12 +121,15 @@ pub(crate) fn without_stack(kind: u32, dev: Addr, skb: Addr) -> SiteKey {
 
 #[inline(always)]
 fn remember(key: &SiteKey, (stack, caller): (u32, u64), dev: Addr, skb: Addr) {
-    if let Some(window) = cpu::window() {
-        window.caller = caller;
-    }
     let words = [key.kind, key.stack, key.ifindex, key.netns].map(u64::from);
     let (first, second) = (words[0] << 32 | words[1], words[2] << 32 | words[3]);
     zcdiag_remember_site(first, second, stack, number(dev), number(skb));
+    if caller != 0
+        && let Some(site) = SITES.get_ptr_mut(key)
+    {
+        // SAFETY: as in `keep`.
+        unsafe { (*site).caller = caller };
+    }
 }
 
 apart! {
@@ -152,7 +155,6 @@ fn keep(key: &SiteKey, stack: u32, dev: Addr, skb: Addr) {
         // time have seen the same place, and user space reads it once it is announced.
         let site = unsafe { &mut *site };
         site.stack = stack;
-        site.caller = cpu::window().map_or(0, |window| window.caller);
         skb::name_dev(dev, &mut site.dev_name);
         skb::note_offloads(dev, skb, &mut site.offloads);
     } else {

@@ -233,7 +233,7 @@ pub(crate) trait Ending {
 #[inline(always)]
 fn note_latency<K: Ending>(uarg: Addr, record: &Uarg) {
     if record.flags & UargFlags::TIMED != 0 {
-        K::note_latency(uarg);
+        K::note_latency(number(uarg));
     }
 }
 
@@ -267,12 +267,12 @@ macro_rules! endings {
 
                 #[inline(always)]
                 fn finish_by_key(uarg: Addr, notified: bool) {
-                    $by_key(number(uarg), notified.into());
+                    $by_key(uarg, notified.into());
                 }
 
                 #[inline(always)]
                 fn note_latency(uarg: Addr) {
-                    $latency(number(uarg));
+                    $latency(uarg);
                 }
             }
         )+
@@ -362,7 +362,7 @@ pub(crate) fn finish_plainly(uarg: impl Struct, record: &Uarg) -> bool {
 pub(crate) fn finish<K: Kernel + Ending>(uarg: Addr, record: &Uarg, notified: bool) {
     let copied = is_copied(record);
     if K::WITH_PLACES && record.others != 0 {
-        zcdiag_settle_shared(number(uarg));
+        zcdiag_settle_shared(uarg);
     }
     if !K::WITH_CONNECTIONS {
         K::finish_by_key(uarg, notified);

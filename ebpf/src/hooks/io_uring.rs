@@ -204,8 +204,8 @@ fn give_up(uarg: Addr, record: &Uarg) {
 /// One that rode on the request with this uarg, if any, does so no longer.
 #[inline(always)]
 fn let_go(carrier: Addr) {
-    if carrier != 0 && zcdiag_let_go(number(carrier)) != 0 {
-        zcdiag_finish_request(number(carrier));
+    if carrier != 0 && zcdiag_let_go(carrier) != 0 {
+        zcdiag_finish_request(carrier);
     }
 }
 
@@ -343,9 +343,10 @@ impl Told {
 /// The last reference of a request goes.
 #[inline(always)]
 fn end(uarg: Addr, told: Told) {
-    let done = zcdiag_end_request(number(uarg), told.bits());
+    let uarg = number(uarg);
+    let done = zcdiag_end_request(uarg, told.bits());
     if done & FINISH != 0 {
-        zcdiag_finish_request(number(uarg));
+        zcdiag_finish_request(uarg);
     }
     let_go(done & !(FINISH | FORGET));
     if done & FORGET != 0 {
@@ -427,10 +428,11 @@ fn keep(record: &mut Uarg, told: Told) {
 apart! {
     /// Counts a request together with those that rode on it.
     fn zcdiag_finish_request(uarg: Addr) -> u32 {
-        if let Some(record) = uarg::request(uarg) {
+        // At this address may be another one by now.
+        if let Some(record) = uarg::request(uarg).filter(|record| record.flags & UargFlags::ENDED != 0) {
             finish(record);
+            uarg::end::<Requests>(uarg);
         }
-        uarg::end::<Requests>(uarg);
         0
     }
 }
@@ -438,6 +440,11 @@ apart! {
 #[inline(always)]
 fn finish(record: &mut Uarg) {
     let riders = record.riders;
+    // Should it come here once more, they are counted.
+    record.riders.sends = 0;
+    record.riders.bytes = 0;
+    record.riders.unasked = 0;
+    record.riders.told_copied = 0;
     record.end.len += riders.sends;
     record.end.bytes += riders.bytes;
     record.end.unasked += riders.unasked;

@@ -60,7 +60,7 @@ pub(super) fn note_copy<K: Kernel>(
         K::charge(window, record.connection);
         if received {
             let charge = window.charge;
-            if held::hold(window, skb.addr(), uarg, &charge) && decides && record.ended == 0 {
+            if held::hold(skb.addr(), uarg, &charge) && decides && record.ended == 0 {
                 record.ended = 2;
             }
         }

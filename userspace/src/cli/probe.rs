@@ -185,6 +185,10 @@ pub(super) fn run_probe(globals: &Globals, probe: &ProbeArgs) -> Outcome {
         return Err(Failure::new("vsock has no datagrams with MSG_ZEROCOPY", "leave out --udp"));
     }
     let mut send = send_options(probe);
+    if let Some(size) = send.sizes.iter().find(|size| **size < usize::from(probe.pieces)) {
+        let what = format!("a send of {size} bytes cannot be made of {} pieces", probe.pieces);
+        return Err(Failure::new(what, "give a larger --size, or fewer --pieces"));
+    }
     if probe.compare {
         if probe.size.is_empty() {
             send.sizes = sizes_to_compare(&send);

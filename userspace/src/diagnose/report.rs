@@ -81,7 +81,7 @@ pub fn report(counts: &Counts, known: &Known, filter: &Filter, duration: Duratio
         let mut copied = (tally.copied_sends > 0 || tally.copies > 0)
             .then(|| known.cause(key.site, &sender, *tally, &culprits));
         if let Some(cause) = &mut copied {
-            unknown::doubt(cause, counts.misses + counts.missed_results);
+            unknown::doubt(cause, key.site.kind, counts.misses);
         }
         if let Some(cause) = copied.as_ref().filter(|cause| !taken(cause)) {
             left_out.cause(cause);

@@ -25,7 +25,8 @@ impl Engine {
             let entries = self.carry_out(&eviction)?;
             census.leave_out(&eviction);
             let taps = census.taps.keys().map(|key| key.inode).collect();
-            self.gatherer.keep(&census.senders, &census.sites.into_keys().collect(), &taps);
+            let sites = census.sites.into_keys().chain(self.session.own.sites.keys().copied()).collect();
+            self.gatherer.keep(&census.senders, &sites, &taps);
             Ok(entries)
         });
         evicted.map_err(|error| Failure::new(format!("cannot make room in the maps: {error}"), ""))

@@ -87,7 +87,8 @@ pub(super) struct Probe<'a> {
 impl<'a> Probe<'a> {
     pub(super) fn new(socket: OwnedFd, destination: Endpoint, options: &'a SendOptions) -> Self {
         // Never written to again: the kernel may read it until the notification.
-        let data = vec![0x5a; options.largest().next_multiple_of(PAGE) * options.pieces()];
+        let piece = options.largest().div_ceil(options.pieces());
+        let data = vec![0x5a; (piece + PAGE).next_multiple_of(PAGE) * options.pieces()];
         let ledger = Ledger::new(destination, options.transport);
         Self { socket, destination, options, data, moved: Instant::now(), ledger }
     }

@@ -1,4 +1,4 @@
-//! Network cards that QEMU emulates, with the kernel's own drivers and another host at the end of the wire.
+//! Network cards that QEMU emulates, with the kernel's own drivers and another network namespace at the end of the wire.
 
 use std::process::{Command, Stdio};
 

@@ -148,7 +148,7 @@ impl Machine<'_> {
     }
 }
 
-/// Kinds of network cards. Both can gather and sum up; vmxnet3 gathers no more than 16 pieces.
+/// Kinds of network cards. Both can gather and sum up; vmxnet3 does not gather 16 pieces and a header.
 pub(super) const CARDS: [&str; 2] = ["e1000e", "vmxnet3"];
 
 /// Two of a kind on a hub of their own. The guest never boots from them.

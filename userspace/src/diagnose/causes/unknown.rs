@@ -9,8 +9,9 @@ use crate::{
     },
     model::{
         cause::CauseId,
+        device::DeviceId,
         remedy::Remedy,
-        report::{Api, CauseReport},
+        report::{Api, CauseReport, Sender},
         socket::UDP,
         words::plural,
     },
@@ -61,15 +62,19 @@ fn explain(case: &Case<'_>) -> String {
 
 /// Whether it is a datagram of io_uring of which nothing was seen but that no packet took its pages.
 fn is_unconnected_request(case: &Case<'_>) -> bool {
-    case.kind == SiteKind::UPFRONT
-        && case.device.is_none()
-        && case.sender.api == Api::IoUring
-        && case.sender.protocol == UDP
+    is_unconnected(case.kind, case.device, case.sender)
 }
 
-/// Where the kernel skipped programs, nothing need be new about a copy that none of them told of.
-pub(in crate::diagnose) fn doubt(copy: &mut CauseReport, skipped: u64) {
-    if copy.cause != CauseId::Unknown || !copy.stack.is_empty() || skipped == 0 {
+fn is_unconnected(kind: u32, device: Option<&DeviceId>, sender: &Sender) -> bool {
+    kind == SiteKind::UPFRONT && device.is_none() && sender.api == Api::IoUring && sender.protocol == UDP
+}
+
+/// Where the kernel skipped programs, nothing need be new about a copy of this kind of [`SiteKind`] that none of them told of.
+pub(in crate::diagnose) fn doubt(copy: &mut CauseReport, kind: u32, skipped: u64) {
+    // Any other has a reason of its own why it is unknown.
+    let untold = kind == SiteKind::NONE
+        || kind == SiteKind::UPFRONT && !is_unconnected(kind, copy.device.as_ref(), &copy.sender);
+    if copy.cause != CauseId::Unknown || !untold || skipped == 0 {
         return;
     }
     let events = plural(skipped, "event");
@@ -100,26 +105,27 @@ mod tests {
 
     #[test]
     fn what_the_kernel_skipped_is_no_new_way_to_a_copy() {
-        let copy = |stack: &[&str]| CauseReport {
-            cause: CauseId::Unknown,
-            explanation: "It was copied.".to_owned(),
-            remedies: vec![Remedy::written(REPORT)],
-            stack: stack.iter().map(|frame| (*frame).to_owned()).collect(),
-            ..CauseReport::default()
-        };
-        let told = |mut copy: CauseReport, skipped| {
-            doubt(&mut copy, skipped);
+        let told = |api, kind, skipped| {
+            let mut copy = CauseReport {
+                cause: CauseId::Unknown,
+                sender: Sender { api, protocol: UDP, ..Sender::default() },
+                explanation: "It was copied.".to_owned(),
+                remedies: vec![Remedy::written(REPORT)],
+                ..CauseReport::default()
+            };
+            doubt(&mut copy, kind, skipped);
             (
                 copy.explanation.contains("3 events the kernel skipped"),
                 copy.remedies == [Remedy::written(REPORT)],
             )
         };
-        assert_eq!(told(copy(&[]), 3), (true, false));
+        assert_eq!(told(Api::MsgZerocopy, SiteKind::UPFRONT, 3), (true, false));
         assert_eq!(
-            told(copy(&["skb_copy_ubufs", "some_new_function"]), 3),
+            told(Api::MsgZerocopy, SiteKind::STACK, 3),
             (false, true),
-            "the stack was seen"
+            "that is for want of its stack"
         );
-        assert_eq!(told(copy(&[]), 0), (false, true));
+        assert_eq!(told(Api::IoUring, SiteKind::UPFRONT, 3), (false, true), "what would tell is known");
+        assert_eq!(told(Api::MsgZerocopy, SiteKind::UPFRONT, 0), (false, true));
     }
 }

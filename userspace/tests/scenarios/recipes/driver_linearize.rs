@@ -1,4 +1,4 @@
-//! A card that gathers no more than 16 pieces (vmxnet3): the driver makes one of a datagram that has more.
+//! A card that does not gather 16 pieces and a header (vmxnet3): the driver makes one of such a datagram.
 
 use crate::scenario::{
     Expected::{Copied, Zerocopied},

@@ -1,4 +1,4 @@
-//! A real driver: e1000e, whose card QEMU emulates, with another host at the end of the wire.
+//! A real driver: e1000e, whose card QEMU emulates, with another network namespace at the end of the wire.
 
 use crate::scenario::{Expected::Zerocopied, Scenario, always, here};
 
