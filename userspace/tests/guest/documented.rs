@@ -34,7 +34,7 @@ const STAND_INS: [(&str, &str); 10] = [
 /// Kernels that share the commands.
 const SHARES: usize = 3;
 /// Where a process is meant.
-const PIDS: [&str; 3] = ["PID", "100", "812"];
+const PIDS: [&str; 4] = ["PID", "100", "142", "812"];
 /// QEMUs that migrate have tests of their own.
 const ELSEWHERE: &str = "--qmp";
 
