@@ -128,16 +128,10 @@ impl<'a> Probe<'a> {
         flags.set(SendFlags::MORE, self.options.has_more(number));
         let mut refusals = 0;
         loop {
-            let pieces = self.pieces(size);
-            let sent = match (self.destination, &pieces[..]) {
-                (Endpoint::Inet(address), [data]) if self.options.transport == Transport::Udp => {
-                    sendto(&self.socket, data, flags, &address)
-                }
-                (Endpoint::Inet(address), pieces) if self.options.transport == Transport::Udp => {
-                    sendmsg_addr(&self.socket, &address, pieces, &mut SendAncillaryBuffer::default(), flags)
-                }
-                (_, [data]) => rustix::net::send(&self.socket, data, flags),
-                (_, pieces) => sendmsg(&self.socket, pieces, &mut SendAncillaryBuffer::default(), flags),
+            let sent = if self.options.pieces() == 1 {
+                self.send_whole(&self.data[..size], flags)
+            } else {
+                self.send_pieces(&self.pieces(size), flags)
             };
             match sent {
                 Ok(bytes) => {
@@ -160,6 +154,25 @@ impl<'a> Probe<'a> {
                 Err(errno) if self.options.keep_going => return self.failed(size as u64, errno),
                 Err(errno) => return Err(ProbeError::Send { number, source: errno.into() }),
             }
+        }
+    }
+
+    fn send_whole(&self, data: &[u8], flags: SendFlags) -> Result<usize, Errno> {
+        match self.destination {
+            Endpoint::Inet(address) if self.options.transport == Transport::Udp => {
+                sendto(&self.socket, data, flags, &address)
+            }
+            _ => rustix::net::send(&self.socket, data, flags),
+        }
+    }
+
+    fn send_pieces(&self, pieces: &[IoSlice<'_>], flags: SendFlags) -> Result<usize, Errno> {
+        let mut control = SendAncillaryBuffer::default();
+        match self.destination {
+            Endpoint::Inet(address) if self.options.transport == Transport::Udp => {
+                sendmsg_addr(&self.socket, &address, pieces, &mut control, flags)
+            }
+            _ => sendmsg(&self.socket, pieces, &mut control, flags),
         }
     }
 

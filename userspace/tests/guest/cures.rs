@@ -14,24 +14,13 @@ use crate::{
     socket::{self, ETH_P_ALL},
     world::{
         BEHIND_D0, Daemon, Elsewhere, Kernel, Says, ZCDIAG, eventually, ifindex, in_world, ip, kernel, netns,
+        zcdiag,
     },
 };
 
 /// Datagrams through `d0`, and through `v0` and the switch behind it.
 const THROUGH_D0: &str = "10.9.0.2:9 --udp";
 const THROUGH_V0: &str = "10.7.0.99:9 --udp";
-
-/// Runs `zcdiag` in the namespace of the calling thread; gives its exit code and its JSON.
-fn zcdiag(arguments: &str) -> (Option<i32>, Value) {
-    let mut command = Command::new(ZCDIAG);
-    command.args(arguments.split(' ').filter(|word| !word.is_empty())).stdin(Stdio::null());
-    let output = command.output().expect("run zcdiag");
-    let json = serde_json::from_slice(&output.stdout);
-    let json = json.unwrap_or_else(|error| {
-        panic!("zcdiag {arguments}: {error}: {}", String::from_utf8_lossy(&output.stderr))
-    });
-    (output.status.code(), json)
-}
 
 /// Mutes or unmutes, and asserts that it is done.
 #[track_caller]

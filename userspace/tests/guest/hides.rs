@@ -9,7 +9,7 @@ use crate::{
     probe::{Sent, probe},
     socket::{self, ETH_P_ALL},
     watch::{Report, watch_probe},
-    world::{Daemon, Elsewhere, ZCDIAG, ifindex, in_world, ip, run},
+    world::{self, Daemon, Elsewhere, ZCDIAG, ifindex, in_world, ip, run},
     xdp,
 };
 
@@ -80,12 +80,9 @@ fn first(report: &Report) -> Vec<String> {
     first.map(word).collect()
 }
 
+/// What `zcdiag` says with these arguments.
 fn zcdiag(arguments: &str) -> Value {
-    let output = Command::new(ZCDIAG).args(arguments.split(' ')).stdin(Stdio::null()).output();
-    let output = output.expect("run zcdiag");
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
-        panic!("zcdiag {arguments}: {error}: {}", String::from_utf8_lossy(&output.stderr))
-    })
+    world::zcdiag(arguments).1
 }
 
 /// What a watch over a probe says to people.

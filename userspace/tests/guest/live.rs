@@ -11,7 +11,7 @@ use crate::{
     probe::Probe,
     socket::{self, ETH_P_ALL},
     watch::own_comm,
-    world::{BEHIND_D0, Kernel, ZCDIAG, eventually_so, ifindex, in_world, kernel},
+    world::{BEHIND_D0, Missed, ZCDIAG, eventually_so, ifindex, in_world},
 };
 
 /// A terminal of 80 columns and 24 lines with a shell.
@@ -64,6 +64,19 @@ impl Terminal {
         assert!(shown, "{parts:?} are on the screen:\n{screen}");
         screen
     }
+
+    /// As [`Terminal::shows`]; where the kernel skipped a program, and the view says so, the test begins anew.
+    fn shows_unless_missed(&self, part: &str) {
+        let mut screen = String::new();
+        eventually_so(|| {
+            screen = self.screen();
+            screen.contains(part) || screen.contains("zc=n: at least ")
+        });
+        if screen.contains("zc=n: at least ") {
+            std::panic::panic_any(Missed(screen));
+        }
+        assert!(screen.contains(part), "{part:?} is on the screen:\n{screen}");
+    }
 }
 
 impl Drop for Terminal {
@@ -97,17 +110,11 @@ fn the_view_shows_senders_and_causes_and_leads_to_the_cure() {
         let screen = terminal.shows(&["zc=n: all ", "1 sender, by copied", "tap_tx on d0", "100%", &culprit]);
         assert!(!screen.contains("this was here"), "the view has the screen to itself:\n{screen}");
         let sent = probe.finish().all_copied(300);
-        // The newest may skip programs, and then says "at least".
-        let all = if kernel() == Kernel::Newest { "" } else { "300 " };
-        terminal.shows(&["zc=n: ", &format!("{all}sends of zcdiag (pid {})", sent.pid)]);
+        terminal.shows_unless_missed(&format!("zc=n: all 300 sends of zcdiag (pid {})", sent.pid));
         terminal.press(&["Enter"]);
-        terminal.shows(&[
-            &format!("zcdiag (pid {}), udp", sent.pid),
-            "Causes",
-            &format!("tap_tx on d0: {all}"),
-        ]);
+        terminal.shows(&[&format!("zcdiag (pid {}), udp", sent.pid), "Causes", "tap_tx on d0: 300 sends"]);
         terminal.press(&["Enter"]);
-        terminal.shows(&[&format!("{all}sends of zcdiag"), "Cures", "zcdiag mute --inode", "Taps"]);
+        terminal.shows(&["300 sends of zcdiag", "Cures", "zcdiag mute --inode", "Taps"]);
         terminal.press(&["PageDown"]);
         terminal.shows(&["Kernel stack of the first copy", "skb_copy_ubufs", "< dev_queue_xmit_nit"]);
         terminal.press(&["Escape"]);

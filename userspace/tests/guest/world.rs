@@ -19,6 +19,8 @@ use rustix::{
     thread::{LinkNameSpaceType, move_into_link_name_space},
 };
 
+use serde_json::Value;
+
 use crate::socket;
 
 /// The command under test.
@@ -117,6 +119,18 @@ fn output(program: &str, arguments: &str) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program} {arguments}: {} {errors}", output.status);
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Runs `zcdiag` in the namespace of the calling thread; gives its exit code and its JSON.
+pub(crate) fn zcdiag(arguments: &str) -> (Option<i32>, Value) {
+    let mut command = Command::new(ZCDIAG);
+    command.args(arguments.split(' ').filter(|word| !word.is_empty())).stdin(Stdio::null());
+    let output = command.output().expect("run zcdiag");
+    let json = serde_json::from_slice(&output.stdout);
+    let json = json.unwrap_or_else(|error| {
+        panic!("zcdiag {arguments}: {error}: {}", String::from_utf8_lossy(&output.stderr))
+    });
+    (output.status.code(), json)
 }
 
 /// Index of a device in the namespace of the calling thread.

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd as _;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, anyhow, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::project::output;
 
 /// The network card of the sender.
 pub(crate) const DEVICE: &str = "eth0";
@@ -35,23 +37,14 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// Lays the cable between two of the guest's network cards: [`DEVICE`] here, the other one in a namespace of its own.
 pub(super) fn lay_cable() -> Result<()> {
-    run("modprobe", DRIVER)?;
+    output(Command::new("modprobe").arg(DRIVER))?;
     for arguments in CABLE {
-        run("ip", arguments)?;
+        output(Command::new("ip").args(arguments.split(' ')))?;
     }
     let carrier = format!("/sys/class/net/{DEVICE}/carrier");
     wait_for("the link to come up", || {
         Ok(fs::read_to_string(&carrier).is_ok_and(|carrier| carrier.trim() == "1").then_some(()))
     })
-}
-
-fn run(program: &str, arguments: &str) -> Result<()> {
-    let output = Command::new(program).args(arguments.split(' ')).stdin(Stdio::null()).output();
-    let output = output.with_context(|| format!("start {program}"))?;
-    if !output.status.success() {
-        bail!("{program} {arguments}: {}", String::from_utf8_lossy(&output.stderr).trim_end());
-    }
-    Ok(())
 }
 
 /// Receives at the far end what comes to `address`, from when this returns.
@@ -91,6 +84,12 @@ impl Tapper {
     pub(crate) fn appear(comm: &str) -> Result<Self> {
         let pid = wait_for(&format!("{comm} to open its packet socket"), || holder_of_tap(comm))?;
         Ok(Self { pid })
+    }
+
+    /// Looks again for its process: lldpd's first one hands the socket on to one with fewer rights.
+    pub(crate) fn look_again(&mut self, comm: &str) -> Result<()> {
+        self.pid = wait_for(&format!("{comm} to hold its packet socket"), || holder_of_tap(comm))?;
+        Ok(())
     }
 }
 

@@ -61,13 +61,14 @@ fn taps_appear() -> Result<(Tapper, Tapper)> {
     run(&format!("dhclient -q -nw {DEVICE}"))?;
     let dhclient = Tapper::appear("dhclient")?;
     run(&format!("lldpd -I {DEVICE}"))?;
-    let lldpd = Tapper::appear("lldpd")?;
-    let (dhclient_name, lldpd_name) =
-        (format!("dhclient (pid {})", dhclient.pid), format!("lldpd (pid {})", lldpd.pid));
+    let mut lldpd = Tapper::appear("lldpd")?;
+    let dhclient_name = format!("dhclient (pid {})", dhclient.pid);
 
     sends(SEND, ALL_COPIED)?;
     say("The program is told that the kernel copied (zc=n), but not why. zcdiag says it:")?;
     let watched = sends(&format!("zcdiag watch -- {SEND}"), ALL_COPIED)?;
+    lldpd.look_again("lldpd")?;
+    let lldpd_name = format!("lldpd (pid {})", lldpd.pid);
     expect(&watched, "zc=n: all 100 sends of python3")?;
     expect(&watched, &format!("{dhclient_name} taps {DEVICE}"))?;
     expect(&watched, &format!("tap_tx on {DEVICE}: 100 sends"))?;
