@@ -5,7 +5,7 @@ use aya_ebpf::{
     macros::map,
     maps::{HashMap, PerCpuArray},
 };
-use zcdiag_wire::{Loss, SendApi, SenderKey, SiteKey, SiteKind, TallyKey, rooms};
+use zcdiag_wire::{Loss, SendApi, SenderKey, Share, Shares, SiteKey, SiteKind, TallyKey, rooms};
 
 use crate::{
     apart::apart,
@@ -15,22 +15,7 @@ use crate::{
 };
 
 /// Different processes that one uarg may have sends of, besides the one that has begun it.
-const MOST: usize = 4;
-
-/// Sends of one of them.
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct Share {
-    sender: SenderKey,
-    /// Those that were begun: 0 if it is nobody's.
-    made: u64,
-    /// Those of them that have not failed.
-    sends: u64,
-    bytes: u64,
-}
-
-/// Sends of all of them.
-type Shares = [Share; MOST];
+const MOST: usize = size_of::<Shares>() / size_of::<Share>();
 
 #[map]
 static SHARED: HashMap<Addr, Shares> = HashMap::with_max_entries(rooms::SHARED, 0);

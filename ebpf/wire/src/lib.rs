@@ -20,8 +20,8 @@ pub use offloads::{Offloads, PacketFlags};
 pub use offsets::{Config, Field, Lost, MISSING, Need, Offsets, Source};
 pub use sizes::{MORE_STACKS_FROM, NAME_LEN, STACK_DEPTH};
 pub use tally::{
-    Failure, FailureKey, Held, Loss, Rare, RareKind, Riders, SendApi, SenderInfo, SenderKey, Site, SiteKey,
-    SiteKind, Switch, Tally, TallyKey, Uarg, UargEnd, UargFlags, UargTags,
+    Failure, FailureKey, Held, Loss, Rare, RareKind, Riders, SendApi, SenderInfo, SenderKey, Share, Shares,
+    Site, SiteKey, SiteKind, Switch, Tally, TallyKey, Uarg, UargEnd, UargFlags, UargTags,
 };
 pub use tap::{TapEvent, TapEventKind, TapKey, TapShare, TapTally};
 
@@ -49,6 +49,8 @@ pub mod maps {
     pub const CONNECTION_TAGS: &str = "CONNECTION_TAGS";
     /// packet address -> `Held`: copies whose cause is still to be seen.
     pub const HELD: &str = "HELD";
+    /// uarg address -> `Shares`: sends of other processes than the one that has begun it.
+    pub const SHARED: &str = "SHARED";
     /// `TapKey` -> `TapTally`: packet sockets that were given copied packets.
     pub const TAPS: &str = "TAPS";
     /// Index -> `TapShare`, per CPU: what is still to be added to [`TAPS`].
@@ -99,7 +101,7 @@ pub mod rooms {
     pub const FAILURES: u32 = 4096;
     /// Tasks that are in the middle of a send call on a vsock.
     pub const VSOCK_CALLS: u32 = 1024;
-    /// Sends on their way that several processes have a part in.
+    /// Of [`SHARED`](super::maps::SHARED).
     pub const SHARED: u32 = 4096;
     /// Of [`LATENCIES`](super::maps::LATENCIES). Senders without room have no ages.
     pub const LATENCIES: u32 = 2048;

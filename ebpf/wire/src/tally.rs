@@ -394,6 +394,23 @@ pub struct Held {
     pub ns: u64,
 }
 
+/// Sends of one process that the kernel has merged into a uarg that another process has begun.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq)]
+pub struct Share {
+    /// Who has made them.
+    pub sender: SenderKey,
+    /// Those that were begun: 0 if it is nobody's.
+    pub made: u64,
+    /// Those of them that have not failed.
+    pub sends: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+}
+
+/// Those of all such processes of one uarg.
+pub type Shares = [Share; 4];
+
 /// Failed zerocopy sends are kept for each sender and error.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable, PartialEq, Eq, PartialOrd, Ord, Hash)]

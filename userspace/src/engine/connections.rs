@@ -12,25 +12,35 @@ use zcdiag_wire::{Connection, ConnectionSite, Ends, SenderKey, SiteKey, Uarg};
 use super::names::text;
 use crate::model::{
     connection::{ConnectionCounts, ConnectionEnds, KEPT},
+    counts::own_part,
     device::DeviceId,
     socket::{INET, INET6, TCP},
     split::Split,
 };
 
-/// The busiest connections of each sender; those with sends on their way come first.
+/// The busiest connections of each sender; those with sends on their way come first. Of `uargs` those that have ended were
+/// copied, and are counted nowhere yet.
 pub(super) fn busiest<'a>(
-    connections: &BTreeMap<u32, Connection>,
+    mut connections: BTreeMap<u32, Connection>,
     uargs: impl Iterator<Item = &'a Uarg>,
     now_ns: u64,
 ) -> Vec<ConnectionCounts> {
     let mut waiting: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
-    for uarg in uargs.filter(|uarg| uarg.ended != 1 && uarg.connection != 0) {
+    for uarg in uargs {
+        let Some(connection) = connections.get_mut(&uarg.connection) else { continue };
+        if uarg.ended == 1 {
+            let (sends, bytes) = own_part(uarg);
+            connection.others.site = uarg.site;
+            connection.others.copied_sends += sends;
+            connection.others.copied_bytes += bytes;
+            continue;
+        }
         let (notifications, oldest) = waiting.entry(uarg.connection).or_insert((0, u64::MAX));
         *notifications += 1;
         *oldest = (*oldest).min(uarg.born_ns);
     }
     let mut by_sender: BTreeMap<SenderKey, Vec<ConnectionCounts>> = BTreeMap::new();
-    for (place, connection) in connections {
+    for (place, connection) in &connections {
         let waiting = waiting.get(place).map(|(notifications, born_ns)| {
             (*notifications, Duration::from_nanos(now_ns.saturating_sub(*born_ns)))
         });
@@ -100,7 +110,7 @@ fn between(ends: &Ends, family: u16) -> ConnectionEnds {
 
 #[cfg(test)]
 mod tests {
-    use zcdiag_wire::{Others, Tally};
+    use zcdiag_wire::{Others, Tally, UargEnd};
 
     use super::*;
 
@@ -122,11 +132,15 @@ mod tests {
         let site = SiteKey { kind: 4, stack: 1, ifindex: 5, netns: 1 };
         let others = Others { site, copied_sends: 3, copied_bytes: 30, ..Others::default() };
         let connections = BTreeMap::from([(1, Connection { others, ..connection(80, 2) })]);
-        let uargs = [400, 300].map(|born_ns| Uarg { connection: 1, born_ns, ..Uarg::default() });
-        let rows = busiest(&connections, uargs.iter(), 1000);
+        let under_way = |born_ns| Uarg { connection: 1, born_ns, ..Uarg::default() };
+        let end = UargEnd { len: 2, bytes: 20, ..UargEnd::default() };
+        let ended =
+            Uarg { connection: 1, site, ended: 1, others: 1, others_bytes: 10, end, ..Uarg::default() };
+        let uargs = [under_way(400), under_way(300), ended];
+        let rows = busiest(connections, uargs.iter(), 1000);
         let row = &rows[0];
-        assert_eq!(row.sends, Split { zerocopied: 2, copied: 3 });
-        assert_eq!((row.bytes, row.site), (Split { zerocopied: 20, copied: 30 }, Some(site)));
+        assert_eq!(row.sends, Split { zerocopied: 2, copied: 4 });
+        assert_eq!((row.bytes, row.site), (Split { zerocopied: 20, copied: 40 }, Some(site)));
         assert_eq!((row.waiting, row.oldest), (2, Some(Duration::from_nanos(700))));
         assert_eq!(row.ends.local.to_string(), "10.9.0.1:40000");
         assert_eq!(row.ends.remote.map(|remote| remote.to_string()).as_deref(), Some("10.9.0.2:80"));
@@ -140,7 +154,7 @@ mod tests {
         connections.insert(count + 1, connection(2, 0));
         connections.insert(count + 2, connection(3, 0));
         let waits = [Uarg { connection: count + 2, ..Uarg::default() }];
-        let rows = busiest(&connections, waits.iter(), 0);
+        let rows = busiest(connections, waits.iter(), 0);
         assert_eq!(rows.len(), KEPT);
         assert_eq!(rows[0].ends.remote.map(|remote| remote.port()), Some(3));
         assert_eq!(rows[1].sends.total(), u64::from(count));

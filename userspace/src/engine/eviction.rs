@@ -1,6 +1,6 @@
 //! Takes out of the maps what [`evict`](super::evict) says, and counts what goes with it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aya::maps::MapError;
 use zcdiag_wire::{Loss, SenderKey};
@@ -56,14 +56,21 @@ impl Engine {
         for skb in &eviction.held {
             held.extend(loaded.take_held(*skb)?);
         }
-        let mut ended = Vec::new();
+        let (mut ended, mut shared) = (BTreeMap::new(), BTreeMap::new());
         for address in &eviction.ended {
-            ended.extend(loaded.take_uarg(*address)?);
+            let Some(uarg) = loaded.take_uarg(*address)? else { continue };
+            if uarg.others > 0 {
+                shared.extend(loaded.take_shared(*address)?.map(|shares| (*address, shares)));
+            }
+            ended.insert(*address, uarg);
         }
         entries += held.len() + ended.len();
-        self.taken.settle(&held, &ended, 0);
+        self.taken.settle(&held, &ended, &shared, 0);
         for address in &eviction.lost {
-            if loaded.take_uarg(*address)?.is_some() {
+            if let Some(uarg) = loaded.take_uarg(*address)? {
+                if uarg.others > 0 {
+                    loaded.take_shared(*address)?;
+                }
                 self.taken.losses[Loss::END_UNKNOWN as usize] += 1;
                 entries += 1;
             }

@@ -173,8 +173,10 @@ impl Gatherer {
     /// Takes in what the kernel side still holds at the end, which the watch came to at `ended_ns`.
     pub(super) fn settle(&mut self, session: &Session, counts: &mut Counts, ended_ns: u64) {
         let held = session.loaded.held().unwrap_or_default();
+        // First, so that the parts are known of whatever is still there then.
+        let shared = session.loaded.shared().unwrap_or_default();
         let uargs = session.loaded.uargs().unwrap_or_default();
-        self.known.waiting = counts.settle(held.values(), uargs.values(), ended_ns);
+        self.known.waiting = counts.settle(held.values(), &uargs, &shared, ended_ns);
         self.know_connections(session, ended_ns);
         sockets_held::ask(&mut self.known.connections, &self.proc);
         self.known.in_flight = Some(self.known.waiting.values().map(|waiting| waiting.notifications).sum());
@@ -184,7 +186,7 @@ impl Gatherer {
     pub(super) fn know_connections(&mut self, session: &Session, now_ns: u64) {
         let connections = session.loaded.by_connection().unwrap_or_default();
         let uargs = session.loaded.uargs().unwrap_or_default();
-        self.known.connections = connections::busiest(&connections, uargs.values(), now_ns);
+        self.known.connections = connections::busiest(connections, uargs.values(), now_ns);
     }
 
     /// Forgets what is not of these senders and sites: their entries have gone from the maps. Of packet sockets

@@ -2,8 +2,8 @@
 
 use bytemuck::pod_read_unaligned;
 use zcdiag_wire::{
-    Connection, DropKey, Drops, Failure, FailureKey, Held, Latency, SenderInfo, SenderKey, Site, SiteKey,
-    Tally, TallyKey, TapKey, TapShare, TapTally, Uarg,
+    Connection, DropKey, Drops, Failure, FailureKey, Held, Latency, SenderInfo, SenderKey, Shares, Site,
+    SiteKey, Tally, TallyKey, TapKey, TapShare, TapTally, Uarg,
 };
 
 /// A wire type as the bytes that the map holds.
@@ -31,5 +31,5 @@ macro_rules! table {
 
 table!(
     u64, TapKey, TapTally, TallyKey, Tally, FailureKey, Failure, SenderKey, SenderInfo, SiteKey, Site, Uarg,
-    Held, Connection, TapShare, DropKey, Drops, Latency
+    Held, Connection, TapShare, DropKey, Drops, Latency, Shares
 );

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, io};
 
 use aya::maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf, StackTraceMap};
 use zcdiag_wire::{
-    DropKey, Drops, Failure, FailureKey, Held, Latency, Loss, MORE_STACKS_FROM, SenderInfo, SenderKey, Site,
-    SiteKey, maps,
+    DropKey, Drops, Failure, FailureKey, Held, Latency, Loss, MORE_STACKS_FROM, SenderInfo, SenderKey,
+    Shares, Site, SiteKey, maps,
 };
 
 use super::{Loaded, table::Table};
@@ -69,6 +69,22 @@ impl Loaded {
     /// If the map cannot be read.
     pub fn held(&self) -> Result<BTreeMap<u64, Held>, MapError> {
         self.table(maps::HELD)
+    }
+
+    /// What other processes have sent with uargs that are on their way, by address of the uarg.
+    ///
+    /// # Errors
+    /// If the map cannot be read.
+    pub fn shared(&self) -> Result<BTreeMap<u64, Shares>, MapError> {
+        self.table(maps::SHARED)
+    }
+
+    /// Takes it out for a uarg that was taken out.
+    ///
+    /// # Errors
+    /// If the map cannot be written.
+    pub fn take_shared(&mut self, uarg: u64) -> Result<Option<Shares>, MapError> {
+        self.take(maps::SHARED, &uarg)
     }
 
     /// Takes a count of failed sends out.
