@@ -136,7 +136,11 @@ fn on_host(project: &Project, summary: &mut Summary) -> Result<()> {
 fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Result<()> {
     let wanted: &[&str] = if options.scenarios { &[SCENARIOS] } else { &[GUEST_TESTS, SCENARIOS] };
     let all = options.kernel.is_empty();
-    let kernels = if all { Suite::General.kernels() } else { &options.kernel };
+    let mut kernels = if all { Suite::General.kernels() } else { &options.kernel }.to_vec();
+    let usual = kernels.len();
+    if all && !options.scenarios && options.filter.is_empty() {
+        kernels.push(Kernel::REALTIME);
+    }
     let mut archs = vec![Arch::Amd64, Arch::Arm64];
     archs.retain(|arch| kernels.iter().any(|kernel| kernel.arch() == *arch));
     let mut built: Vec<(Arch, Vec<String>)> = Vec::new();
@@ -152,7 +156,8 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
     }
     let asked = Asked { kernels: !all, names: &options.filter, scenarios: options.scenarios };
     let mut guests = Vec::new();
-    for &kernel in kernels {
+    for (index, &kernel) in kernels.iter().enumerate() {
+        let scenarios_alone = index >= usual;
         match vm::kernels::get(project, kernel) {
             Ok(fetched) => {
                 let version = fetched.version;
@@ -167,12 +172,24 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
                 }
                 let cards = arch == Arch::Amd64;
                 let vm = VmOptions { timeout: TIMEOUT, env, cards, ..VmOptions::new(kernel) };
+                if scenarios_alone {
+                    let (vm, filter) = (vm.clone(), Vec::new());
+                    guests.push(Guest {
+                        suite: None,
+                        vm,
+                        version: version.clone(),
+                        binaries: &binaries[1..],
+                        filter,
+                    });
+                    continue;
+                }
                 for Planned { suite, words } in asked.guests(kernel) {
                     let init = suite.init().map(str::to_owned);
                     let vm = VmOptions { cpus: suite.cpus(), init, ..vm.clone() };
                     // The scenarios are general.
                     let binaries = if suite == Suite::General { binaries } else { &binaries[..1] };
-                    guests.push(Guest { suite, vm, version: version.clone(), binaries, filter: words });
+                    let (suite, version) = (Some(suite), version.clone());
+                    guests.push(Guest { suite, vm, version, binaries, filter: words });
                 }
             }
             Err(error) => summary.rows.push(Row {
@@ -184,16 +201,18 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
             }),
         }
     }
-    let ran = guests.iter().filter(|guest| guest.suite == Suite::General).count();
+    let ran = guests.iter().filter(|guest| guest.suite == Some(Suite::General)).count();
     let mut table = Table::default();
     let mut told = Vec::new();
     for (guest, ran) in guests.iter().zip(run_all(project, &guests)) {
-        table.read(guest.vm.kernel, &ran.stdout);
+        if guest.suite.is_some() {
+            table.read(guest.vm.kernel, &ran.stdout);
+        }
         summary.guests.0.push((ran.row.name.clone(), ran.times));
         summary.rows.push(ran.row);
         told.push((guest.vm.kernel, ran.stdout));
     }
-    let fewest = if all { FEWEST_KERNELS } else { kernels.len() };
+    let fewest = if all { FEWEST_KERNELS } else { usual };
     if ran < fewest && asked.is_general() {
         step(summary, "kernels", || bail!("tested on {ran} kernels, which is fewer than {fewest}"));
     }
@@ -211,7 +230,8 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
 
 /// A guest to run tests in.
 struct Guest<'run> {
-    suite: Suite,
+    /// None where it runs the scenarios alone, which are of no suite.
+    suite: Option<Suite>,
     vm: VmOptions,
     version: String,
     /// Test binaries, to run one after the other.

@@ -85,7 +85,7 @@ pub(crate) fn command(options: &Options) -> Result<ExitCode> {
         if !options.refresh {
             bail!("no command given: cargo xtask vm -- COMMAND");
         }
-        for kernel in Kernel::USUAL {
+        for kernel in Kernel::USUAL.into_iter().chain([Kernel::REALTIME]) {
             println!("{}", kernels::fetch(&project, kernel)?.version);
         }
         return Ok(ExitCode::SUCCESS);

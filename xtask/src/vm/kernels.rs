@@ -29,6 +29,18 @@ pub(crate) enum Kernel {
     /// Debian unstable
     #[value(name = "newest")]
     Newest,
+    /// Debian 12, real time: everything but the scheduler can be preempted, softirqs too
+    #[value(name = "6.1-rt")]
+    RealtimeV6_1,
+    /// Debian 13, real time
+    #[value(name = "6.12-rt")]
+    RealtimeV6_12,
+    /// Debian unstable, real time
+    #[value(name = "newest-rt")]
+    RealtimeNewest,
+    /// What Debian 13 is given of a later one
+    #[value(name = "backports")]
+    Backports,
     /// Debian 12 on arm64, where programs are attached as probes
     #[value(name = "6.1-arm64")]
     Arm64V6_1,
@@ -37,9 +49,39 @@ pub(crate) enum Kernel {
     Arm64V6_12,
 }
 
+/// A row of the table of kernels.
+struct Terms {
+    key: &'static str,
+    /// Of which of the usual ones it is the same release, or the nearest.
+    release: Kernel,
+    suite: &'static str,
+    /// What its package's name has before the architecture.
+    flavour: &'static str,
+    arch: Arch,
+}
+
 impl Kernel {
     /// Those that everything is tested on unless others are asked for.
     pub(crate) const USUAL: [Self; 4] = [Self::V5_10, Self::V6_1, Self::V6_12, Self::Newest];
+    /// The one of real time on which a whole run plays the scenarios.
+    pub(crate) const REALTIME: Self = Self::RealtimeV6_12;
+
+    #[rustfmt::skip]
+    fn terms(self) -> Terms {
+        use Arch::{Amd64, Arm64};
+        match self {
+            Self::V5_10          => Terms { key: "5.10",       release: Self::V5_10,  suite: "bullseye",         flavour: "",    arch: Amd64 },
+            Self::V6_1           => Terms { key: "6.1",        release: Self::V6_1,   suite: "bookworm",         flavour: "",    arch: Amd64 },
+            Self::V6_12          => Terms { key: "6.12",       release: Self::V6_12,  suite: "trixie",           flavour: "",    arch: Amd64 },
+            Self::Newest         => Terms { key: "newest",     release: Self::Newest, suite: "sid",              flavour: "",    arch: Amd64 },
+            Self::RealtimeV6_1   => Terms { key: "6.1-rt",     release: Self::V6_1,   suite: "bookworm",         flavour: "rt-", arch: Amd64 },
+            Self::RealtimeV6_12  => Terms { key: "6.12-rt",    release: Self::V6_12,  suite: "trixie",           flavour: "rt-", arch: Amd64 },
+            Self::RealtimeNewest => Terms { key: "newest-rt",  release: Self::Newest, suite: "sid",              flavour: "rt-", arch: Amd64 },
+            Self::Backports      => Terms { key: "backports",  release: Self::Newest, suite: "trixie-backports", flavour: "",    arch: Amd64 },
+            Self::Arm64V6_1      => Terms { key: "6.1-arm64",  release: Self::V6_1,   suite: "bookworm",         flavour: "",    arch: Arm64 },
+            Self::Arm64V6_12     => Terms { key: "6.12-arm64", release: Self::V6_12,  suite: "trixie",           flavour: "",    arch: Arm64 },
+        }
+    }
 
     /// Whether it attaches a tracing program again that was detached, as Linux 5.13 and later do.
     pub(crate) fn attaches_again(self) -> bool {
@@ -48,28 +90,17 @@ impl Kernel {
 
     /// Its name on the command line and in paths.
     pub(crate) fn key(self) -> &'static str {
-        match self {
-            Self::V5_10 => "5.10",
-            Self::V6_1 => "6.1",
-            Self::V6_12 => "6.12",
-            Self::Newest => "newest",
-            Self::Arm64V6_1 => "6.1-arm64",
-            Self::Arm64V6_12 => "6.12-arm64",
-        }
+        self.terms().key
     }
 
-    /// Of which of the usual ones it is the same release.
+    /// Of which of the usual ones it is the same release, or the nearest.
     pub(crate) fn release(self) -> Self {
-        match self {
-            Self::Arm64V6_1 => Self::V6_1,
-            Self::Arm64V6_12 => Self::V6_12,
-            usual => usual,
-        }
+        self.terms().release
     }
 
     /// The processor it is for.
     pub(crate) fn arch(self) -> Arch {
-        if self == self.release() { Arch::Amd64 } else { Arch::Arm64 }
+        self.terms().arch
     }
 
     /// Programs of this host do not run on others.
@@ -79,12 +110,13 @@ impl Kernel {
     }
 
     fn suite(self) -> &'static str {
-        match self {
-            Self::V5_10 => "bullseye",
-            Self::V6_1 | Self::Arm64V6_1 => "bookworm",
-            Self::V6_12 | Self::Arm64V6_12 => "trixie",
-            Self::Newest => "sid",
-        }
+        self.terms().suite
+    }
+
+    /// The package that depends on the newest image of its kind.
+    fn package(self) -> String {
+        let Terms { flavour, arch, .. } = self.terms();
+        format!("linux-image-{flavour}{}", arch.debian())
     }
 }
 
@@ -134,7 +166,7 @@ const PARTS: [&str; 3] = ["linux-binary-", "linux-modules-", "linux-base-"];
 
 fn fetch_into(project: &Project, kernel: Kernel) -> Result<Fetched> {
     let apt = updated_apt(project, kernel.suite(), kernel.arch())?;
-    let all = format!("linux-image-{}", kernel.arch().debian());
+    let all = kernel.package();
     let image = packages(&apt.depends(&all)?, &["linux-image-"])
         .pop()
         .with_context(|| format!("{all} depends on no kernel"))?;
