@@ -373,16 +373,15 @@ proptest! {
     fn what_is_left_at_the_end_is_either_counted_or_in_flight(
         left in prop::collection::vec((0..2_u32, 1..100_u32), 0..50),
     ) {
-        let records: Vec<Uarg> = left
-            .iter()
-            .map(|(ended, len)| Uarg {
-                ended: *ended,
-                end: UargEnd { len: *len, bytes: 1, zerocopy: 1, known: 1, ..UargEnd::default() },
-                ..Uarg::default()
-            })
-            .collect();
+        let record = |(ended, len): &(u32, u32)| Uarg {
+            ended: *ended,
+            end: UargEnd { len: *len, bytes: 1, zerocopy: 1, known: 1, ..UargEnd::default() },
+            ..Uarg::default()
+        };
+        let records = (0..).zip(left.iter().map(record)).collect();
         let mut counts = Counts::default();
-        let in_flight = counts.settle(&[], &records, 0).values().map(|waiting| waiting.notifications).sum::<u64>();
+        let waiting = counts.settle(&[], &records, &BTreeMap::new(), 0);
+        let in_flight = waiting.values().map(|waiting| waiting.notifications).sum::<u64>();
         let counted: u64 = left.iter().filter(|(ended, _)| *ended == 1).map(|(_, len)| u64::from(*len)).sum();
         prop_assert_eq!(in_flight, left.iter().filter(|(ended, _)| *ended == 0).count() as u64);
         prop_assert_eq!(verdict(&counts, &Known::default()).sends.copied, counted);

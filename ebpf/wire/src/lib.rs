@@ -12,6 +12,7 @@ mod offsets;
 mod sizes;
 mod tally;
 mod tap;
+mod uarg;
 
 pub use connection::{Connection, ConnectionSite, ConnectionTag, Ends, Others};
 pub use drops::{DropKey, Drops};
@@ -20,10 +21,11 @@ pub use offloads::{Offloads, PacketFlags};
 pub use offsets::{Config, Field, Lost, MISSING, Need, Offsets, Source};
 pub use sizes::{MORE_STACKS_FROM, NAME_LEN, STACK_DEPTH};
 pub use tally::{
-    Failure, FailureKey, Held, Loss, Rare, RareKind, Riders, SendApi, SenderInfo, SenderKey, Share, Shares,
-    Site, SiteKey, SiteKind, Switch, Tally, TallyKey, Uarg, UargEnd, UargFlags, UargTags,
+    Failure, FailureKey, Loss, Rare, RareKind, SendApi, SenderInfo, SenderKey, Site, SiteKey, SiteKind,
+    Switch, Tally, TallyKey,
 };
 pub use tap::{TapEvent, TapEventKind, TapKey, TapShare, TapTally};
+pub use uarg::{Held, Riders, Share, Shares, Uarg, UargEnd, UargFlags, UargTags};
 
 /// Names of the maps, as user space asks the loader for them.
 pub mod maps {

@@ -1,6 +1,6 @@
 //! What netfilter may do with packets of a namespace.
 
-use super::{Judge, hazard::Hazard};
+use super::{hazard::Hazard, route::Judge};
 use crate::{
     check::netfilter::{Detour, Effect, Stage},
     model::{cause::CauseId, device::DeviceKey},

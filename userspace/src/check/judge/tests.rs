@@ -11,9 +11,10 @@ use crate::{
         trace::trace,
     },
     model::{
+        cause::CauseId,
         check::{Offloads, Route},
         netns::Xdp,
-        tap::Binding,
+        tap::{Binding, PacketProtocol},
     },
     render::taps::tests::dhclient,
 };
