@@ -111,7 +111,7 @@ const SUMS_IPV4: u64 = 1 << 1 | 1 << 3;
 /// `NETIF_F_IPV6_CSUM` and `NETIF_F_HW_CSUM`
 const SUMS_IPV6: u64 = 1 << 4 | 1 << 3;
 /// `AF_INET6`
-const INET6: u16 = 10;
+pub(crate) const INET6: u16 = 10;
 
 /// Whether a device sends what lies in several places, and computes checksums for packets of an address family; asked
 /// as `__ip_append_data()` and `__ip6_append_data()` do.
@@ -160,6 +160,31 @@ pub(crate) fn has_extension(skb: impl Struct) -> bool {
     let header = network_header(skb);
     !is_noise(skb) && header.value::<u8>(0) >> 4 == 6 && EXTENSIONS.contains(&header.value::<u8>(6))
 }
+
+/// `IP_MF` and `IP_OFFSET`
+const FRAGMENT: u16 = 0x3fff_u16.to_be();
+/// `NEXTHDR_FRAGMENT`
+const FRAGMENT_HEADER: u8 = 44;
+
+/// Bytes of the IP header of a packet, without IPv6's extension headers, and whether the packet is a fragment.
+#[inline(always)]
+pub(crate) fn ip_header(skb: impl Struct) -> (u32, bool) {
+    if is_noise(skb) {
+        return (IPV4_HEADER, false);
+    }
+    let header = network_header(skb);
+    let first = header.value::<u8>(0);
+    if first >> 4 == 6 {
+        return (IPV6_HEADER, header.value::<u8>(6) == FRAGMENT_HEADER);
+    }
+    let len = u32::from(first & 0xf) * 4;
+    let is_fragment = first >> 4 == 4 && header.value::<u16>(6) & FRAGMENT != 0;
+    (if len < IPV4_HEADER { IPV4_HEADER } else { len }, is_fragment)
+}
+
+/// Bytes of the smallest header of IPv4, and of that of IPv6.
+pub(crate) const IPV4_HEADER: u32 = 20;
+pub(crate) const IPV6_HEADER: u32 = 40;
 
 /// Whether a packet goes to a multicast group; IPv4 also knows broadcasts.
 #[inline(always)]

@@ -14,9 +14,10 @@ use crate::{
     site, skb, sock, uarg,
 };
 
-/// Bytes of the smallest IP header, and of UDP's.
-const IP_HEADER: u32 = 20;
+/// Bytes of UDP's header.
 const UDP_HEADER: u32 = 8;
+/// Bytes that a packet may have before its IP header: Ethernet's with tags, and some.
+const LINK_HEADER: u32 = 64;
 
 /// Notes that the send call has copied; `skb` is the packet that lets go of `uarg`, 0 if there is none.
 #[inline(always)]
@@ -67,41 +68,64 @@ pub(crate) fn reason(record: &Uarg, sk: Addr, skb: Addr) -> (u32, Addr) {
     if record.sender.protocol != UDP {
         return (SiteKind::UPFRONT, dev);
     }
-    if record.flags & UargFlags::CORKED != 0 {
-        return (SiteKind::UPFRONT_CORK, dev);
-    }
     let route = if sk == 0 { 0 } else { sock::route_dev(sk) };
+    // What has come in again is on another device than the one it left through.
+    let left = if skb != 0 && skb::received(skb) { 0 } else { dev };
+    let made_for = if route == 0 { left } else { route };
+    if record.flags & UargFlags::CORKED != 0 {
+        return (SiteKind::UPFRONT_CORK, made_for);
+    }
     let route_lacks = route != 0 && !skb::can_gather_and_sum(route, family);
     if dev == 0 {
         // Never sent. The MTU is no matter to what is cut up, and the kernel refuses it if the device is not able.
         let segmented = sock::segments(record.sock);
         return (if segmented || route_lacks { SiteKind::UPFRONT_DEV } else { SiteKind::UPFRONT }, route);
     }
+    let way_out = if left == 0 { route } else { left };
     if skb::is_encrypted(skb) {
-        return (SiteKind::UPFRONT_IPSEC, dev);
+        return (SiteKind::UPFRONT_IPSEC, way_out);
     }
     if skb::has_extension(skb) {
-        return (SiteKind::UPFRONT_EXTENSION, dev);
+        return (SiteKind::UPFRONT_EXTENSION, way_out);
     }
     if route_lacks {
         return (SiteKind::UPFRONT_DEV, route);
     }
-    if (route != 0 || skb::can_gather_and_sum(dev, family)) && skb::len(skb) < record.size + IP_HEADER {
-        return (SiteKind::UPFRONT_FRAG, dev);
+    let able = route != 0 || left == 0 || skb::can_gather_and_sum(left, family);
+    if able && is_cut_up(record, skb, (made_for, route != 0)) {
+        return (SiteKind::UPFRONT_FRAG, made_for);
     }
     // The device that it left through can do it, or its offloads are no matter, for it is not the route's.
-    (if route != 0 { SiteKind::UPFRONT } else { SiteKind::UPFRONT_DEV }, dev)
+    (if made_for == 0 || route != 0 { SiteKind::UPFRONT } else { SiteKind::UPFRONT_DEV }, made_for)
+}
+
+/// Whether a datagram is longer than its MTU: what is left of it shows that, or what `dev` has room for, the device that the
+/// send call made it for, of which is `certain` that nothing else is in the way. A packet that a device is to cut up is longer
+/// than that too, but whole.
+#[inline(always)]
+fn is_cut_up(record: &Uarg, skb: Addr, (dev, certain): (Addr, bool)) -> bool {
+    let (header, is_fragment) = skb::ip_header(skb);
+    let len = skb::len(skb);
+    if is_fragment || len < record.size + skb::IPV4_HEADER {
+        return true;
+    }
+    if dev == 0 || sock::segments(record.sock) {
+        return false;
+    }
+    let mtu = skb::mtu(dev);
+    record.size + UDP_HEADER + header > mtu && (certain || len <= mtu + LINK_HEADER)
 }
 
 /// The same for a send of io_uring, of which no packet tells: the socket does, if it is connected.
 #[inline(always)]
 pub(crate) fn note_from_socket(record: &mut Uarg, sk: Addr) {
     let dev = sock::route_dev(sk);
+    let header = if record.sender.family == skb::INET6 { skb::IPV6_HEADER } else { skb::IPV4_HEADER };
     let kind = match record.sender.protocol {
         UDP if record.flags & UargFlags::CORKED != 0 || sock::is_corked(sk) => SiteKind::UPFRONT_CORK,
         UDP if dev != 0 && sock::route_encrypts(sk) => SiteKind::UPFRONT_IPSEC,
         UDP if dev != 0 && !skb::can_gather_and_sum(dev, record.sender.family) => SiteKind::UPFRONT_DEV,
-        UDP if dev != 0 && record.size + UDP_HEADER + IP_HEADER > skb::mtu(dev) => SiteKind::UPFRONT_FRAG,
+        UDP if dev != 0 && record.size + UDP_HEADER + header > skb::mtu(dev) => SiteKind::UPFRONT_FRAG,
         _ => SiteKind::UPFRONT,
     };
     record.settled = 1;

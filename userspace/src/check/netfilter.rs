@@ -30,6 +30,8 @@ pub enum Effect {
     Copy,
     /// Sets their mark, by which they are routed anew.
     Mark,
+    /// Reads or rewrites what they carry, for which the kernel may gather it.
+    Gather,
 }
 
 /// A rule that may send packets elsewhere.
@@ -77,6 +79,8 @@ const RTN_UNICAST: u32 = 1;
 const RTN_LOCAL: u32 = 2;
 const EXPRESSION_NAME: u16 = 1;
 const EXPRESSION_DATA: u16 = 2;
+/// `NFT_OBJECT_CT_HELPER`
+const CT_HELPER: u32 = 3;
 const JUMP: u32 = (-3_i32).cast_unsigned();
 const GOTO: u32 = (-4_i32).cast_unsigned();
 
@@ -419,6 +423,9 @@ fn detour(name: &str, data: &[u8]) -> Option<(&'static str, Effect)> {
         "fwd" => elsewhere("fwd"),
         "flow_offload" => elsewhere("flow add"),
         "dup" => Some(("dup", Effect::Copy)),
+        "objref" if attribute(data, 1).and_then(number) == Some(CT_HELPER) => {
+            Some(("ct helper", Effect::Gather))
+        }
         // NFT_NAT_SNAT is 0: the source is of no matter.
         "nat" if attribute(data, 1).and_then(number) != Some(0) => elsewhere("dnat"),
         "target" => match text(attribute(data, 1)?).as_str() {
@@ -427,6 +434,8 @@ fn detour(name: &str, data: &[u8]) -> Option<(&'static str, Effect)> {
             "NETMAP" => elsewhere("NETMAP"),
             "TPROXY" => elsewhere("TPROXY"),
             "TEE" => Some(("TEE", Effect::Copy)),
+            "CHECKSUM" => Some(("CHECKSUM", Effect::Gather)),
+            "CT" => Some(("CT, perhaps with a helper", Effect::Gather)),
             _ => None,
         },
         _ => None,

@@ -17,8 +17,9 @@ pub(super) fn explain(
         libc::ENOMEM => "the kernel may not pin more memory for this user, or has no room for another notification: raise \
                          `ulimit -l` (RLIMIT_MEMLOCK), and read notifications"
             .to_owned(),
-        libc::EMSGSIZE => "the datagram is too large, or its buffers touch more pages than a packet can hold (17): send \
-                           from fewer or larger, aligned buffers"
+        libc::EMSGSIZE => "the datagram is larger than one can be, or than the MTU of its path if it may not be cut up \
+                           (IP_MTU_DISCOVER; `ip route get ADDRESS` shows the MTU): send less at a time; or its buffers touch \
+                           more pages than a packet can hold (17): send from fewer or larger, aligned buffers"
             .to_owned(),
         libc::EOPNOTSUPP => "this socket cannot: kernel TLS, a vsock transport without zero copy, or a protocol that \
                              io_uring does not know: send without MSG_ZEROCOPY"

@@ -29,6 +29,11 @@ pub(super) fn note(causes: &mut [CauseReport], known: &Known, culprits: &Culprit
         let alone = if super::cure::of_row(row, known).changes() > 1 { Enough::No } else { Enough::Yes };
         row.enough = Enough::despite(&further).max(alone);
         row.further = further;
+        if row.cause == CauseId::Unknown {
+            // What there is to do finds the cause, and cures nothing.
+            row.enough = row.enough.max(Enough::Perhaps);
+            continue;
+        }
         let remedies = std::mem::take(&mut row.remedies);
         row.remedies = remedies.into_iter().map(|remedy| remedy.if_enough(row.enough)).collect();
     }

@@ -63,7 +63,8 @@ impl Own {
 /// A program may miss an event: what was seen once does run.
 const ROUNDS: u32 = 3;
 /// What is sent. The kernel may put a few bytes beside the headers, where there is nothing to copy.
-static DATA: [u8; 4096] = [0x5a; 4096];
+/// Little enough for any MTU that `lo` may have.
+static DATA: [u8; 512] = [0x5a; 512];
 /// For one notification, which on `lo` comes at once.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// For the counts, which are made beside the notification.

@@ -71,6 +71,19 @@ fn programs_that_do_not_run_are_told_with_the_switch_that_is_off() {
     });
 }
 
+/// The trial of the hooks goes over it.
+#[test]
+fn a_small_mtu_of_lo_hides_no_hook() {
+    in_world(|| {
+        run("ip", "link set lo mtu 600");
+        let (said, code) = told(&["watch", "--duration", "1s"]);
+        assert_eq!(code, Some(0), "{said}");
+        for doubt in ["do not run", "could not be tried"] {
+            assert!(!said.contains(doubt), "{said}");
+        }
+    });
+}
+
 #[test]
 fn what_stops_running_in_mid_watch_is_a_loss() {
     if kernel() != Kernel::V6_1 {

@@ -8,7 +8,7 @@ use std::{
     os::fd::{AsRawFd as _, OwnedFd},
 };
 
-use rustix::net::{AddressFamily, SendFlags, SocketType, sendto, socket};
+use rustix::net::{AddressFamily, SendFlags, SocketType, ipproto, sendto, socket};
 
 use crate::world::eventually;
 
@@ -25,6 +25,24 @@ impl Sender {
         let sender = Self(socket(family, kind, None).expect("open a socket"));
         sender.set(libc::SOL_SOCKET, SO_ZEROCOPY, &1_i32.to_ne_bytes());
         sender
+    }
+
+    /// The socket of a multicast router, which forwards from and to one device.
+    pub(crate) fn multicast_router(device: u32) -> Self {
+        const MRT_INIT: libc::c_int = 200;
+        const MRT_ADD_VIF: libc::c_int = 202;
+        const VIFF_USE_IFINDEX: u8 = 8;
+        let router = Self(
+            socket(AddressFamily::INET, SocketType::RAW, Some(ipproto::IGMP)).expect("open a raw socket"),
+        );
+        router.set(libc::IPPROTO_IP, MRT_INIT, &1_i32.to_ne_bytes());
+        // `struct vifctl`
+        let mut vif = [0; 16];
+        vif[2] = VIFF_USE_IFINDEX;
+        vif[3] = 1;
+        vif[8..12].copy_from_slice(&device.to_ne_bytes());
+        router.set(libc::IPPROTO_IP, MRT_ADD_VIF, &vif);
+        router
     }
 
     pub(crate) fn set(&self, level: libc::c_int, option: libc::c_int, value: &[u8]) {

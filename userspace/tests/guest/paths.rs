@@ -2,11 +2,15 @@
 
 use std::process;
 
+use rustix::net::{AddressFamily, SocketType};
+use serde_json::Value;
+
 use crate::{
+    own::Sender,
     probe::probe,
     socket::{self, ETH_P_ALL},
     watch::{Watch, own_comm},
-    world::{BEHIND_D0, BEHIND_D0_V6, Daemon, Elsewhere, ifindex, in_world, netns, run},
+    world::{BEHIND_D0, BEHIND_D0_V6, Daemon, Elsewhere, Kernel, ifindex, in_world, kernel, netns, run},
     xdp,
 };
 
@@ -71,18 +75,50 @@ fn changes_between_copied_and_zerocopied_are_counted() {
 fn datagrams_over_the_mtu_are_copied_in_the_send_call() {
     in_world(|| {
         let watch = Watch::start(&[]);
-        let v4 = probe(&format!("{BEHIND_D0} --udp --size 3000")).all_copied(20);
-        let v6 = probe(&format!("{BEHIND_D0_V6} --udp --size 3000")).all_copied(20);
+        // The MTU is 1500; what is a little over it is, too.
+        let sends = [(BEHIND_D0, 3000), (BEHIND_D0, 1473), (BEHIND_D0_V6, 3000), (BEHIND_D0_V6, 1453)];
+        let sent = sends.map(|(to, size)| probe(&format!("{to} --udp --size {size}")).all_copied(20));
         let report = watch.stop();
-        report.agrees_with(&[v4, v6]);
-        for sent in [v4, v6] {
+        report.agrees_with(&sent);
+        for sent in sent {
             let cause = report.cause_of(sent);
             assert_eq!(
-                (&cause["cause"], cause["device"].is_null()),
-                (&"upfront_frag".into(), false),
+                (&cause["cause"], &cause["device"]["name"]),
+                (&"upfront_frag".into(), &"d0".into()),
                 "{cause:#}"
             );
         }
+    });
+}
+
+/// Fragments end where they came in again, and that is not the device whose MTU they are of.
+#[test]
+fn datagrams_over_the_mtu_are_not_told_by_the_device_that_they_came_in_through() {
+    in_world(|| {
+        let elsewhere = Elsewhere::behind_veth();
+        let _sink = elsewhere.enter(|| Daemon::sink("7000"));
+        let watch = Watch::start(&[]);
+        let connected = Sender::new(AddressFamily::INET, SocketType::DGRAM);
+        connected.connect("10.7.0.2:7000");
+        for size in [1473, 3000, 20_000] {
+            connected.send("10.7.0.2:7000", size, 0);
+        }
+        assert_eq!(connected.told(3), (0, 3));
+        let unconnected = probe("10.7.0.2:7000 --udp --size 3000").all_copied(20);
+        let report = watch.stop();
+        report.is_exact();
+        // What is put together again for the receiver may be copied once more, and counts as no other send.
+        let decides = |pid: u32| {
+            let all =
+                report.list("causes").iter().filter(|row| row["sender_pid"] == pid && row["sends"] != 0);
+            let all: Vec<_> = all.collect();
+            let [cause] = all[..] else { panic!("one cause of {pid}: {:#}", report.0) };
+            (cause["cause"].clone(), cause["device"]["name"].clone())
+        };
+        assert_eq!(decides(process::id()), ("upfront_frag".into(), "v0".into()));
+        // Its route is not seen, nor on the newest kernel a fragment: what ends there is whole again.
+        let cause = if kernel() == Kernel::Newest { "unknown" } else { "upfront_frag" };
+        assert_eq!(decides(unconnected.pid), (cause.into(), Value::Null));
     });
 }
 

@@ -12,7 +12,7 @@ use crate::{
     own::Sender,
     probe::probe,
     watch::{Report, Watch},
-    world::{Daemon, Elsewhere, Kernel, ZCDIAG, ifindex, in_world, ip, kernel, netns, run},
+    world::{Daemon, Elsewhere, Kernel, ZCDIAG, ifindex, in_world, ip, kernel, netns, run, zcdiag},
 };
 
 /// The one cause of what this process has sent so many of.
@@ -67,6 +67,35 @@ fn a_device_that_cannot_sum_up_what_is_in_a_tunnel_is_told_as_such() {
         // The cure.
         tunnel("x1", 41, "d0", "10.9.0.2");
         probe("10.41.0.2:9 --udp").all_zerocopied(20);
+    });
+}
+
+/// Nobody is a member of the group.
+#[test]
+fn what_a_multicast_router_has_looped_back_is_not_laid_to_a_member() {
+    in_world(|| {
+        ip("route add 239.0.0.0/8 dev d0");
+        let to = "239.1.1.1:9";
+        let verdict = || zcdiag(&format!("check --json --transport udp {to}")).1["verdict"].take();
+        assert_eq!(verdict(), "zerocopied");
+        let _router = Sender::multicast_router(ifindex("d0"));
+        assert_eq!(verdict(), "copied");
+        let watch = Watch::start(&[]);
+        let sender = Sender::new(AddressFamily::INET, SocketType::DGRAM);
+        sender.send(to, 1000, 0);
+        if kernel() == Kernel::Newest {
+            // There it is copied for nobody, and the router keeps it for some seconds.
+            return;
+        }
+        assert_eq!(sender.told(1), (0, 1));
+        let report = watch.stop();
+        let cause = own_cause(&report, 1);
+        assert_eq!(cause["cause"], "mcast_loop", "{cause:#}");
+        says(cause, "a member of the multicast group or routes multicast");
+        // The cure.
+        sender.set(libc::IPPROTO_IP, libc::IP_MULTICAST_LOOP, &0_i32.to_ne_bytes());
+        sender.send(to, 1000, 0);
+        assert_eq!(sender.told(1), (1, 0));
     });
 }
 

@@ -5,7 +5,10 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use rustix::io::Errno;
+use rustix::{
+    io::Errno,
+    net::{AddressFamily, SocketType, netdevice, socket},
+};
 
 use crate::{
     model::check::{Route, RouteKind},
@@ -111,6 +114,11 @@ pub(super) fn to(lookup: Lookup) -> Result<Route, SysError> {
     }
     if let (IpAddr::V6(group), RouteKind::Multicast { member }) = (to, &mut route.kind) {
         *member = fs::read_to_string(IPV6_GROUPS).ok().map(|list| is_member(&list, route.ifindex, group));
+    }
+    if let RouteKind::Multicast { member } = &mut route.kind
+        && routes_multicast(to, route.ifindex)
+    {
+        *member = Some(true);
     }
     Ok(route)
 }
@@ -219,6 +227,23 @@ fn request(Lookup { to, oif, mark, from, protocol, port, local_port, uid, tos }:
         }
     }
     request
+}
+
+/// Whether a multicast router is at work, for which packets that leave through a device are looped back: for IPv4 where the
+/// device is one of its own and the group may leave the link (`__mkroute_output()`), for IPv6 wherever there is one
+/// (`ip6_finish_output2()`). What cannot be read is not there.
+fn routes_multicast(to: IpAddr, ifindex: u32) -> bool {
+    let is_on = |path: &str| fs::read_to_string(path).is_ok_and(|text| text.trim() != "0");
+    match to {
+        IpAddr::V4(group) => {
+            let name = socket(AddressFamily::INET, SocketType::DGRAM, None)
+                .and_then(|socket| netdevice::index_to_name(socket, ifindex));
+            let link_local = group.octets()[..3] == [224, 0, 0];
+            !link_local
+                && name.is_ok_and(|name| is_on(&format!("/proc/sys/net/ipv4/conf/{name}/mc_forwarding")))
+        }
+        IpAddr::V6(_) => is_on("/proc/sys/net/ipv6/conf/all/mc_forwarding"),
+    }
 }
 
 /// Whether a device is in a group, and packets that leave through it are looped back (`ipv6_chk_mcast_addr()`).

@@ -46,14 +46,24 @@ impl Judge<'_> {
         let mine: Vec<&Detour> = mine.collect();
         for Detour { action, effect, listed_by, .. } in mine {
             let see = format!("`{listed_by}` lists the rules, `zcdiag watch` tells what becomes of sends");
-            let hazard = if *effect == Effect::Copy {
-                let why =
-                    format!("netfilter may send a copy elsewhere ({action}), which is not followed: {see}");
-                Hazard::perhaps(None, None, why)
-            } else {
-                let why =
-                    format!("netfilter may send packets elsewhere ({action}), which is not followed: {see}");
-                Hazard::diverts(None, why)
+            let hazard = match effect {
+                Effect::Copy => {
+                    let why = format!(
+                        "netfilter may send a copy elsewhere ({action}), which is not followed: {see}"
+                    );
+                    Hazard::perhaps(None, None, why)
+                }
+                Effect::Gather => {
+                    let why =
+                        format!("netfilter may have the kernel gather what packets carry ({action}): {see}");
+                    Hazard::perhaps(None, None, why)
+                }
+                Effect::Elsewhere | Effect::Mark => {
+                    let why = format!(
+                        "netfilter may send packets elsewhere ({action}), which is not followed: {see}"
+                    );
+                    Hazard::diverts(None, why)
+                }
             };
             self.add(hazard.about("netfilter rules"));
         }

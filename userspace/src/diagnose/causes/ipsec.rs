@@ -1,4 +1,4 @@
-//! `ipsec`: an xfrm policy encrypts the packet in software.
+//! `ipsec`: an xfrm policy has the packet transformed in software.
 
 use crate::{
     diagnose::{
@@ -12,9 +12,9 @@ use crate::{
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::Ipsec,
     stage: Stage::Leaving,
-    summary: "it is encrypted in software (IPsec)",
-    meaning: "An xfrm policy sends the packet through an IPsec state that encrypts in software. The \
-         checksum must be in place before, and the data is encrypted where it lies: the kernel \
+    summary: "it is transformed in software (IPsec)",
+    meaning: "An xfrm policy sends the packet through an IPsec state (ESP, AH or IPCOMP) that the kernel carries out \
+         itself. The checksum must be in place before, and the data is transformed where it lies: the kernel \
          gathers it. (UDP sends know of the policy and copy in the send call: upfront_ipsec.)",
     by_hand: &[
         "`ip xfrm policy`, `ip xfrm state`",
@@ -35,11 +35,11 @@ pub(super) const CAUSE: Cause = Cause {
     blames: Blame::Nobody,
     recognises,
     explanation: Explanation::Fixed(
-        "The packet takes an IPsec tunnel or transport that encrypts in software, and for \
-             that the kernel gathered its data.",
+        "The packet takes an IPsec tunnel or transport (ESP, AH or IPCOMP) that the kernel carries out itself, and for \
+             that it gathered the data.",
     ),
     remedies: Remedies::Fixed(&[
-        "use a device with ESP offload (`ethtool -k DEV` shows esp-hw-offload)",
+        "where it is ESP (`ip xfrm state`): use a device with ESP offload (`ethtool -k DEV` shows esp-hw-offload)",
         "leave MSG_ZEROCOPY out on this path",
     ]),
 };
@@ -47,7 +47,7 @@ pub(super) const CAUSE: Cause = Cause {
 /// What `zcdiag check` says where it is to come.
 pub(crate) const FORESEEN: Foreseen = Foreseen {
     cause: &CAUSE,
-    says: |_| "An IPsec policy applies: the kernel gathers each packet to encrypt it.".to_owned(),
+    says: |_| "An IPsec policy applies: the kernel gathers each packet to transform it.".to_owned(),
 };
 
 fn recognises(evidence: &Evidence<'_>) -> bool {

@@ -1,4 +1,4 @@
-//! `mcast_loop`: the packet was looped back to a member of its multicast group on this machine.
+//! `mcast_loop`: a multicast packet was looped back to this machine.
 
 use zcdiag_wire::SiteKind;
 
@@ -14,11 +14,15 @@ use crate::{
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::McastLoop,
     stage: Stage::Beside,
-    summary: "a member of the multicast group is on this machine",
-    meaning: "A socket of this machine is a member of the multicast group that is sent to, so the \
-         kernel loops a clone of each packet back (dev_loopback_xmit()) and copies it there. \
+    summary: "the kernel loops multicast back to this machine",
+    meaning: "This machine is a member of the multicast group that is sent to, for a socket of a program or \
+         by itself (224.0.0.1, ff02::1), or it routes multicast: the kernel then loops a clone of each packet \
+         back (dev_loopback_xmit()) and copies it there. \
          The device itself still sends the application's pages: the copy is extra work.",
-    by_hand: &["`ip maddr show dev DEV` lists the groups that this machine has joined"],
+    by_hand: &[
+        "`ip maddr show dev DEV` lists the groups that this machine has joined",
+        "`sysctl net.ipv4.conf.DEV.mc_forwarding` is 1 where it routes multicast",
+    ],
     examples: &[
         Example {
             kind: SiteKind::RX_LOOPED,
@@ -32,13 +36,12 @@ pub(super) const CAUSE: Cause = Cause {
     blames: Blame::Nobody,
     recognises,
     explanation: Explanation::Fixed(
-        "A program of this machine is a member of the multicast group, so each packet is looped \
-         back on {device} and copied for it; the device itself still sent the application's \
-         pages.",
+        "Each packet is looped back on {device}, as it is where this machine is a member of the multicast group or \
+         routes multicast, and that clone is copied; the device itself still sent the application's pages.",
     ),
     remedies: Remedies::Fixed(&[
         "turn IP_MULTICAST_LOOP (IPV6_MULTICAST_LOOP) off on the sending socket",
-        "leave the group on this machine",
+        "where a program of this machine has joined the group (`ip maddr`): have it leave",
     ]),
 };
 
@@ -47,7 +50,7 @@ pub(crate) const FORESEEN: Foreseen = Foreseen {
     cause: &CAUSE,
     says: |to_come| {
         format!(
-            "A socket of this host has joined the group, so what is sent through {} is looped back to it, and that clone \
+            "This host is in the group or routes multicast, so what is sent through {} is looped back, and that clone \
              is copied (unless IP_MULTICAST_LOOP is off on the sending socket).",
             to_come.device
         )

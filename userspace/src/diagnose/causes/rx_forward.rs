@@ -32,7 +32,7 @@ pub(super) const CAUSE: Cause = Cause {
     blames: Blame::Nobody,
     recognises,
     explanation: Explanation::Fixed(
-        "The packet left its namespace, came in through {device} and was routed on. Kernels before 6.17 copy each packet \
+        "The packet left its namespace, came in through {device} and was to be routed on. Kernels before 6.17 copy each packet \
          there, since it might be for a local receiver.",
     ),
     remedies: Remedies::Fixed(&[

@@ -75,9 +75,11 @@ fn explain(case: &Case<'_>) -> String {
 fn remedies(case: &Case<'_>) -> Vec<Remedy> {
     let lacking = lacking(case);
     if lacking.is_empty() || case.offloads.is_none() {
-        return vec![Remedy::written(
-            "see what `zcdiag check ADDRESS` says of the device of the route, or connect the socket: then its device is seen",
-        )];
+        return vec![Remedy::written(format!(
+            "turn on what the device of the route lacks of scatter-gather and checksum offload (`ethtool -k {}`, if that is \
+             it); or connect the socket: then its device is seen",
+            case.device_name(),
+        ))];
     }
     lacking.into_iter().flat_map(|offload| offload.remedies(case)).collect()
 }

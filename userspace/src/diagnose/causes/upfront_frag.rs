@@ -22,10 +22,12 @@ pub(super) const CAUSE: Cause = Cause {
     examples: &[Example::upfront(SiteKind::UPFRONT_FRAG, UDP)],
     blames: Blame::Nobody,
     recognises,
-    explanation: Explanation::Fixed(
-        "The datagram is larger than the path's MTU and left through {device} in fragments, \
-         which the send call built by copying.",
-    ),
+    explanation: Explanation::Made(|case| {
+        let through = case.device.map_or(String::new(), |device| format!(" through {}", device.name));
+        format!(
+            "The datagram is larger than the MTU of its path{through}: it goes in fragments, which the send call built by copying."
+        )
+    }),
     remedies: Remedies::Fixed(&[
         "send datagrams that fit the MTU, or larger ones with UDP GSO (UDP_SEGMENT)",
         "raise the MTU, where all of the path can",

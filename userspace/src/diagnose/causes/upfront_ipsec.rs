@@ -17,7 +17,7 @@ use crate::{
 pub(super) const CAUSE: Cause = Cause {
     id: CauseId::UpfrontIpsec,
     stage: Stage::Call,
-    summary: "it is to be encrypted in software (IPsec)",
+    summary: "it is to be transformed in software (IPsec)",
     meaning: "UDP knows when its route leads through an xfrm policy, and copies in the send call \
          unless the device computes the checksums of encrypted packets.",
     by_hand: &["`ip xfrm policy`", "`ethtool -k DEV | grep esp` shows whether a device could do it"],
@@ -25,11 +25,11 @@ pub(super) const CAUSE: Cause = Cause {
     blames: Blame::Nobody,
     recognises,
     explanation: Explanation::Fixed(
-        "The datagram takes an IPsec tunnel or transport that encrypts in software, so the send \
+        "The datagram takes an IPsec tunnel or transport (ESP or AH) that the kernel carries out itself, so the send \
          call copied its data.",
     ),
     remedies: Remedies::Fixed(&[
-        "use a device with ESP checksum offload (`ethtool -k DEV` shows esp-tx-csum-hw-offload)",
+        "where it is ESP (`ip xfrm state`): use a device with ESP checksum offload (`ethtool -k DEV` shows esp-tx-csum-hw-offload)",
         "leave MSG_ZEROCOPY out on this path",
     ]),
 };
@@ -37,7 +37,9 @@ pub(super) const CAUSE: Cause = Cause {
 /// What `zcdiag check` says where it is to come.
 pub(crate) const FORESEEN: Foreseen = Foreseen {
     cause: &CAUSE,
-    says: |_| "An IPsec policy applies: the send call copies each datagram to encrypt it.".to_owned(),
+    says: |_| {
+        "An IPsec policy applies: each datagram is copied to be transformed, with ESP and AH by the send call, with IPCOMP on its way out.".to_owned()
+    },
 };
 
 fn recognises(evidence: &Evidence<'_>) -> bool {
