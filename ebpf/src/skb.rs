@@ -81,8 +81,8 @@ pub(crate) fn len(skb: impl Struct) -> u32 {
     skb.value(offset!(skb_len))
 }
 
-/// `IPPROTO_ESP` and `IPPROTO_AH`
-const ENCRYPTED: [u8; 2] = [50, 51];
+/// `IPPROTO_ESP`, `IPPROTO_AH` and `IPPROTO_COMP`
+const TRANSFORMED: [u8; 3] = [50, 51, 108];
 
 /// `htons(ETH_P_MACSEC)`
 const MACSEC: u16 = 0x88e5_u16.to_be();
@@ -101,7 +101,7 @@ pub(crate) fn is_encrypted(skb: impl Struct) -> bool {
     }
     let header = network_header(skb);
     let version = header.value::<u8>(0) >> 4;
-    ENCRYPTED.contains(&header.value::<u8>(if version == 6 { 6 } else { 9 }))
+    TRANSFORMED.contains(&header.value::<u8>(if version == 6 { 6 } else { 9 }))
 }
 
 /// `NETIF_F_SG`
@@ -111,7 +111,7 @@ const SUMS_IPV4: u64 = 1 << 1 | 1 << 3;
 /// `NETIF_F_IPV6_CSUM` and `NETIF_F_HW_CSUM`
 const SUMS_IPV6: u64 = 1 << 4 | 1 << 3;
 /// `AF_INET6`
-pub(crate) const INET6: u16 = 10;
+const INET6: u16 = 10;
 
 /// Whether a device sends what lies in several places, and computes checksums for packets of an address family; asked
 /// as `__ip_append_data()` and `__ip6_append_data()` do.
@@ -184,7 +184,7 @@ pub(crate) fn ip_header(skb: impl Struct) -> (u32, bool) {
 
 /// Bytes of the smallest header of IPv4, and of that of IPv6.
 pub(crate) const IPV4_HEADER: u32 = 20;
-pub(crate) const IPV6_HEADER: u32 = 40;
+const IPV6_HEADER: u32 = 40;
 
 /// Whether a packet goes to a multicast group; IPv4 also knows broadcasts.
 #[inline(always)]

@@ -91,8 +91,10 @@ pub(crate) fn reason(record: &Uarg, sk: Addr, skb: Addr) -> (u32, Addr) {
     if route_lacks {
         return (SiteKind::UPFRONT_DEV, route);
     }
+    // A connected socket may have sent to another address.
+    let certain = route != 0 && (left == 0 || left == route);
     let able = route != 0 || left == 0 || skb::can_gather_and_sum(left, family);
-    if able && is_cut_up(record, skb, (made_for, route != 0)) {
+    if able && is_cut_up(record, skb, (made_for, certain)) {
         return (SiteKind::UPFRONT_FRAG, made_for);
     }
     // The device that it left through can do it, or its offloads are no matter, for it is not the route's.
@@ -105,27 +107,33 @@ pub(crate) fn reason(record: &Uarg, sk: Addr, skb: Addr) -> (u32, Addr) {
 #[inline(always)]
 fn is_cut_up(record: &Uarg, skb: Addr, (dev, certain): (Addr, bool)) -> bool {
     let (header, is_fragment) = skb::ip_header(skb);
-    let len = skb::len(skb);
-    if is_fragment || len < record.size + skb::IPV4_HEADER {
+    if is_fragment {
         return true;
     }
-    if dev == 0 || sock::segments(record.sock) {
+    // What was cut up by UDP GSO is shorter, too.
+    if sock::segments(record.sock) {
         return false;
     }
-    let mtu = skb::mtu(dev);
-    record.size + UDP_HEADER + header > mtu && (certain || len <= mtu + LINK_HEADER)
+    // The size has UDP's header in it.
+    let len = skb::len(skb);
+    if len < record.size + skb::IPV4_HEADER {
+        return true;
+    }
+    let mtu = if dev == 0 { u32::MAX } else { skb::mtu(dev) };
+    record.size + header > mtu && (certain || len <= mtu + LINK_HEADER)
 }
 
 /// The same for a send of io_uring, of which no packet tells: the socket does, if it is connected.
 #[inline(always)]
 pub(crate) fn note_from_socket(record: &mut Uarg, sk: Addr) {
     let dev = sock::route_dev(sk);
-    let header = if record.sender.family == skb::INET6 { skb::IPV6_HEADER } else { skb::IPV4_HEADER };
     let kind = match record.sender.protocol {
         UDP if record.flags & UargFlags::CORKED != 0 || sock::is_corked(sk) => SiteKind::UPFRONT_CORK,
         UDP if dev != 0 && sock::route_encrypts(sk) => SiteKind::UPFRONT_IPSEC,
         UDP if dev != 0 && !skb::can_gather_and_sum(dev, record.sender.family) => SiteKind::UPFRONT_DEV,
-        UDP if dev != 0 && record.size + UDP_HEADER + header > skb::mtu(dev) => SiteKind::UPFRONT_FRAG,
+        UDP if dev != 0 && record.size + UDP_HEADER + skb::IPV4_HEADER > skb::mtu(dev) => {
+            SiteKind::UPFRONT_FRAG
+        }
         _ => SiteKind::UPFRONT,
     };
     record.settled = 1;

@@ -212,6 +212,9 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
         summary.rows.push(ran.row);
         told.push((guest.vm.kernel, ran.stdout));
     }
+    if kernels.len() > usual && guests.iter().all(|guest| guest.suite.is_some()) {
+        step(summary, "real time", || bail!("the scenarios were not played on {}", Kernel::REALTIME.key()));
+    }
     let fewest = if all { FEWEST_KERNELS } else { usual };
     if ran < fewest && asked.is_general() {
         step(summary, "kernels", || bail!("tested on {ran} kernels, which is fewer than {fewest}"));

@@ -203,9 +203,12 @@ fn begin(question: &Question, protocols: &[u8], inventory: &Inventory) -> Result
         None => None,
     };
     let asked = question.destination.map(|destination| lookup(question, protocols, destination, device));
-    let route = asked.map(|asked| first_route(question, asked)).transpose()?;
+    let mut route = asked.map(|asked| first_route(question, asked)).transpose()?;
     let first = route.map(|route| route.ifindex).or(device).ok_or(CheckError::NoDevices)?;
     let kernel = inventory.kernel.clone().unwrap_or_default();
+    if let (Some(route), Some(asked)) = (&mut route, asked) {
+        route::note_router(route, asked.to, routes_zerocopy(&kernel));
+    }
     let mut facts = Facts {
         here,
         destination: question.destination,

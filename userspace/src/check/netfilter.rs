@@ -423,7 +423,8 @@ fn detour(name: &str, data: &[u8]) -> Option<(&'static str, Effect)> {
         "fwd" => elsewhere("fwd"),
         "flow_offload" => elsewhere("flow add"),
         "dup" => Some(("dup", Effect::Copy)),
-        "objref" if attribute(data, 1).and_then(number) == Some(CT_HELPER) => {
+        // Of a map of objects it is not looked up which kind they are.
+        "objref" if attribute(data, 1).is_none_or(|kind| number(kind) == Some(CT_HELPER)) => {
             Some(("ct helper", Effect::Gather))
         }
         // NFT_NAT_SNAT is 0: the source is of no matter.
@@ -435,7 +436,9 @@ fn detour(name: &str, data: &[u8]) -> Option<(&'static str, Effect)> {
             "TPROXY" => elsewhere("TPROXY"),
             "TEE" => Some(("TEE", Effect::Copy)),
             "CHECKSUM" => Some(("CHECKSUM", Effect::Gather)),
-            "CT" => Some(("CT, perhaps with a helper", Effect::Gather)),
+            "TCPOPTSTRIP" => Some(("TCPOPTSTRIP", Effect::Gather)),
+            // `struct xt_ct_target_info` has the name of the helper after flags, zone and events.
+            "CT" if *attribute(data, 3)?.get(12)? != 0 => Some(("CT --helper", Effect::Gather)),
             _ => None,
         },
         _ => None,

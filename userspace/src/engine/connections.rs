@@ -30,6 +30,9 @@ pub(super) fn busiest<'a>(
         let Some(connection) = connections.get_mut(&uarg.connection) else { continue };
         if uarg.ended == 1 {
             let (sends, bytes) = own_part(uarg);
+            if sends == 0 {
+                continue;
+            }
             connection.others.site = uarg.site;
             connection.others.copied_sends += sends;
             connection.others.copied_bytes += bytes;

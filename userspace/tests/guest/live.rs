@@ -107,6 +107,7 @@ fn the_view_shows_senders_and_causes_and_leads_to_the_cure() {
         terminal.shows(&["no zerocopy send was seen", "? help"]);
         let probe = Probe::start(&format!("{BEHIND_D0} --udp -n 300 --interval 10ms"));
         let culprit = own_comm();
+        terminal.shows_unless_missed("zc=n: all ");
         let screen = terminal.shows(&["zc=n: all ", "1 sender, by copied", "tap_tx on d0", "100%", &culprit]);
         assert!(!screen.contains("this was here"), "the view has the screen to itself:\n{screen}");
         let sent = probe.finish().all_copied(300);

@@ -115,11 +115,6 @@ pub(super) fn to(lookup: Lookup) -> Result<Route, SysError> {
     if let (IpAddr::V6(group), RouteKind::Multicast { member }) = (to, &mut route.kind) {
         *member = fs::read_to_string(IPV6_GROUPS).ok().map(|list| is_member(&list, route.ifindex, group));
     }
-    if let RouteKind::Multicast { member } = &mut route.kind
-        && routes_multicast(to, route.ifindex)
-    {
-        *member = Some(true);
-    }
     Ok(route)
 }
 
@@ -227,6 +222,18 @@ fn request(Lookup { to, oif, mark, from, protocol, port, local_port, uid, tos }:
         }
     }
     request
+}
+
+/// Takes a multicast router into account, which has packets looped back as a member has. They are copied where what is routed on
+/// is: `routes_zerocopy` says whether it is not.
+pub(super) fn note_router(route: &mut Route, to: IpAddr, routes_zerocopy: Option<bool>) {
+    if let RouteKind::Multicast { member } = &mut route.kind
+        && *member == Some(false)
+        && routes_zerocopy != Some(true)
+        && routes_multicast(to, route.ifindex)
+    {
+        *member = routes_zerocopy.map(|_| true);
+    }
 }
 
 /// Whether a multicast router is at work, for which packets that leave through a device are looped back: for IPv4 where the

@@ -16,12 +16,12 @@ pub(super) const CAUSE: Cause = Cause {
     stage: Stage::Beside,
     summary: "the kernel loops multicast back to this machine",
     meaning: "This machine is a member of the multicast group that is sent to, for a socket of a program or \
-         by itself (224.0.0.1, ff02::1), or it routes multicast: the kernel then loops a clone of each packet \
+         by itself (224.0.0.1, ff02::1), or, before 6.17, it routes multicast: the kernel then loops a clone of each packet \
          back (dev_loopback_xmit()) and copies it there. \
          The device itself still sends the application's pages: the copy is extra work.",
     by_hand: &[
         "`ip maddr show dev DEV` lists the groups that this machine has joined",
-        "`sysctl net.ipv4.conf.DEV.mc_forwarding` is 1 where it routes multicast",
+        "`sysctl net.ipv4.conf.DEV.mc_forwarding`, or net.ipv6.conf.all.mc_forwarding, is 1 where it routes multicast",
     ],
     examples: &[
         Example {

@@ -75,10 +75,10 @@ fn explain(case: &Case<'_>) -> String {
 fn remedies(case: &Case<'_>) -> Vec<Remedy> {
     let lacking = lacking(case);
     if lacking.is_empty() || case.offloads.is_none() {
+        let device = case.device.map_or("DEV", |device| device.name.as_str());
         return vec![Remedy::written(format!(
-            "turn on what the device of the route lacks of scatter-gather and checksum offload (`ethtool -k {}`, if that is \
-             it); or connect the socket: then its device is seen",
-            case.device_name(),
+            "turn on what the device of the route lacks of scatter-gather and checksum offload (`ethtool -k {device}`, if that \
+             is it; `ip route get ADDRESS` shows it); or connect the socket: then its device is seen"
         ))];
     }
     lacking.into_iter().flat_map(|offload| offload.remedies(case)).collect()

@@ -25,7 +25,7 @@ pub(super) const CAUSE: Cause = Cause {
     blames: Blame::Nobody,
     recognises,
     explanation: Explanation::Fixed(
-        "The datagram takes an IPsec tunnel or transport (ESP or AH) that the kernel carries out itself, so the send \
+        "The datagram takes an IPsec tunnel or transport (ESP, AH, or IPCOMP in a tunnel) that the kernel carries out itself, so the send \
          call copied its data.",
     ),
     remedies: Remedies::Fixed(&[
@@ -38,7 +38,7 @@ pub(super) const CAUSE: Cause = Cause {
 pub(crate) const FORESEEN: Foreseen = Foreseen {
     cause: &CAUSE,
     says: |_| {
-        "An IPsec policy applies: each datagram is copied to be transformed, with ESP and AH by the send call, with IPCOMP on its way out.".to_owned()
+        "An IPsec policy applies: each datagram is copied to be transformed, by the send call, or, with IPCOMP that is no tunnel, on its way out.".to_owned()
     },
 };
 
