@@ -137,10 +137,9 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
     let wanted: &[&str] = if options.scenarios { &[SCENARIOS] } else { &[GUEST_TESTS, SCENARIOS] };
     let all = options.kernel.is_empty();
     let mut kernels = if all { Suite::General.kernels() } else { &options.kernel }.to_vec();
-    let usual = kernels.len();
-    if all && !options.scenarios && options.filter.is_empty() {
-        kernels.push(Kernel::REALTIME);
-    }
+    // In a whole run, and of it the scenarios alone.
+    let realtime = Some(Kernel::REALTIME).filter(|_| all && !options.scenarios && options.filter.is_empty());
+    kernels.extend(realtime);
     let mut archs = vec![Arch::Amd64, Arch::Arm64];
     archs.retain(|arch| kernels.iter().any(|kernel| kernel.arch() == *arch));
     let mut built: Vec<(Arch, Vec<String>)> = Vec::new();
@@ -156,8 +155,7 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
     }
     let asked = Asked { kernels: !all, names: &options.filter, scenarios: options.scenarios };
     let mut guests = Vec::new();
-    for (index, &kernel) in kernels.iter().enumerate() {
-        let scenarios_alone = index >= usual;
+    for &kernel in &kernels {
         match vm::kernels::get(project, kernel) {
             Ok(fetched) => {
                 let version = fetched.version;
@@ -172,15 +170,9 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
                 }
                 let cards = arch == Arch::Amd64;
                 let vm = VmOptions { timeout: TIMEOUT, env, cards, ..VmOptions::new(kernel) };
-                if scenarios_alone {
-                    let (vm, filter) = (vm.clone(), Vec::new());
-                    guests.push(Guest {
-                        suite: None,
-                        vm,
-                        version: version.clone(),
-                        binaries: &binaries[1..],
-                        filter,
-                    });
+                if realtime == Some(kernel) {
+                    let (binaries, filter) = (&binaries[1..], Vec::new());
+                    guests.push(Guest { suite: None, vm, version, binaries, filter });
                     continue;
                 }
                 for Planned { suite, words } in asked.guests(kernel) {
@@ -212,10 +204,10 @@ fn in_guests(project: &Project, options: &Options, summary: &mut Summary) -> Res
         summary.rows.push(ran.row);
         told.push((guest.vm.kernel, ran.stdout));
     }
-    if kernels.len() > usual && guests.iter().all(|guest| guest.suite.is_some()) {
-        step(summary, "real time", || bail!("the scenarios were not played on {}", Kernel::REALTIME.key()));
+    if let Some(kernel) = realtime.filter(|_| guests.iter().all(|guest| guest.suite.is_some())) {
+        step(summary, "real time", || bail!("the scenarios were not played on {}", kernel.key()));
     }
-    let fewest = if all { FEWEST_KERNELS } else { usual };
+    let fewest = if all { FEWEST_KERNELS } else { kernels.len() };
     if ran < fewest && asked.is_general() {
         step(summary, "kernels", || bail!("tested on {ran} kernels, which is fewer than {fewest}"));
     }

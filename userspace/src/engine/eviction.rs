@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aya::maps::MapError;
-use zcdiag_wire::{Loss, SenderKey};
+use zcdiag_wire::{Loss, SenderKey, Shares, Uarg};
 
 use super::{
     Engine,
     evict::{Census, Eviction, ROOMS},
     failure::Failure,
 };
-use crate::model::counts::{Counts, add};
+use crate::{
+    attach::load::Loaded,
+    model::counts::{Counts, add},
+};
 
 impl Engine {
     /// Takes out of the maps what nothing will come for any more, and forgets what was known of it, so that an
@@ -58,19 +61,14 @@ impl Engine {
         }
         let (mut ended, mut shared) = (BTreeMap::new(), BTreeMap::new());
         for address in &eviction.ended {
-            let Some(uarg) = loaded.take_uarg(*address)? else { continue };
-            if uarg.others > 0 {
-                shared.extend(loaded.take_shared(*address)?.map(|shares| (*address, shares)));
-            }
+            let Some((uarg, shares)) = take_uarg(loaded, *address)? else { continue };
             ended.insert(*address, uarg);
+            shared.extend(shares.map(|shares| (*address, shares)));
         }
         entries += held.len() + ended.len();
         self.taken.settle(&held, &ended, &shared, 0);
         for address in &eviction.lost {
-            if let Some(uarg) = loaded.take_uarg(*address)? {
-                if uarg.others > 0 {
-                    loaded.take_shared(*address)?;
-                }
+            if take_uarg(loaded, *address)?.is_some() {
                 self.taken.losses[Loss::END_UNKNOWN as usize] += 1;
                 entries += 1;
             }
@@ -109,4 +107,11 @@ impl Engine {
         }
         Ok(entries)
     }
+}
+
+/// Takes out the record of a uarg, and what other processes have sent with it.
+fn take_uarg(loaded: &mut Loaded, address: u64) -> Result<Option<(Uarg, Option<Shares>)>, MapError> {
+    let Some(uarg) = loaded.take_uarg(address)? else { return Ok(None) };
+    let shares = if uarg.others > 0 { loaded.take_shared(address)? } else { None };
+    Ok(Some((uarg, shares)))
 }

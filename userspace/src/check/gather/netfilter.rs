@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, io, net::IpAddr};
 
 use crate::{
-    check::netfilter::{Detour, Effect, Flow, Ruleset, Stage, virtual_services},
+    check::netfilter::{Detour, Effect, Flow, Ruleset, Stage, ipvs},
     sys::netlink::NetlinkSocket,
 };
 
@@ -20,7 +20,7 @@ const ALL_FAMILIES: [u8; 4] = [0; 4];
 /// CAP_NET_ADMIN there.
 pub(super) fn detours(flow: Flow) -> io::Result<BTreeSet<Detour>> {
     let mut detours = ruleset()?.detours(flow);
-    detours.extend(virtual_services(&read_if_there("/proc/thread-self/net/ip_vs")?, flow));
+    detours.extend(ipvs::virtual_services(&read_if_there("/proc/thread-self/net/ip_vs")?, flow));
     let (list, command) = match flow.destination {
         Some(IpAddr::V6(_)) => ("/proc/thread-self/net/ip6_tables_names", "ip6tables-legacy"),
         _ => ("/proc/thread-self/net/ip_tables_names", "iptables-legacy"),
